@@ -1,0 +1,77 @@
+package change
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Refusal is one entry of an ErrorDetailList.
+type Refusal struct {
+	ErrorCode    string
+	ErrorMessage string
+}
+
+// Checks collects what is wrong with a change, and what its probe found.
+type Checks struct {
+	Seller Seller // whose change set it is
+	Entity Entity // the entity to be changed; Revision 0 if the set creates it
+	World  World  // what Probe may ask; empty in Valid and Check
+
+	refusals []Refusal
+	found    map[string]string
+}
+
+// Refuse adds a refusal if cond holds. The message is a literal from the
+// documentation; its holes ([x], (x), [x, y, z]) are filled with args in turn,
+// lists joined by commas. A test reads code and message from the source, so
+// both stand at the call, outside of loops: collect the offenders first.
+func (c *Checks) Refuse(cond bool, code, message string, args ...any) {
+	if cond {
+		c.refusals = append(c.refusals, Refusal{ErrorCode: code, ErrorMessage: fill(message, args)})
+	}
+}
+
+// Refusals returns what was refused, in the order of the calls.
+func (c *Checks) Refusals() []Refusal { return c.refusals }
+
+// Keep stores what a probe found for Apply, as Applying.Found.
+func (c *Checks) Keep(name, value string) {
+	if c.found == nil {
+		c.found = map[string]string{}
+	}
+	c.found[name] = value
+}
+
+// Found returns what was kept.
+func (c *Checks) Found() map[string]string { return c.found }
+
+// fill puts args into the holes of a documented message, brackets included. A
+// hole without an argument stays as it is; a longer message is cut at the 2,048
+// characters that ErrorMessage may have.
+func fill(message string, args []any) string {
+	var b strings.Builder
+	for _, arg := range args {
+		start := strings.IndexAny(message, "[({")
+		if start < 0 {
+			break
+		}
+		end := strings.IndexAny(message[start:], "])}")
+		if end < 0 {
+			break
+		}
+		b.WriteString(message[:start])
+		switch v := arg.(type) {
+		case []string:
+			b.WriteString(strings.Join(v, ", "))
+		default:
+			fmt.Fprint(&b, v)
+		}
+		message = message[start+end+1:]
+	}
+	b.WriteString(message)
+	s := b.String()
+	if len(s) > 2048 {
+		s = strings.ToValidUTF8(s[:2045], "") + "..."
+	}
+	return s
+}
