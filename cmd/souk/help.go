@@ -1,0 +1,59 @@
+package main
+
+import (
+	"io"
+	"strings"
+)
+
+// HelpCommand teaches: what Souk is, what to type first, and where to go on.
+type HelpCommand struct {
+	Command string `arg:"" optional:"" help:"A command to explain."`
+}
+
+// Run prints the lesson, or the help of one command.
+func (h *HelpCommand) Run(app *App) error {
+	if h.Command != "" {
+		if run(app, []string{h.Command, "--help"}) != exitDone {
+			return errFindings
+		}
+		return nil
+	}
+	_, err := io.WriteString(app.Out, strings.TrimLeft(lesson, "\n"))
+	return err
+}
+
+const lesson = `
+Souk is a software marketplace that you run yourself. It speaks AWS Marketplace's
+own APIs: what publishes to AWS publishes to Souk, with the AWS CLI and SDKs as
+they are, and the images lie in a registry of its own.
+
+Start with one of these:
+
+  souk demo                 see a whole publication on a temporary folder
+  souk serve                run a market; its data lies in ./souk-data
+  eval "$(souk env)"        point the AWS CLI and SDKs of this shell to it, then:
+                            aws marketplace-catalog list-entities --catalog AWSMarketplace \
+                              --entity-type ContainerProduct \
+                              --endpoint-url "$AWS_ENDPOINT_URL" --region us-east-1
+
+Who may do what (before these, run souk serve once):
+
+  souk account create --name Acme --namespace acme     a seller
+  souk key create --account ID                         its first access key
+  docker login 127.0.0.1:8470                          with that key's id and secret
+
+Look after it:
+
+  souk doctor               check every invariant of the store
+  souk gc                   sweep blobs that nothing refers to
+  souk COMMAND --help       all that a command can do
+
+Every setting is a flag (--fetch-allow), an environment variable
+(SOUK_FETCH_ALLOW) and a key of a YAML file (fetch-allow: in the file of --config);
+flags win over the environment, the environment over the file.
+
+Exit status: 0 done, 1 failed or something found, 2 wrong command line or setting.
+
+To go on: README.md, docs/operating.md (running it), docs/divergences.md (where it
+differs from AWS), docs/security.md, docs/design.md (how it is built).
+`

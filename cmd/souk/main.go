@@ -1,0 +1,121 @@
+// Command souk is a software marketplace that you run yourself and that speaks
+// AWS Marketplace's own APIs.
+//
+// Each subcommand has its file; this one reads the command line and knows
+// nothing else. `souk help` says what there is.
+//
+// Exit status: 0 when the command did what it was asked, 1 when it could not
+// (or, for doctor and conformance, when it found something wrong), 2 when the
+// command line or a setting is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
+)
+
+// App is what a subcommand may use of the process that it runs in.
+type App struct {
+	Out, Err io.Writer
+	In       io.Reader
+	// Ctx ends at the first SIGINT or SIGTERM. The second one ends the process.
+	Ctx context.Context
+	// Terminal says that Out is a terminal: colour and progress may be shown.
+	Terminal bool
+}
+
+// commands is the command line: a field for each subcommand.
+type commands struct {
+	Version VersionCommand `cmd:"" help:"Print the version."`
+	Help    HelpCommand    `cmd:"" help:"What Souk is, the commands to start with, and where to go on."`
+}
+
+// Exit statuses, as the package comment documents them.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, restore) // a second signal ends the process at once
+	_, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS)
+	app := &App{
+		Out: os.Stdout, Err: os.Stderr, In: os.Stdin, Ctx: ctx,
+		Terminal: err == nil && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+	}
+	os.Exit(run(app, os.Args[1:]))
+}
+
+// run runs one command line and returns the exit status.
+func run(app *App, args []string) int {
+	if len(args) == 0 {
+		args = []string{"help"}
+	}
+	var (
+		commands commands
+		printed  = -1 // the status with which kong ended: --help was printed
+	)
+	parser, err := kong.New(&commands,
+		kong.Name("souk"),
+		kong.Description("A software marketplace that you run yourself and that speaks AWS Marketplace's own APIs."),
+		kong.Writers(app.Out, app.Err),
+		kong.Exit(func(status int) { printed = status }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.DefaultEnvars("SOUK"),
+		kong.Bind(app),
+	)
+	if err != nil {
+		panic("cmd/souk: the command line is declared wrongly: " + err.Error())
+	}
+	line, err := parser.Parse(args)
+	if printed >= 0 {
+		return printed
+	}
+	if err != nil {
+		var wrong *kong.ParseError
+		where := "souk help"
+		if errors.As(err, &wrong) && wrong.Context != nil && wrong.Context.Command() != "" {
+			where = "souk " + wrong.Context.Selected().Name + " --help"
+		}
+		fmt.Fprintf(app.Err, "souk: %v\nTry `%s`.\n", err, where)
+		return exitUsage
+	}
+	err = line.Run(app)
+	if err == nil {
+		return exitDone
+	}
+	var usage *UsageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(app.Err, "souk: %v\n", err)
+		return exitUsage
+	}
+	if !errors.Is(err, errFindings) {
+		fmt.Fprintf(app.Err, "souk: %v\n", err)
+	}
+	return exitFailed
+}
+
+// errFindings ends a command with status 1 without another word: what is to be
+// said was printed.
+var errFindings = errors.New("something was found")
+
+// UsageError is a mistake in the command line or a setting; its text says what
+// to do instead. The process ends with status 2.
+type UsageError struct{ Text string }
+
+func (e *UsageError) Error() string { return e.Text }
+
+// usagef makes a UsageError.
+func usagef(format string, args ...any) error {
+	return &UsageError{Text: fmt.Sprintf(format, args...)}
+}
