@@ -16,7 +16,7 @@ import (
 //
 // A Details type may have two methods more:
 //
-//	Valid(c *Checks)                                      // refused at once by StartChangeSet (422)
+//	Valid(c *Checks)                                      // refused at once by StartChangeSet (422); see Validator
 //	Probe(ctx context.Context, p *P, c *Checks) error     // asks the world; see Prober
 type Details[P any] interface {
 	// Check finds in PREPARING (and once more in APPLYING) everything that is
@@ -27,7 +27,9 @@ type Details[P any] interface {
 	Apply(p *P, a *Applying)
 }
 
-// Validator is a change type that can be refused at once.
+// Validator is a change type that can be refused at once: what it refuses is a
+// ValidationException (422) whose message is the refusal's, whole and unchanged.
+// Its code is "422".
 type Validator interface {
 	Valid(c *Checks)
 }

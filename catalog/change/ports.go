@@ -8,9 +8,10 @@ import (
 // World is what Probe may ask. The server fills it; a port that is nil is one
 // that no change type of this server needs.
 type World struct {
-	Images Images
-	Logos  Logos
-	Names  Names
+	Images   Images
+	Logos    Logos
+	Names    Names
+	Products Products
 }
 
 // Errors of the ports that mean "the request is wrong". Any other error of a
@@ -20,6 +21,7 @@ var (
 	ErrChartInvalid     = errors.New("chart can't be loaded") // wrapped with the reason
 	ErrLogoUnreachable  = errors.New("logo can't be fetched")
 	ErrLogoNotSupported = errors.New("logo is not of a supported type or size")
+	ErrProductNotFound  = errors.New("no such product")
 )
 
 // Images is the registry as change types see it.
@@ -74,4 +76,11 @@ type Logos interface {
 // Names says which unique names are taken (see Applying.Claim).
 type Names interface {
 	Taken(ctx context.Context, kind, id string) (bool, error)
+}
+
+// Products is the catalog's products as change types of other products see them.
+type Products interface {
+	// Visibility returns the visibility (Draft, Limited, Public, Restricted) of
+	// the latest revision of a product of the seller. ErrProductNotFound.
+	Visibility(ctx context.Context, s Seller, id string) (visibility string, err error)
 }
