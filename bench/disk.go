@@ -1,0 +1,41 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// appendsPerSecond is the raw rate of durable appends on the disk of dir: a
+// write of size bytes, group of them together, then fdatasync. It returns
+// appends, not groups.
+func appendsPerSecond(dir string, size, group int, d time.Duration) (rate float64, err error) {
+	path := filepath.Join(dir, "appends")
+	f, err := os.Create(path)
+	if err != nil {
+		return 0, fmt.Errorf("measuring the disk: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(path)) }()
+	record := make([]byte, size*group)
+	for i := range record {
+		record[i] = byte(i)
+	}
+	n := 0
+	started := time.Now()
+	for time.Since(started) < d {
+		_, err = f.Write(record)
+		if err != nil {
+			return 0, fmt.Errorf("measuring the disk: %w", err)
+		}
+		err = unix.Fdatasync(int(f.Fd()))
+		if err != nil {
+			return 0, fmt.Errorf("measuring the disk: %w", err)
+		}
+		n += group
+	}
+	return float64(n) / time.Since(started).Seconds(), nil
+}

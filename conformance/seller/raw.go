@@ -1,0 +1,78 @@
+package seller
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
+
+// SigningName is the credential scope's service of the marketplace APIs.
+const SigningName = "aws-marketplace"
+
+// Answer is a whole answer.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// Request makes a signed request with a JSON body ("" for none). The signature
+// is the SDK's, made now.
+func (s *Seller) Request(ctx context.Context, method, target, body string) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, method, s.URL+target, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return nil, fmt.Errorf("making request %s %s: %w", method, target, err)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	err = s.Sign(r, body, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Sign signs a request with the SDK's signer, as of a time.
+func (s *Seller) Sign(r *http.Request, body string, at time.Time) error {
+	sum := sha256.Sum256([]byte(body))
+	hash := hex.EncodeToString(sum[:])
+	err := v4.NewSigner().SignHTTP(r.Context(),
+		aws.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey},
+		r, hash, SigningName, s.Region, at)
+	if err != nil {
+		return fmt.Errorf("signing %s %s: %w", r.Method, r.URL.Path, err)
+	}
+	return nil
+}
+
+// Raw sends a signed request as it stands and returns the whole answer.
+func (s *Seller) Raw(ctx context.Context, method, target, body string) (Answer, error) {
+	r, err := s.Request(ctx, method, target, body)
+	if err != nil {
+		return Answer{}, err
+	}
+	return s.Send(r)
+}
+
+// Send sends a request and returns the whole answer.
+func (s *Seller) Send(r *http.Request) (Answer, error) {
+	resp, err := s.HTTP.Do(r)
+	if err != nil {
+		return Answer{}, fmt.Errorf("sending %s %s: %w", r.Method, r.URL.Path, err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return Answer{}, fmt.Errorf("reading the answer to %s %s: %w", r.Method, r.URL.Path, err)
+	}
+	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(b)}, nil
+}
