@@ -106,6 +106,9 @@ type EntityType struct {
 	Overlaps func(a, b string) bool
 	// List gives what ListEntities shows of a state, and filters and sorts by.
 	List func(state any) Listing
+	// Visibilities are those that List may give, in the order of their names;
+	// nil: Draft, Limited, Public, Restricted. Lists walk one after the other.
+	Visibilities []string
 	// Describe gives the DetailsDocument that DescribeEntity shows of a state
 	// (a value for encoding/json; "$..." members never appear).
 	Describe func(state any, e Entity) any
