@@ -1,0 +1,56 @@
+# Souk's one script for people and for continuous integration. `make` alone
+# says what there is. Tools are pinned in go.mod (its tool lines).
+
+SHELL := /bin/sh
+GO ?= go
+BIN := bin/souk
+
+# The rooms that speak to the binary from outside run without the race detector;
+# it would only watch the client. All others run with it.
+OUTSIDE := ./conformance/... ./cmd/... ./docs/... ./bench/...
+INSIDE = $(shell $(GO) list ./... | grep -v -e '^souk/conformance' -e '^souk/cmd/' -e '^souk/docs' -e '^souk/bench')
+
+.PHONY: help setup build lint test race outside demo bench soak clean
+
+help: ## this list
+	@echo "Souk: a software marketplace that speaks AWS Marketplace's own APIs."
+	@echo
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@echo
+	@echo "To see it at work: go run ./cmd/souk demo"
+
+setup: ## install what the tests need (as root on Debian; elsewhere it says what is missing)
+	@./.ci/setup
+
+build: ## the binary, bin/souk
+	$(GO) build -trimpath -o $(BIN) ./cmd/souk
+
+lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached
+	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "gofmt these:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	@./.ci/vulnerabilities
+
+test: setup ## everything: lint, race, conformance on both databases, crash runs, the demo
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory demo
+	@$(MAKE) --no-print-directory race
+	@$(MAKE) --no-print-directory outside
+
+race: ## the tests of the rooms inside, with the race detector
+	$(GO) test -race -count=1 -timeout 10m $(INSIDE)
+
+outside: build ## the tests that drive the binary: conformance, crashes, command line, documents
+	SOUK_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 12m $(OUTSIDE)
+
+demo: build ## a whole publication, step by step; fails if a step does not come out as it should
+	@out=$$(mktemp) && if $(BIN) demo --exit >$$out 2>&1; then tail -n 1 $$out; rm -f $$out; else cat $$out; rm -f $$out; exit 1; fi
+
+bench: build ## measure throughput, latency and memory beside their floors; prints a table
+	$(GO) run ./bench
+
+soak: build ## the long runs: 1,000 kill -9 restarts, 1,000,000 malformed requests
+	SOUK_BINARY=$(CURDIR)/$(BIN) SOUK_SOAK=1 $(GO) test -count=1 -timeout 12h -run 'Crash|Malformed' ./conformance/...
+
+clean: ## remove what was built
+	rm -rf bin
