@@ -1,11 +1,11 @@
-// Package harness runs the real souk binary for tests: it builds it once,
+// Package souktest runs the real souk binary for tests: it builds it once,
 // starts servers on free ports and folders of their own, runs its commands,
 // kills and restarts it, and shows its log where a test failed.
 //
 // A package that uses it has a TestMain:
 //
-//	func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
-package harness
+//	func TestMain(m *testing.M) { os.Exit(souktest.Main(m)) }
+package souktest
 
 import (
 	"bufio"
