@@ -1,0 +1,114 @@
+package containerproduct
+
+import (
+	"slices"
+
+	"souk/catalog/product"
+)
+
+// Product is the state of a container product as it is stored.
+type Product struct {
+	product.Facets
+	Versions     []Version
+	Repositories []Repository
+}
+
+// Version is a release of the software; its delivery options are the ways to get it.
+type Version struct {
+	ID              string // UUID
+	Title           string
+	ReleaseNotes    string
+	Created         string // RFC 3339 with milliseconds, UTC
+	DeliveryOptions []DeliveryOption
+}
+
+// DeliveryOption is one way to get a version. It is one of two kinds: an ECR
+// option delivers container images, a Helm option (Helm is not nil) a chart
+// that installs them.
+type DeliveryOption struct {
+	ID                  string // UUID
+	SourceID            string // UUID
+	Title               string
+	Description         string
+	UsageInstructions   string
+	Visibility          product.Visibility // Public, Limited or Restricted
+	CompatibleServices  []string
+	Images              []Image
+	DeploymentResources []DeploymentResource `json:",omitempty"` // of an ECR option
+	Helm                *Helm                `json:",omitempty"` // of a Helm option
+}
+
+// Helm is what a Helm option has beyond images.
+type Helm struct {
+	Chart              Image
+	QuickLaunchEnabled bool
+	ReleaseName        string
+	Namespace          string
+	ServiceAccountName string
+	OverrideParameters []OverrideParameter
+}
+
+// Image is an image or a chart, as the seller named it and pinned to what the
+// name meant when the change was prepared.
+type Image struct {
+	URI    string // shown as it was written
+	Digest string // sha256:...; "" until its change is applied
+}
+
+// Repository is a repository of Souk's registry that belongs to the product.
+type Repository struct {
+	Name string // NAMESPACE/NAME
+}
+
+// uris returns the URIs of images.
+func uris(images []Image) []string {
+	var list []string
+	for _, image := range images {
+		list = append(list, image.URI)
+	}
+	return list
+}
+
+// artifacts returns all that an option delivers: its images, and its chart.
+func (o *DeliveryOption) artifacts() []Image {
+	if o.Helm == nil {
+		return o.Images
+	}
+	return append(slices.Clone(o.Images), o.Helm.Chart)
+}
+
+// find returns the delivery option with an id and its version, or nil.
+func (p *Product) find(id string) (*Version, *DeliveryOption) {
+	for v := range p.Versions {
+		version := &p.Versions[v]
+		for o := range version.DeliveryOptions {
+			if version.DeliveryOptions[o].ID == id {
+				return version, &version.DeliveryOptions[o]
+			}
+		}
+	}
+	return nil, nil
+}
+
+// publicOptions counts the delivery options that new buyers get.
+func (p *Product) publicOptions() int {
+	n := 0
+	for _, version := range p.Versions {
+		for _, option := range version.DeliveryOptions {
+			if option.Visibility == product.Public {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// hasVersionTitle says whether a version other than the one given has a title.
+func (p *Product) hasVersionTitle(title string, other *Version) bool {
+	for i := range p.Versions {
+		if p.Versions[i].Title == title && &p.Versions[i] != other {
+			return true
+		}
+	}
+	return false
+}
