@@ -1,0 +1,202 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"souk/access/iam"
+	"souk/storage/store"
+)
+
+// The IAM actions that the registry asks for. Amazon ECR has one for each of
+// the small steps of a push and a pull; these two say what the steps are for.
+const (
+	actionPull   = "ecr:BatchGetImage"
+	actionPush   = "ecr:PutImage"
+	actionDelete = "ecr:BatchDeleteImage"
+)
+
+// refusal is an error as the OCI distribution specification has them.
+type refusal struct {
+	status  int
+	code    string
+	message string
+}
+
+func (e *refusal) Error() string { return e.code + ": " + e.message }
+
+// write answers a request with the refusal.
+func (e *refusal) write(w http.ResponseWriter) {
+	body, _ := json.Marshal(map[string]any{"errors": []any{map[string]any{"code": e.code, "message": e.message}}}) // strings always marshal
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(e.status)
+	w.Write(body)
+}
+
+// nameUnknown is the answer for a repository that does not exist, and to all
+// who may not know whether it does.
+func nameUnknown() *refusal {
+	return &refusal{http.StatusNotFound, "NAME_UNKNOWN", "repository name not known to registry"}
+}
+
+// asker is who sent a request, and what policies may ask about it.
+type asker struct {
+	principal *iam.Principal
+	context   iam.Context
+}
+
+func (r *Registry) asker(p *iam.Principal, req *http.Request) asker {
+	now := r.config.Now().UTC()
+	c := iam.Context{
+		"aws:currenttime":     {now.Format("2006-01-02T15:04:05Z")},
+		"aws:epochtime":       {strconv.FormatInt(now.Unix(), 10)},
+		"aws:securetransport": {strconv.FormatBool(req.TLS != nil)},
+	}
+	if host, _, err := net.SplitHostPort(req.RemoteAddr); err == nil {
+		c["aws:sourceip"] = []string{host}
+	}
+	if agent := req.UserAgent(); agent != "" {
+		c["aws:useragent"] = []string{agent}
+	}
+	return asker{p, c}
+}
+
+// decide asks the asker's policies. The refusal names what is missing: it goes
+// only to those who know of the repository anyway.
+func (r *Registry) decide(a asker, action, owner, name string) error {
+	resource := "arn:aws:ecr:us-east-1:" + owner + ":repository/" + name
+	d := r.config.Decide(a.principal, iam.Question{Action: action, Resource: resource, Context: a.context})
+	if d.Allowed {
+		return nil
+	}
+	why := "because no identity-based policy allows the " + action + " action"
+	if d.Explicit {
+		why = "with an explicit deny"
+	}
+	return &refusal{http.StatusForbidden, "DENIED", "User: " + a.principal.ARN + " is not authorized to perform: " + action + " on resource: " + resource + " " + why}
+}
+
+// repository reads a repository's document; store.ErrNotFound if there is none.
+func (r *Registry) repository(ctx context.Context, name string) (Repository, error) {
+	if !validName(name) || strings.HasPrefix(name, publishedPrefix) {
+		return Repository{}, store.ErrNotFound
+	}
+	d, err := r.config.Store.Get(ctx, store.Key{Kind: KindRepository, ID: name})
+	if err != nil {
+		return Repository{}, err
+	}
+	var repo Repository
+	err = json.Unmarshal(d.Body, &repo)
+	if err != nil {
+		return Repository{}, fmt.Errorf("reading the document of repository %s: %w", name, err)
+	}
+	return repo, nil
+}
+
+// tag reads the document of a tag that a version names; store.ErrNotFound if none does.
+func (r *Registry) tag(ctx context.Context, repository, name string) (Tag, error) {
+	d, err := r.config.Store.Get(ctx, store.Key{Kind: KindTag, ID: repository + ":" + name})
+	if err != nil {
+		return Tag{}, err
+	}
+	var t Tag
+	if len(d.Body) == 0 {
+		return t, nil
+	}
+	err = json.Unmarshal(d.Body, &t)
+	if err != nil {
+		return Tag{}, fmt.Errorf("reading the document of tag %s:%s: %w", repository, name, err)
+	}
+	return t, nil
+}
+
+// mayWrite says whether the asker may do action in a repository: only the
+// account that the repository belongs to, and only with a policy that allows it.
+func (r *Registry) mayWrite(ctx context.Context, a asker, action, name string) error {
+	repo, err := r.repository(ctx, name)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		if product, ok := publishedProduct(name); ok {
+			may, err := r.obtains(ctx, a, name, product)
+			if err == nil && may {
+				return &refusal{http.StatusForbidden, "DENIED", "published images are written by change sets alone"}
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nameUnknown()
+	case err != nil:
+		return err
+	case repo.Account == a.principal.Account:
+		return r.decide(a, action, repo.Account, name)
+	}
+	may, err := r.obtains(ctx, a, name, repo.Product)
+	if err != nil {
+		return err
+	}
+	if !may {
+		return nameUnknown()
+	}
+	return &refusal{http.StatusForbidden, "DENIED", "only the account that owns the repository may write to it"}
+}
+
+// readable is a repository that an asker may read.
+type readable struct {
+	name string // where the images lie
+	// of is the repository that was asked for, if the images that the asker
+	// may have of it lie elsewhere. Its tags are those that versions name.
+	of string
+}
+
+// mayRead says what the asker may read under a repository's name. Its owner
+// reads all that was pushed. Others, who may obtain the product, read under
+// the same name what the product has published, and nothing else of it.
+func (r *Registry) mayRead(ctx context.Context, a asker, name string) (readable, error) {
+	repo, err := r.repository(ctx, name)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		product, ok := publishedProduct(name)
+		if !ok || !validName(name) {
+			return readable{}, nameUnknown()
+		}
+		may, err := r.obtains(ctx, a, name, product)
+		if err != nil {
+			return readable{}, err
+		}
+		if !may {
+			return readable{}, nameUnknown()
+		}
+		return readable{name: name}, r.decide(a, actionPull, Account, name)
+	case err != nil:
+		return readable{}, err
+	case repo.Account == a.principal.Account:
+		return readable{name: name}, r.decide(a, actionPull, repo.Account, name)
+	}
+	may, err := r.obtains(ctx, a, name, repo.Product)
+	if err != nil {
+		return readable{}, err
+	}
+	if !may {
+		return readable{}, nameUnknown()
+	}
+	return readable{name: Published(repo.Product, name), of: name}, r.decide(a, actionPull, repo.Account, name)
+}
+
+func (r *Registry) obtains(ctx context.Context, a asker, repository, product string) (bool, error) {
+	may, reason, err := r.config.MayObtain(ctx, a.principal.Account, repository, product)
+	if err != nil {
+		return false, fmt.Errorf("asking whether %s may obtain %s: %w", a.principal.Account, product, err)
+	}
+	if !may {
+		r.config.Log.Debug("registry: may not obtain", "account", a.principal.Account, "repository", repository, "product", product, "reason", reason)
+	}
+	return may, nil
+}

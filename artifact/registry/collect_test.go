@@ -1,0 +1,250 @@
+package registry
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+
+	"souk/storage/store"
+)
+
+// collect sweeps with the clock two days ahead.
+func (m *market) collect(s Sweep) int64 {
+	m.t.Helper()
+	m.ahead.Store(int64(2 * Idle))
+	defer m.ahead.Store(0)
+	freed, err := m.registry.Collect(context.Background(), s)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return freed
+}
+
+// whole fails unless the image can be pulled with all its layers.
+func (m *market) whole(k key, ref string) {
+	m.t.Helper()
+	img, err := remote.Image(m.ref(ref), k.auth())
+	if err != nil {
+		m.t.Errorf("%s: %v", ref, err)
+		return
+	}
+	if err := validate.Image(img); err != nil {
+		m.t.Errorf("%s: %v", ref, err)
+	}
+}
+
+func TestCollectKeepsWhatIsReferenced(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	owner := m.root(sellerAccount)
+	m.push(owner, theRepository+":1.0")
+	index, err := random.Index(100, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(m.ref(theRepository+":index"), index, owner.auth()); err != nil {
+		t.Fatal(err)
+	}
+	untagged := m.push(owner, theRepository+":moves")
+	m.push(owner, theRepository+":moves")
+	if freed := m.collect(Sweep{}); freed != 0 {
+		t.Errorf("freed %d bytes, want none", freed)
+	}
+	m.whole(owner, theRepository+":1.0")
+	m.whole(owner, theRepository+"@"+digestOf(t, untagged))
+	pulled, err := remote.Index(m.ref(theRepository+":index"), owner.auth())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate.Index(pulled); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCollectSweepsDeletedImagesButNotSharedLayers(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	owner := m.root(sellerAccount)
+	base := m.push(owner, theRepository+":base")
+	layer, err := random.Layer(5000, "application/vnd.docker.image.rootfs.diff.tar.gzip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := mutate.AppendLayers(base, layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(m.ref(theRepository+":more"), more, owner.auth()); err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Delete(m.ref(theRepository+"@"+digestOf(t, more)), owner.auth()); err != nil {
+		t.Fatal(err)
+	}
+	// Not yet: nothing has been idle for a day.
+	if freed, err := m.registry.Collect(t.Context(), Sweep{}); err != nil || freed != 0 {
+		t.Errorf("on the same day: freed %d, %v, want none", freed, err)
+	}
+	if freed := m.collect(Sweep{}); freed < 5000 {
+		t.Errorf("freed %d bytes, want the layer's 5000 and more", freed)
+	}
+	m.whole(owner, theRepository+":base")
+	if _, err := os.Stat(m.registry.layout.blob(digestOf(t, layer))); !os.IsNotExist(err) {
+		t.Errorf("the layer is still there: %v", err)
+	}
+	// What was swept can be pushed again.
+	if err := remote.Write(m.ref(theRepository+":more"), more, owner.auth()); err != nil {
+		t.Fatal(err)
+	}
+	m.whole(owner, theRepository+":more")
+}
+
+func TestCollectSweepsUploadsAndRepositoriesWithoutDocument(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	owner := m.root(sellerAccount)
+	m.push(owner, theRepository+":1.0")
+	resp, _ := m.do(&owner, http.MethodPost, "/v2/"+theRepository+"/blobs/uploads/", "", "")
+	at := resp.Header.Get("Location")
+	m.collect(Sweep{})
+	resp, _ = m.do(&owner, http.MethodPatch, at, "", "late")
+	if resp.StatusCode != http.StatusNotFound {
+		t.Errorf("upload of two days ago: %s, want 404", resp.Status)
+	}
+	err := m.store.Commit(t.Context(), store.Batch{Delete: []store.Removal{{Key: store.Key{Kind: KindRepository, ID: theRepository}, Was: store.Any}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if freed := m.collect(Sweep{}); freed == 0 {
+		t.Error("nothing freed of a repository that is no more")
+	}
+	if n := dataFiles(t, m); n != 0 {
+		t.Errorf("%d blobs left, want none", n)
+	}
+}
+
+func TestCollectAsksAboutPublishedManifests(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	owner := m.root(sellerAccount)
+	m.publish(theProduct)
+	kept, dropped := m.push(owner, theRepository+":1"), m.push(owner, theRepository+":2")
+	for _, img := range []v1.Image{kept, dropped} {
+		if err := m.registry.Images().Publish(t.Context(), theProduct, m.image(theRepository+":1"), digestOf(t, img)); err != nil {
+			t.Fatal(err)
+		}
+		if err := remote.Delete(m.ref(theRepository+"@"+digestOf(t, img)), owner.auth()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	published := Published(theProduct, theRepository)
+	m.collect(Sweep{Keep: func(_ context.Context, repository, digest string) (bool, error) {
+		if repository != published {
+			t.Errorf("asked about %s, want %s", repository, published)
+		}
+		return digest == digestOf(t, kept), nil
+	}})
+	m.whole(owner, published+"@"+digestOf(t, kept))
+	_, err := remote.Head(m.ref(published+"@"+digestOf(t, dropped)), owner.auth())
+	refused(t, err, http.StatusNotFound, "the one that no version names")
+}
+
+func TestCollectOfUntaggedManifests(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	owner := m.root(sellerAccount)
+	index, err := random.Index(100, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(m.ref(theRepository+":index"), index, owner.auth()); err != nil {
+		t.Fatal(err)
+	}
+	old := m.push(owner, theRepository+":moves")
+	m.push(owner, theRepository+":moves")
+	pinned := m.push(owner, theRepository+":pinned")
+	m.put(KindTag, theRepository+":pinned", Tag{Digest: digestOf(t, pinned)})
+	m.collect(Sweep{Untagged: true})
+	_, err = remote.Head(m.ref(theRepository+"@"+digestOf(t, old)), owner.auth())
+	refused(t, err, http.StatusNotFound, "the image that its tag left")
+	m.whole(owner, theRepository+":moves")
+	m.whole(owner, theRepository+":pinned")
+	pulled, err := remote.Index(m.ref(theRepository+":index"), owner.auth())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate.Index(pulled); err != nil {
+		t.Error(err)
+	}
+}
+
+// Every push that was answered stays whole, however often the sweep runs
+// meanwhile and though it takes everything for a day older than it is.
+func TestCollectWhilePushesGoOn(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	owner := m.root(sellerAccount)
+	shared, err := random.Image(200, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var sweeps, pushes sync.WaitGroup
+	sweeps.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := m.registry.Collect(context.Background(), Sweep{OlderThan: 1}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for i := range 4 {
+		pushes.Go(func() {
+			for j := range 6 {
+				layer, err := random.Layer(100, "application/vnd.docker.image.rootfs.diff.tar.gzip")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				img, err := mutate.AppendLayers(shared, layer)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ref := m.ref(theRepository + ":" + strings.Repeat("x", i*6+j+1))
+				// A layer may go before the manifest comes: then the registry
+				// says so, and a client uploads it again.
+				for range 200 {
+					err = remote.Write(ref, img, owner.auth(), remote.WithRetryPredicate(func(error) bool { return false }))
+					if err == nil || !strings.Contains(err.Error(), "BLOB_UNKNOWN") {
+						break
+					}
+				}
+				if err != nil {
+					if strings.Contains(err.Error(), "BLOB_UNKNOWN") {
+						continue // never answered well, so nothing was promised
+					}
+					t.Error(err)
+					return
+				}
+				m.whole(owner, ref.Context().RepositoryStr()+":"+ref.Identifier())
+			}
+		})
+	}
+	pushes.Wait()
+	close(stop)
+	sweeps.Wait()
+}

@@ -1,0 +1,224 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	v2 "github.com/distribution/distribution/v3/registry/api/v2"
+	"github.com/gorilla/mux"
+
+	"souk/storage/store"
+)
+
+// downloadTime is how long one blob may take to a slow client.
+const downloadTime = 6 * time.Hour
+
+// routes understands paths exactly as the library does: it is the library's.
+var routes = v2.RouterWithPrefix("")
+
+var uploadID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// call is a request that has been understood.
+type call struct {
+	asker      asker
+	user       string // access key, for the library's log
+	route      string // the library's name
+	repository string
+	reference  string // of a manifest: tag or digest
+	digest     string // of a blob
+	upload     string // id
+}
+
+// serve answers a request: who is it, what does it ask for, is that allowed;
+// then it is the library's.
+func (r *Registry) serve(w http.ResponseWriter, req *http.Request) {
+	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+
+	err := r.route(w, req)
+	if err == nil {
+		return
+	}
+	var no *refusal
+	if !errors.As(err, &no) {
+		if req.Context().Err() == nil {
+			r.config.Log.Error("registry: request failed", "method", req.Method, "path", req.URL.Path, "error", err)
+		}
+		no = &refusal{http.StatusInternalServerError, "UNKNOWN", "unknown error"}
+	}
+	no.write(w)
+}
+
+// route does the request. An error has not been answered yet.
+func (r *Registry) route(w http.ResponseWriter, req *http.Request) error {
+	key, principal, ok, err := r.authenticate(req)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		w.Header().Set("WWW-Authenticate", `Basic realm="Souk",charset="UTF-8"`)
+		return &refusal{http.StatusUnauthorized, "UNAUTHORIZED", "authentication required"}
+	}
+	if req.URL.Path == "/v2" {
+		req = clone(req, "/v2/", req.URL.RawQuery)
+	}
+	// No two ways to write one path: nothing escaped, no dots, no doubled slashes.
+	p := req.URL.Path
+	slash := p == "/v2/" || strings.HasSuffix(p, "/blobs/uploads/")
+	if req.URL.RawPath != "" || (path.Clean(p) != p && !(slash && path.Clean(p)+"/" == p)) {
+		return nameUnknown()
+	}
+	var match mux.RouteMatch
+	if !routes.Match(req, &match) || match.MatchErr != nil || match.Route == nil {
+		return &refusal{http.StatusNotFound, "UNSUPPORTED", "the registry has nothing at this path"}
+	}
+	c := call{
+		asker:      r.asker(principal, req),
+		user:       key,
+		route:      match.Route.GetName(),
+		repository: match.Vars["name"],
+		reference:  match.Vars["reference"],
+		digest:     match.Vars["digest"],
+		upload:     match.Vars["uuid"],
+	}
+	read := req.Method == http.MethodGet || req.Method == http.MethodHead
+
+	switch c.route {
+	case v2.RouteNameBase: // docker login asks for this alone
+		return r.library(w, req, c, nil)
+	case v2.RouteNameManifest:
+		switch {
+		case read:
+			return r.pullManifest(w, req, c)
+		case req.Method == http.MethodPut:
+			return r.putManifest(w, req, c)
+		case req.Method == http.MethodDelete:
+			return r.deleteManifest(w, req, c)
+		}
+	case v2.RouteNameBlob:
+		if read {
+			return r.pullBlob(w, req, c)
+		}
+		// A layer goes when no manifest has it any more: Collect.
+	case v2.RouteNameTags:
+		if read {
+			return r.listTags(w, req, c)
+		}
+	case v2.RouteNameBlobUpload:
+		if req.Method == http.MethodPost {
+			return r.startUpload(w, req, c)
+		}
+	case v2.RouteNameBlobUploadChunk:
+		return r.upload(w, req, c)
+	}
+	return &refusal{http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported."}
+}
+
+// library hands a request that was granted to the distribution library.
+func (r *Registry) library(w http.ResponseWriter, req *http.Request, c call, actions map[string][]string) error {
+	g := &grant{user: c.user, actions: actions}
+	r.app.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), grantKey{}, g)))
+	return nil
+}
+
+// clone is the request with another path and query.
+func clone(req *http.Request, path, query string) *http.Request {
+	req = req.Clone(req.Context())
+	req.URL.Path, req.URL.RawPath, req.URL.RawQuery = path, "", query
+	req.RequestURI = req.URL.RequestURI()
+	return req
+}
+
+func (r *Registry) pullManifest(w http.ResponseWriter, req *http.Request, c call) error {
+	from, err := r.mayRead(req.Context(), c.asker, c.repository)
+	if err != nil {
+		return err
+	}
+	if from.of != "" {
+		digest, err := r.publishedDigest(req.Context(), from.of, c.reference)
+		if err != nil {
+			return err
+		}
+		req = clone(req, "/v2/"+from.name+"/manifests/"+digest, "")
+	}
+	return r.library(w, req, c, map[string][]string{from.name: {"pull"}})
+}
+
+// publishedDigest is what a reference of a repository names to those who read
+// what is published: a digest names itself, a tag what the version pinned.
+func (r *Registry) publishedDigest(ctx context.Context, repository, reference string) (string, error) {
+	if digestPattern.MatchString(reference) {
+		return reference, nil
+	}
+	unknown := &refusal{http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"}
+	if !tagPattern.MatchString(reference) {
+		return "", unknown
+	}
+	t, err := r.tag(ctx, repository, reference)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", unknown
+	}
+	if err != nil {
+		return "", err
+	}
+	if t.Digest == "" {
+		t.Digest, err = r.current(ctx, repository, reference)
+		if err != nil {
+			return "", err
+		}
+	}
+	if t.Digest == "" {
+		return "", unknown
+	}
+	return t.Digest, nil
+}
+
+func (r *Registry) pullBlob(w http.ResponseWriter, req *http.Request, c call) error {
+	from, err := r.mayRead(req.Context(), c.asker, c.repository)
+	if err != nil {
+		return err
+	}
+	if !digestPattern.MatchString(c.digest) {
+		return &refusal{http.StatusNotFound, "BLOB_UNKNOWN", "blob unknown to registry"}
+	}
+	if from.of == "" && req.Method == http.MethodHead {
+		// Whoever pushes asks first which layers are there; those must not be
+		// swept before the manifest that is about to name them comes.
+		err = touch(r.config.Now(), r.layout.blob(c.digest), r.layout.layer(c.repository, c.digest))
+		if err != nil {
+			return err
+		}
+	}
+	if from.of != "" {
+		req = clone(req, "/v2/"+from.name+"/blobs/"+c.digest, "")
+	}
+	// The server's own limit is made for answers of a few kilobytes. The error
+	// says that the connection has no such limit to set.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(downloadTime))
+	return r.library(w, req, c, map[string][]string{from.name: {"pull"}})
+}
+
+// listTags is for those who read all of a repository.
+func (r *Registry) listTags(w http.ResponseWriter, req *http.Request, c call) error {
+	from, err := r.mayRead(req.Context(), c.asker, c.repository)
+	if err != nil {
+		return err
+	}
+	if from.of != "" || strings.HasPrefix(from.name, publishedPrefix) {
+		return &refusal{http.StatusForbidden, "DENIED", "only the account that owns the repository may list its tags"}
+	}
+	return r.library(w, req, c, map[string][]string{from.name: {"pull"}})
+}
+
+func (r *Registry) deleteManifest(w http.ResponseWriter, req *http.Request, c call) error {
+	err := r.mayWrite(req.Context(), c.asker, actionDelete, c.repository)
+	if err != nil {
+		return err
+	}
+	return r.library(w, req, c, map[string][]string{c.repository: {"delete"}})
+}
