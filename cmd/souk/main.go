@@ -34,6 +34,8 @@ type App struct {
 
 // commands is the command line: a field for each subcommand.
 type commands struct {
+	Serve   ServeCommand   `cmd:"" help:"Run the server."`
+	Env     EnvCommand     `cmd:"" help:"Print the export lines that point the AWS CLI and SDKs of a shell to a server of this machine."`
 	Version VersionCommand `cmd:"" help:"Print the version."`
 	Help    HelpCommand    `cmd:"" help:"What Souk is, the commands to start with, and where to go on."`
 }
@@ -72,6 +74,7 @@ func run(app *App, args []string) int {
 		kong.Exit(func(status int) { printed = status }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.DefaultEnvars("SOUK"),
+		kong.Resolvers(&configFile{}),
 		kong.Bind(app),
 	)
 	if err != nil {

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog/document"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+)
+
+// shopper is the AWS SDK as one user, who shows what she does.
+type shopper struct {
+	tell    *teller
+	url     string
+	id, key string // access key
+	catalog *marketplacecatalog.Client
+	sts     *sts.Client
+	last    *lastAnswer
+}
+
+// catalogName and region are what every command says: clients that know no
+// AWS_ENDPOINT_URL would go to AWS otherwise.
+const (
+	catalogName = "AWSMarketplace"
+	region      = "us-east-1"
+)
+
+func newShopper(tell *teller, url, id, key string) *shopper {
+	config := aws.Config{
+		Region:       region,
+		BaseEndpoint: aws.String(url),
+		Credentials:  credentials.NewStaticCredentialsProvider(id, key, ""),
+	}
+	last := &lastAnswer{client: http.DefaultClient}
+	config.HTTPClient = last
+	return &shopper{
+		tell: tell, url: url, id: id, key: key, last: last,
+		catalog: marketplacecatalog.NewFromConfig(config),
+		sts:     sts.NewFromConfig(config),
+	}
+}
+
+// lastAnswer keeps the body of the last answer, to show what came over the wire.
+type lastAnswer struct {
+	client *http.Client
+	body   []byte
+}
+
+// Do implements aws.HTTPClient.
+func (l *lastAnswer) Do(r *http.Request) (*http.Response, error) {
+	response, err := l.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	l.body, err = io.ReadAll(response.Body)
+	response.Body.Close()
+	response.Body = io.NopCloser(bytes.NewReader(l.body))
+	return response, err
+}
+
+// aws prints a command of the AWS CLI.
+func (s *shopper) aws(command string, options ...string) {
+	s.tell.command("aws "+command, append([]string{"--endpoint-url " + s.url + " --region " + region}, options...)...)
+}
+
+// identity asks who the keys belong to.
+func (s *shopper) identity(ctx context.Context) (account string, err error) {
+	s.aws("sts get-caller-identity")
+	out, err := s.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", err
+	}
+	shown, err := json.Marshal(map[string]string{
+		"UserId": aws.ToString(out.UserId), "Account": aws.ToString(out.Account), "Arn": aws.ToString(out.Arn),
+	})
+	if err != nil {
+		return "", err
+	}
+	s.tell.answer(shown)
+	return aws.ToString(out.Account), nil
+}
+
+// start starts a change set, given as the JSON of --change-set, and shows it.
+func (s *shopper) start(ctx context.Context, name, changes string) (id string, err error) {
+	var wanted []struct {
+		ChangeType, ChangeName string
+		Entity                 struct{ Type, Identifier string }
+		DetailsDocument        any
+	}
+	err = json.Unmarshal([]byte(changes), &wanted)
+	if err != nil {
+		return "", fmt.Errorf("reading change set %q: %w", name, err)
+	}
+	in := &marketplacecatalog.StartChangeSetInput{Catalog: aws.String(catalogName), ChangeSetName: aws.String(name)}
+	for _, w := range wanted {
+		c := types.Change{
+			ChangeType:      aws.String(w.ChangeType),
+			Entity:          &types.Entity{Type: aws.String(w.Entity.Type)},
+			DetailsDocument: document.NewLazyDocument(w.DetailsDocument),
+		}
+		if w.Entity.Identifier != "" {
+			c.Entity.Identifier = aws.String(w.Entity.Identifier)
+		}
+		if w.ChangeName != "" {
+			c.ChangeName = aws.String(w.ChangeName)
+		}
+		in.ChangeSet = append(in.ChangeSet, c)
+	}
+	s.aws("marketplace-catalog start-change-set", "--catalog "+catalogName, "--change-set-name '"+name+"'", "--change-set '"+changes+"'")
+	out, err := s.catalog.StartChangeSet(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	s.tell.answer(s.last.body)
+	return aws.ToString(out.ChangeSetId), nil
+}
+
+// change starts a change set, waits for its end and describes it.
+func (s *shopper) change(ctx context.Context, name, changes string, want types.ChangeStatus) (*marketplacecatalog.DescribeChangeSetOutput, error) {
+	id, err := s.start(ctx, name, changes)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := s.await(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if ended.Status != want {
+		s.tell.answer(s.last.body)
+		return nil, fmt.Errorf("change set %s ended as %s, want %s", id, ended.Status, want)
+	}
+	return ended, nil
+}
+
+// await describes a change set until it has ended, and shows its states.
+func (s *shopper) await(ctx context.Context, id string) (*marketplacecatalog.DescribeChangeSetOutput, error) {
+	line := s.tell.wait("waiting for change set " + id)
+	defer line.done()
+	ticker := time.NewTicker(120 * time.Millisecond) // below the 10 a second that an account may ask
+	defer ticker.Stop()
+	for {
+		out, err := s.catalog.DescribeChangeSet(ctx, &marketplacecatalog.DescribeChangeSetInput{
+			Catalog: aws.String(catalogName), ChangeSetId: aws.String(id),
+		})
+		if err != nil && !throttled(err) {
+			return nil, err
+		}
+		if err == nil {
+			line.state(string(out.Status))
+			switch out.Status {
+			case types.ChangeStatusSucceeded, types.ChangeStatusFailed, types.ChangeStatusCancelled:
+				return out, nil
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for change set %s: %w", id, context.Cause(ctx))
+		}
+	}
+}
+
+func throttled(err error) bool {
+	var e smithy.APIError
+	return errors.As(err, &e) && e.ErrorCode() == "ThrottlingException"
+}
+
+// describe describes an entity and decodes its Details into details.
+func (s *shopper) describe(ctx context.Context, id string, details any) error {
+	out, err := s.catalog.DescribeEntity(ctx, &marketplacecatalog.DescribeEntityInput{
+		Catalog: aws.String(catalogName), EntityId: aws.String(id),
+	})
+	if err != nil {
+		return err
+	}
+	err = json.Unmarshal([]byte(aws.ToString(out.Details)), details)
+	if err != nil {
+		return fmt.Errorf("reading details of %s: %w", id, err)
+	}
+	return nil
+}
+
+// bare cuts the revision off an identifier: prod-x@1 is prod-x.
+func bare(identifier string) string {
+	id, _, _ := strings.Cut(identifier, "@")
+	return id
+}

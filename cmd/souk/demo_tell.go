@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// teller prints the demo: each step as the command that a user would type, and
+// its answer. On a terminal with a little colour, in a pipe as plain text.
+type teller struct {
+	out      io.Writer
+	terminal bool
+	chapters int
+}
+
+// Styles of a terminal.
+const (
+	bold  = "1"
+	faint = "2"
+	red   = "31"
+	green = "32"
+)
+
+func (t *teller) styled(style, text string) string {
+	if !t.terminal || text == "" {
+		return text
+	}
+	return "\x1b[" + style + "m" + text + "\x1b[0m"
+}
+
+// chapter begins a step.
+func (t *teller) chapter(title string) {
+	t.chapters++
+	fmt.Fprintf(t.out, "\n%s\n", t.styled(bold, fmt.Sprintf("%d. %s", t.chapters, title)))
+}
+
+// say prints a sentence of explanation.
+func (t *teller) say(format string, args ...any) {
+	fmt.Fprintf(t.out, "   %s\n", fmt.Sprintf(format, args...))
+}
+
+// command prints what a user would type. Its first part and each of the lines
+// after it stand on lines of their own, joined as a shell joins them.
+func (t *teller) command(first string, lines ...string) {
+	text := "$ " + strings.Join(append([]string{first}, lines...), " \\\n      ")
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(t.out, "   %s", t.styled(bold, strings.TrimSuffix(line, "\n"))+"\n")
+	}
+}
+
+// answer prints a command's output: JSON is indented, all else is as it is.
+func (t *teller) answer(output []byte) {
+	var b bytes.Buffer
+	if json.Indent(&b, output, "", "    ") != nil {
+		b.Reset()
+		b.Write(output)
+	}
+	for line := range strings.Lines(b.String()) {
+		fmt.Fprintf(t.out, "   %s\n", t.styled(faint, strings.TrimSuffix(line, "\n")))
+	}
+}
+
+// good says what a step has shown.
+func (t *teller) good(format string, args ...any) {
+	fmt.Fprintf(t.out, "   %s %s\n", t.styled(green, "ok"), fmt.Sprintf(format, args...))
+}
+
+// bad says what went wrong.
+func (t *teller) bad(format string, args ...any) {
+	fmt.Fprintf(t.out, "   %s %s\n", t.styled(red, "wrong"), fmt.Sprintf(format, args...))
+}
+
+// waiting shows the states that a change set goes through, on one line.
+type waiting struct {
+	t     *teller
+	began time.Time
+	last  string
+}
+
+// wait begins a line of progress.
+func (t *teller) wait(what string) *waiting {
+	fmt.Fprintf(t.out, "   %s", t.styled(faint, what+" ..."))
+	return &waiting{t: t, began: time.Now()}
+}
+
+// state shows a state once.
+func (w *waiting) state(s string) {
+	if s != w.last {
+		w.last = s
+		fmt.Fprintf(w.t.out, " %s", w.t.styled(faint, s))
+	}
+}
+
+// done ends the line.
+func (w *waiting) done() {
+	fmt.Fprintf(w.t.out, " %s\n", w.t.styled(faint, fmt.Sprintf("(%.1f s)", time.Since(w.began).Seconds())))
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"souk/server"
+)
+
+// EnvCommand prints what points the AWS CLI and SDKs of a shell to a server.
+type EnvCommand struct {
+	Data string `placeholder:"DIR" help:"Data folder of the server (default ./souk-data)."`
+}
+
+// Run prints export lines for the root user of the management account.
+func (e *EnvCommand) Run(app *App) error {
+	c, err := server.ReadCredentials(e.Data)
+	if err != nil {
+		return err
+	}
+	for _, line := range [][2]string{
+		{"AWS_ENDPOINT_URL", c.Endpoint},
+		{"AWS_REGION", "us-east-1"},
+		{"AWS_DEFAULT_REGION", "us-east-1"},
+		{"AWS_ACCESS_KEY_ID", c.AccessKeyID},
+		{"AWS_SECRET_ACCESS_KEY", c.SecretAccessKey},
+	} {
+		_, err := fmt.Fprintf(app.Out, "export %s=%s\n", line[0], shellWord(line[1]))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shellWord quotes a word for a POSIX shell, where it needs it.
+func shellWord(word string) string {
+	safe := strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@+") == ""
+	if safe && word != "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

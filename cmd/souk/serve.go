@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+
+	"souk/server"
+)
+
+// ServeCommand runs the server.
+type ServeCommand struct {
+	Settings server.Config `embed:""`
+
+	Config    string `name:"config" placeholder:"FILE" help:"YAML file with settings; a key for each flag of serve."`
+	LogLevel  string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"What is logged to standard error: debug, info, warn or error (default info)."`
+	LogFormat string `name:"log-format" enum:"text,json" default:"text" help:"How it is logged: text or json (default text)."`
+}
+
+// Run serves until the process is told to end, then drains.
+func (s *ServeCommand) Run(app *App) error {
+	// A small heap is collected often enough to stay small; GOGC and GOMEMLIMIT
+	// in the environment win.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+	config := s.Settings
+	config.Log = s.logger(app)
+	market, err := server.New(app.Ctx, config)
+	if err != nil {
+		return asUsage(err)
+	}
+	_, err = fmt.Fprintf(app.Out, "souk: listening on %s\n", market.URL())
+	if err != nil {
+		config.Log.Warn("the line that says we are ready could not be written", "error", err)
+	}
+	return market.Run(app.Ctx)
+}
+
+func (s *ServeCommand) logger(app *App) *slog.Logger {
+	var level slog.Level
+	err := level.UnmarshalText([]byte(s.LogLevel))
+	if err != nil {
+		level = slog.LevelInfo // the command line allows no other
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if s.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(app.Err, options))
+	}
+	return slog.New(slog.NewTextHandler(app.Err, options))
+}
+
+// asUsage makes a wrong setting a mistake of the command line.
+func asUsage(err error) error {
+	var setting *server.SettingError
+	if errors.As(err, &setting) {
+		return &UsageError{Text: err.Error()}
+	}
+	return err
+}

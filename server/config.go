@@ -1,0 +1,233 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Place says where a market keeps what must not be lost. The zero value is a
+// market in ./souk-data.
+type Place struct {
+	// Data is the folder of this node: its lock, its control socket, the
+	// credentials of the root user, and by default the database, the key and the
+	// blobs. It is made at the first start, mode 0700. One process uses it at a
+	// time. Default: ./souk-data.
+	Data string `name:"data" placeholder:"DIR" help:"Data folder, made at the first start (default ./souk-data)."`
+
+	// Database is sqlite: for a database in the data folder, sqlite:FILE for one
+	// elsewhere, or postgres://USER@HOST/NAME for several nodes that share one
+	// market. Default: sqlite:.
+	Database string `name:"database" placeholder:"URL" help:"sqlite:, sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME (default sqlite: in the data folder)."`
+
+	// KeyFile seals secrets, page tokens, registry tokens and signed addresses.
+	// It is made at the first start; its fingerprint is in the database, and
+	// another key is refused. Nodes that share a database are given the same
+	// file. Who has it and the database has every access key: keep it apart from
+	// backups of the database. Default: DATA/key.
+	KeyFile string `name:"key-file" placeholder:"FILE" help:"Key that seals secrets (default DATA/key, made at the first start); the same on every node."`
+
+	// Blobs is the folder of image layers, charts and logos. Nodes that share a
+	// database share this folder too. Default: DATA/blobs.
+	Blobs string `name:"blobs" placeholder:"DIR" help:"Folder of image layers and logos (default DATA/blobs); shared by all nodes."`
+}
+
+// Config has every setting of a server. The zero value of each works: a market
+// in ./souk-data that listens on 127.0.0.1:8470.
+//
+// Each setting is a flag of souk serve, an environment variable and a key of
+// the YAML file of --config, with one name: --fetch-allow, SOUK_FETCH_ALLOW,
+// fetch-allow. Flags win over the environment, that over the file.
+type Config struct {
+	Place `embed:""`
+
+	// Listen is the address of the one public port: AWS's APIs at /, the registry
+	// at /v2/. Port 0 takes a free one. Beyond loopback it needs TLS, or Insecure.
+	// Default: 127.0.0.1:8470.
+	Listen string `name:"listen" placeholder:"ADDRESS" help:"Address to listen on (default 127.0.0.1:8470)."`
+
+	// PublicURL is how clients reach the server: the only source of its own name
+	// in repository and logo addresses. Needed where a proxy stands before it, or
+	// where Listen names no host. Default: what is listened on.
+	PublicURL string `name:"public-url" placeholder:"URL" help:"How clients reach this server (default: what it listens on)."`
+
+	// TLSCert and TLSKey are PEM files. Both or none. They are read again when
+	// they change, at the latest a minute later.
+	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"TLS certificate chain (PEM)."`
+	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"Private key of the TLS certificate (PEM)."`
+
+	// Insecure allows to listen beyond loopback without TLS: behind a proxy that
+	// ends TLS, or in a network that is trusted. Signatures still hold, but what
+	// is said can be read, and registry passwords with it.
+	Insecure bool `name:"insecure" help:"Listen beyond loopback without TLS."`
+
+	// AdminListen is the address of metrics (/metrics), profiles (/debug/pprof/)
+	// and health details (/health). It asks for no credentials: keep it inside.
+	// "off" closes it. Default: 127.0.0.1:8471 where Listen is the default too,
+	// else off, so that a second server on a machine needs no thought.
+	AdminListen string `name:"admin-listen" placeholder:"ADDRESS" help:"Address of metrics, profiles and health details, or off (default 127.0.0.1:8471 beside the default --listen, else off)."`
+
+	// AccountID is the management account of the organisation, made at the first
+	// start. Later starts refuse another one. Default: 123456789012.
+	AccountID string `name:"account-id" placeholder:"ID" help:"Management account, made at the first start (default 123456789012)."`
+
+	// Quota is on or off. Off lifts the request rates and the bound of open change
+	// sets, for load tests. Default: on.
+	Quota string `name:"quota" placeholder:"on|off" enum:",on,off" default:"" help:"Request rates and account limits: on or off (default on)."`
+
+	// FetchAllow lists networks that are fetched from although they are private:
+	// 127.0.0.0/8, 10.1.0.0/16. By default an address that a user gives (a
+	// logo's) is fetched from public networks only.
+	FetchAllow []netip.Prefix `name:"fetch-allow" placeholder:"CIDR,..." help:"Private networks from which logos may be fetched, such as 127.0.0.0/8."`
+
+	// FetchCA is a PEM file of further authorities that are trusted when fetching.
+	FetchCA string `name:"fetch-ca" placeholder:"FILE" help:"Further certificate authorities trusted when fetching (PEM)."`
+
+	// Workers is how many change sets this node works on at a time. Default: 64.
+	Workers int `name:"workers" placeholder:"N" help:"Change sets worked on at a time by this node (default 64)."`
+
+	// OpenChangeSets is how many change sets of an account may be in PREPARING or
+	// APPLYING (ServiceQuotaExceededException beyond). Default: 250, as AWS has it.
+	OpenChangeSets int `name:"open-change-sets" placeholder:"N" help:"Change sets that an account may have under way (default 250)."`
+
+	// History is how long a change set is kept after its end. Default: 60 days.
+	History time.Duration `name:"history" placeholder:"DURATION" help:"How long ended change sets are kept (default 1440h, 60 days)."`
+
+	// Drain is how long requests and change sets under way may take after SIGTERM.
+	// What is not done by then is taken up at the next start. Default: 10s.
+	Drain time.Duration `name:"drain" placeholder:"DURATION" help:"How long requests under way may take after SIGTERM (default 10s)."`
+
+	// Log takes the server's log. Default: nothing is logged.
+	Log *slog.Logger `kong:"-"`
+}
+
+// Defaults of settings that others name too.
+const (
+	defaultData    = "souk-data"
+	defaultListen  = "127.0.0.1:8470"
+	defaultAdmin   = "127.0.0.1:8471"
+	defaultAccount = "123456789012"
+)
+
+// filled returns the place with its defaults.
+func (p Place) filled() Place {
+	if p.Data == "" {
+		p.Data = defaultData
+	}
+	if p.Database == "" {
+		p.Database = "sqlite:"
+	}
+	if p.KeyFile == "" {
+		p.KeyFile = filepath.Join(p.Data, "key")
+	}
+	if p.Blobs == "" {
+		p.Blobs = filepath.Join(p.Data, "blobs")
+	}
+	return p
+}
+
+// filled returns the settings with their defaults, or what is wrong with them.
+func (c Config) filled() (Config, error) {
+	c.Place = c.Place.filled()
+	if c.AdminListen == "" {
+		c.AdminListen = "off"
+		if c.Listen == "" || c.Listen == defaultListen {
+			c.AdminListen = defaultAdmin
+		}
+	}
+	if c.Listen == "" {
+		c.Listen = defaultListen
+	}
+	if c.AccountID == "" {
+		c.AccountID = defaultAccount
+	}
+	if c.Quota == "" {
+		c.Quota = "on"
+	}
+	if c.Workers == 0 {
+		c.Workers = 64
+	}
+	if c.OpenChangeSets == 0 {
+		c.OpenChangeSets = 250
+	}
+	if c.History == 0 {
+		c.History = 60 * 24 * time.Hour
+	}
+	if c.Drain == 0 {
+		c.Drain = 10 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, c.wrong()
+}
+
+// SettingError is a setting that can't be used. Its text says what to do.
+type SettingError struct {
+	Setting string // the flag's name without dashes
+	Text    string
+}
+
+func (e *SettingError) Error() string { return "--" + e.Setting + ": " + e.Text }
+
+// wrong says which setting can't be used, nil if all can.
+func (c Config) wrong() error {
+	refuse := func(setting, format string, args ...any) error {
+		return &SettingError{Setting: setting, Text: fmt.Sprintf(format, args...)}
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return refuse("listen", "%q is no HOST:PORT", c.Listen)
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return refuse("tls-cert", "--tls-cert and --tls-key are given together or not at all")
+	}
+	if c.TLSCert == "" && !c.Insecure && !loopback(host) {
+		return refuse("listen", "%s is reachable by others and nothing would be encrypted: give --tls-cert and --tls-key, or --insecure if a proxy before it ends TLS", c.Listen)
+	}
+	if c.AdminListen != "off" {
+		if _, _, err := net.SplitHostPort(c.AdminListen); err != nil {
+			return refuse("admin-listen", "%q is neither HOST:PORT nor off", c.AdminListen)
+		}
+	}
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			return refuse("public-url", "%q is not of the form https://HOST[:PORT]", c.PublicURL)
+		}
+	}
+	if len(c.AccountID) != 12 || strings.Trim(c.AccountID, "0123456789") != "" {
+		return refuse("account-id", "%q is not an account id of 12 digits", c.AccountID)
+	}
+	if c.Quota != "on" && c.Quota != "off" {
+		return refuse("quota", "%q is neither on nor off", c.Quota)
+	}
+	for _, number := range []struct {
+		setting string
+		wrong   bool
+	}{
+		{"workers", c.Workers < 1 || c.Workers > 1000},
+		{"open-change-sets", c.OpenChangeSets < 1},
+		{"history", c.History < 0},
+		{"drain", c.Drain < 0},
+	} {
+		if number.wrong {
+			return refuse(number.setting, "out of range")
+		}
+	}
+	return nil
+}
+
+// loopback says whether only this machine reaches a host name that is listened on.
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Credentials are what a client of this machine needs to speak to a server as
+// the root user of the management account.
+type Credentials struct {
+	AccessKeyID     string
+	SecretAccessKey string
+	Endpoint        string // the server's URL as of its last start
+}
+
+// files of a data folder that souk env reads
+const (
+	credentialsFile = "credentials" // AWS shared-credentials form, 0600
+	endpointFile    = "endpoint"    // the URL, written at every start
+)
+
+// ReadCredentials reads the credentials of a data folder.
+func ReadCredentials(dir string) (Credentials, error) {
+	if dir == "" {
+		dir = defaultData
+	}
+	var c Credentials
+	b, err := os.ReadFile(filepath.Join(dir, credentialsFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return c, fmt.Errorf("there are no credentials in %s: start `souk serve --data %s` once, or give the --data of the server that made the market", dir, dir)
+	}
+	if err != nil {
+		return c, fmt.Errorf("reading credentials: %w", err)
+	}
+	lines := bufio.NewScanner(bytes.NewReader(b))
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), "=")
+		switch strings.TrimSpace(name) {
+		case "aws_access_key_id":
+			c.AccessKeyID = strings.TrimSpace(value)
+		case "aws_secret_access_key":
+			c.SecretAccessKey = strings.TrimSpace(value)
+		}
+	}
+	if c.AccessKeyID == "" || c.SecretAccessKey == "" {
+		return c, fmt.Errorf("%s holds no access key", filepath.Join(dir, credentialsFile))
+	}
+	c.Endpoint = "http://" + defaultListen
+	b, err = os.ReadFile(filepath.Join(dir, endpointFile))
+	if err == nil {
+		c.Endpoint = strings.TrimSpace(string(b))
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return c, fmt.Errorf("reading endpoint: %w", err)
+	}
+	return c, nil
+}
+
+// writeCredentials writes the root user's key, once: the secret is nowhere else
+// in the clear.
+func (f *folder) writeCredentials(id, secret string) error {
+	text := "[default]\naws_access_key_id = " + id + "\naws_secret_access_key = " + secret + "\n"
+	err := writeWhole(f.path(credentialsFile), []byte(text), 0o600)
+	if err != nil {
+		return fmt.Errorf("writing credentials of the root user: %w", err)
+	}
+	return nil
+}

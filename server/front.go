@@ -1,0 +1,144 @@
+package server
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Limits of the public port. The gateway has those of a request's content.
+const (
+	headerTime  = 10 * time.Second // until the header is read
+	requestTime = 30 * time.Second // until a request is read and answered; the registry's may take longer
+	stallTime   = 60 * time.Second // the longest pause within a push or pull
+	idleTime    = 2 * time.Minute  // a connection without a request
+	headerBytes = 64 << 10
+)
+
+// front sends each request of the public port to the part that answers it.
+type front struct {
+	gateway  http.Handler // AWS's APIs: everything that is nobody else's
+	registry http.Handler // /v2/
+	logos    http.Handler // /logos/
+	ready    func(*http.Request) error
+	url      string // for the page at /
+}
+
+// ServeHTTP implements http.Handler.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	switch {
+	case path == "/v2" || strings.HasPrefix(path, "/v2/"):
+		f.registry.ServeHTTP(unhurried(w, r))
+	case strings.HasPrefix(path, "/logos/"):
+		f.logos.ServeHTTP(w, r)
+	case path == "/healthz":
+		say(w, http.StatusOK, "ok\n")
+	case path == "/readyz":
+		if err := f.ready(r); err != nil {
+			say(w, http.StatusServiceUnavailable, "not ready\n")
+			return
+		}
+		say(w, http.StatusOK, "ready\n")
+	case path == "/favicon.ico" && fromBrowser(r):
+		w.WriteHeader(http.StatusNoContent)
+	case path == "/" && fromBrowser(r):
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		io.WriteString(w, strings.ReplaceAll(welcome, "{URL}", f.url)) // a browser that has gone is no concern of ours
+	default:
+		f.gateway.ServeHTTP(w, r)
+	}
+}
+
+// fromBrowser says whether a person looks at the page: no API client asks for
+// HTML, and none sends a GET without a signature.
+func fromBrowser(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Authorization") == "" &&
+		r.URL.RawQuery == "" && strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// say answers with one line of text.
+func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	io.WriteString(w, text) // a client that has gone is no concern of ours
+}
+
+const welcome = `<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Souk</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:4rem auto;padding:0 1rem}pre{background:#f4f2ee;padding:1rem;overflow:auto}</style>
+<h1>Souk</h1>
+<p>This is a software marketplace that speaks AWS Marketplace's own APIs. There are no pages here yet: speak to it with the AWS CLI or an SDK.</p>
+<pre>eval "$(souk env)"
+aws marketplace-catalog list-entities --catalog AWSMarketplace \
+    --entity-type ContainerProduct --endpoint-url {URL} --region us-east-1</pre>
+<p>Its registry is at <code>{URL}/v2/</code>; an access key's id and secret log in to it. <code>souk help</code> says more.</p>
+</html>
+`
+
+// unhurried lets a push or pull take as long as it needs, as long as it moves:
+// each read and write moves the connection's deadlines on.
+func unhurried(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
+	c := http.NewResponseController(w)
+	p := &pace{control: c}
+	p.moved()
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &pacedBody{ReadCloser: r.Body, pace: p}
+	}
+	return &pacedWriter{ResponseWriter: w, pace: p}, r
+}
+
+// pace moves the deadlines of one connection. Reads and writes of a handler may
+// come from two goroutines: a moment's race only sets a deadline twice.
+type pace struct{ control *http.ResponseController }
+
+func (p *pace) moved() {
+	until := time.Now().Add(stallTime)
+	// A connection that knows no deadlines has none that could end it.
+	_ = p.control.SetReadDeadline(until)
+	_ = p.control.SetWriteDeadline(until)
+}
+
+type pacedBody struct {
+	io.ReadCloser
+	pace *pace
+}
+
+func (b *pacedBody) Read(p []byte) (int, error) {
+	b.pace.moved()
+	return b.ReadCloser.Read(p)
+}
+
+type pacedWriter struct {
+	http.ResponseWriter
+	pace *pace
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *pacedWriter) Write(p []byte) (int, error) {
+	w.pace.moved()
+	return w.ResponseWriter.Write(p)
+}
+
+// ReadFrom keeps sendfile for layers, in pieces so that a slow pull moves on.
+func (w *pacedWriter) ReadFrom(src io.Reader) (int64, error) {
+	const piece = 4 << 20
+	var total int64
+	for {
+		w.pace.moved()
+		n, err := io.CopyN(w.ResponseWriter, src, piece)
+		total += n
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}

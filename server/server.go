@@ -1,0 +1,229 @@
+// Package server joins Souk's parts into one program: it opens the data folder
+// and the store, makes the organisation at the first start, hands each part
+// what it needs of the others, and serves them on one port.
+//
+// It is the only room that names implementations. It holds no rule of the
+// market itself.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+)
+
+// Server is a market that runs in this process. Make it with New, run it with
+// Run, once. Several may live in one process, each with its own data folder.
+type Server struct {
+	config  Config // with its defaults
+	log     *slog.Logger
+	url     string // how clients reach it, without a slash at the end
+	node    string // names this run of this node among those that share the database
+	engine  string // sqlite or postgres
+	started time.Time
+	metrics *prometheus.Registry
+
+	market *market // the open store and what stands on it
+	parts  parts
+
+	public, admin   net.Listener // admin may be nil
+	publicS, adminS *http.Server
+	closing         sync.Once
+	closed          error
+}
+
+// New opens a market and its port. The port takes connections from then on;
+// they are answered when Run is called. If New fails nothing stays open.
+//
+// Its errors are a *SettingError, an *InUseError, or what could not be opened.
+func New(ctx context.Context, config Config) (_ *Server, err error) {
+	config, err = config.filled()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		config: config, log: config.Log, started: time.Now().UTC(), node: strings.ToLower(rand.Text()[:12]),
+		metrics: newMetrics(),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	err = s.listen()
+	if err != nil {
+		return nil, err
+	}
+	s.market, err = openMarket(ctx, config.Place, config.Log)
+	if err != nil {
+		return nil, err
+	}
+	s.engine = s.market.engine
+	err = s.assemble(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = writeWhole(s.market.folder.path(endpointFile), []byte(s.url+"\n"), 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("writing down our address: %w", err)
+	}
+	errors := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug) // handshakes that failed, clients that left
+	s.publicS = &http.Server{
+		Handler:           s.parts.front,
+		ReadHeaderTimeout: headerTime,
+		ReadTimeout:       requestTime,
+		WriteTimeout:      requestTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          errors,
+	}
+	s.adminS = &http.Server{Handler: s.adminHandler(), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, ErrorLog: errors}
+	return s, nil
+}
+
+// listen opens the ports and sets url.
+func (s *Server) listen() error {
+	var (
+		scheme = "http"
+		err    error
+		certs  *certificate
+	)
+	if s.config.TLSCert != "" {
+		scheme = "https"
+		certs, err = loadCertificate(s.config.TLSCert, s.config.TLSKey)
+		if err != nil {
+			return err
+		}
+	}
+	s.public, err = net.Listen("tcp", s.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w; give another --listen, or stop what uses it", s.config.Listen, err)
+	}
+	s.url = strings.TrimSuffix(s.config.PublicURL, "/")
+	if s.url == "" {
+		host, _, _ := net.SplitHostPort(s.config.Listen) // checked by Config
+		_, port, _ := net.SplitHostPort(s.public.Addr().String())
+		if a := net.ParseIP(host); host == "" || a != nil && a.IsUnspecified() {
+			host = "127.0.0.1" // every address: this one is among them
+		}
+		s.url = scheme + "://" + net.JoinHostPort(host, port)
+	}
+	if certs != nil {
+		s.public = tls.NewListener(s.public, certs.config())
+	}
+	if s.config.AdminListen == "off" {
+		return nil
+	}
+	s.admin, err = net.Listen("tcp", s.config.AdminListen)
+	if err != nil {
+		return fmt.Errorf("listening on %s for metrics: %w; give another --admin-listen, or off", s.config.AdminListen, err)
+	}
+	return nil
+}
+
+// URL is how clients reach the server, without a slash at the end.
+func (s *Server) URL() string { return s.url }
+
+// publicURL is URL, parsed. It is one that Config or listen made, so it parses.
+func (s *Server) publicURL() *url.URL {
+	u, err := url.Parse(s.url)
+	if err != nil {
+		panic("server: its own URL is none: " + s.url)
+	}
+	return u
+}
+
+// Run serves until ctx ends; then it takes no more requests, lets those under
+// way end within Config.Drain, hands back the work that is not done, and closes
+// everything. It returns nil if all that went well.
+func (s *Server) Run(ctx context.Context) error {
+	g, running := errgroup.WithContext(ctx)
+	for name, run := range s.parts.background {
+		g.Go(func() error {
+			err := run(running)
+			if err != nil && running.Err() == nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	serve := func(server *http.Server, l net.Listener) {
+		g.Go(func() error {
+			err := server.Serve(l)
+			if errors.Is(err, http.ErrServerClosed) {
+				return nil
+			}
+			return fmt.Errorf("serving %s: %w", l.Addr(), err)
+		})
+	}
+	serve(s.publicS, s.public)
+	if s.admin != nil {
+		serve(s.adminS, s.admin)
+	}
+	s.log.Info("listening", "url", s.url, "node", s.node, "database", s.engine, "took", time.Since(s.started))
+	g.Go(func() error {
+		<-running.Done()
+		s.log.Info("draining", "for at most", s.config.Drain)
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Drain)
+		defer cancel()
+		err := s.publicS.Shutdown(patience)
+		if err != nil {
+			s.log.Warn("some requests did not end in time", "error", err)
+			_ = s.publicS.Close() // what is left is cut off
+		}
+		_ = s.adminS.Close() // nobody's data hangs on it
+		return nil
+	})
+	err := g.Wait()
+	if err != nil {
+		s.log.Error("ending", "error", err)
+	}
+	return errors.Join(err, s.close())
+}
+
+// close closes everything in the order in which it depends on one another.
+func (s *Server) close() error {
+	s.closing.Do(func() {
+		var all []error
+		for _, l := range []net.Listener{s.public, s.admin} {
+			if l == nil {
+				continue
+			}
+			err := l.Close()
+			if err != nil && !errors.Is(err, net.ErrClosed) {
+				all = append(all, err)
+			}
+		}
+		for i := len(s.parts.closers) - 1; i >= 0; i-- {
+			all = append(all, s.parts.closers[i]())
+		}
+		if s.market != nil {
+			all = append(all, s.market.Close())
+		}
+		s.closed = errors.Join(all...)
+	})
+	return s.closed
+}
+
+// ready says why the server can't answer, nil if it can: the database answers.
+func (s *Server) ready(r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	_, err := s.market.Store.Now(ctx)
+	if err != nil {
+		return fmt.Errorf("the database does not answer: %w", err)
+	}
+	return nil
+}
