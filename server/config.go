@@ -73,7 +73,8 @@ type Config struct {
 	AdminListen string `name:"admin-listen" placeholder:"ADDRESS" help:"Address of metrics, profiles and health details, or off (default 127.0.0.1:8471 beside the default --listen, else off)."`
 
 	// AccountID is the management account of the organisation, made at the first
-	// start. Later starts refuse another one. Default: 123456789012.
+	// start. Later starts refuse another one. Default: 123456789012, or the one
+	// that the market has.
 	AccountID string `name:"account-id" placeholder:"ID" help:"Management account, made at the first start (default 123456789012)."`
 
 	// Quota is on or off. Off lifts the request rates and the bound of open change
@@ -108,10 +109,9 @@ type Config struct {
 
 // Defaults of settings that others name too.
 const (
-	defaultData    = "souk-data"
-	defaultListen  = "127.0.0.1:8470"
-	defaultAdmin   = "127.0.0.1:8471"
-	defaultAccount = "123456789012"
+	defaultData   = "souk-data"
+	defaultListen = "127.0.0.1:8470"
+	defaultAdmin  = "127.0.0.1:8471"
 )
 
 // filled returns the place with its defaults.
@@ -142,9 +142,6 @@ func (c Config) filled() (Config, error) {
 	}
 	if c.Listen == "" {
 		c.Listen = defaultListen
-	}
-	if c.AccountID == "" {
-		c.AccountID = defaultAccount
 	}
 	if c.Quota == "" {
 		c.Quota = "on"
@@ -201,7 +198,7 @@ func (c Config) wrong() error {
 			return refuse("public-url", "%q is not of the form https://HOST[:PORT]", c.PublicURL)
 		}
 	}
-	if len(c.AccountID) != 12 || strings.Trim(c.AccountID, "0123456789") != "" {
+	if c.AccountID != "" && (len(c.AccountID) != 12 || strings.Trim(c.AccountID, "0123456789") != "") {
 		return refuse("account-id", "%q is not an account id of 12 digits", c.AccountID)
 	}
 	if c.Quota != "on" && c.Quota != "off" {

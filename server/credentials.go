@@ -59,14 +59,3 @@ func ReadCredentials(dir string) (Credentials, error) {
 	}
 	return c, nil
 }
-
-// writeCredentials writes the root user's key, once: the secret is nowhere else
-// in the clear.
-func (f *folder) writeCredentials(id, secret string) error {
-	text := "[default]\naws_access_key_id = " + id + "\naws_secret_access_key = " + secret + "\n"
-	err := writeWhole(f.path(credentialsFile), []byte(text), 0o600)
-	if err != nil {
-		return fmt.Errorf("writing credentials of the root user: %w", err)
-	}
-	return nil
-}

@@ -10,23 +10,31 @@ import (
 	"strings"
 
 	"souk/access/keyring"
+	"souk/access/organization"
 	"souk/storage/store"
 	"souk/storage/store/sqlite"
 )
 
-// market is an open place: its folder, key and store. The server stands on it,
-// and so do commands that work beside no server.
-type market struct {
-	Store  store.Store
-	Ring   *keyring.Ring
+// Market is an open place: its folder, key and store. A server stands on it, and
+// so do commands that work where no server runs.
+type Market struct {
+	Store        store.Store
+	Ring         *keyring.Ring
+	Organization *organization.Organization
+
 	place  Place
 	folder *folder
 	engine string
 }
 
-// openMarket locks the data folder, and opens the key and the store.
-func openMarket(ctx context.Context, place Place, log *slog.Logger) (_ *market, err error) {
-	m := &market{place: place.filled()}
+// Open locks the data folder, and opens the key and the store. Nil logs nothing.
+// The error is an *InUseError if a server (or another command) has the folder.
+// A database and key that are not there are made.
+func Open(ctx context.Context, place Place, log *slog.Logger) (_ *Market, err error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	m := &Market{place: place.filled()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.Close())
@@ -48,6 +56,7 @@ func openMarket(ctx context.Context, place Place, log *slog.Logger) (_ *market, 
 	if err != nil {
 		return nil, err
 	}
+	m.Organization = organization.New(organization.Config{Store: m.Store, Keyring: m.Ring})
 	return m, nil
 }
 
@@ -70,7 +79,7 @@ func openStore(ctx context.Context, place Place, log *slog.Logger) (store.Store,
 }
 
 // Close closes the store and lets go of the folder.
-func (m *market) Close() error {
+func (m *Market) Close() error {
 	var all []error
 	if m.Store != nil {
 		all = append(all, m.Store.Close())

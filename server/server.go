@@ -22,6 +22,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+
+	"souk/access/organization"
 )
 
 // Server is a market that runs in this process. Make it with New, run it with
@@ -35,7 +37,7 @@ type Server struct {
 	started time.Time
 	metrics *prometheus.Registry
 
-	market *market // the open store and what stands on it
+	market *Market // the open store and what stands on it
 	parts  parts
 
 	public, admin   net.Listener // admin may be nil
@@ -62,15 +64,19 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	err = s.listen()
-	if err != nil {
-		return nil, err
-	}
-	s.market, err = openMarket(ctx, config.Place, config.Log)
+	s.market, err = Open(ctx, config.Place, config.Log)
 	if err != nil {
 		return nil, err
 	}
 	s.engine = s.market.engine
+	_, err = s.market.Organization.FirstStart(ctx, config.AccountID, s.market.folder.path(credentialsFile))
+	if err != nil {
+		return nil, err
+	}
+	err = s.listen()
+	if err != nil {
+		return nil, err
+	}
 	err = s.assemble(ctx)
 	if err != nil {
 		return nil, err
@@ -135,6 +141,9 @@ func (s *Server) listen() error {
 
 // URL is how clients reach the server, without a slash at the end.
 func (s *Server) URL() string { return s.url }
+
+// Organization has the accounts, users and keys of the market.
+func (s *Server) Organization() *organization.Organization { return s.market.Organization }
 
 // publicURL is URL, parsed. It is one that Config or listen made, so it parses.
 func (s *Server) publicURL() *url.URL {
