@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"souk/storage/store"
+	"souk/storage/store/sqlite"
+)
+
+// database is one of the two engines.
+type database struct {
+	name     string
+	describe float64 // what DescribeEntity is to reach of floor 2
+
+	// create makes an empty database and returns its URL, "" for one in the
+	// market's folder.
+	create func(ctx context.Context) (url string, err error)
+	// open opens the store of a market that is not running.
+	open func(ctx context.Context, m *market) (store.Store, error)
+}
+
+// databases returns those that are to be measured, and a function that ends
+// what was started for them.
+func (b *bench) databases(ctx context.Context) (all []database, closeAll func() error, err error) {
+	closeAll = func() error { return nil }
+	if b.only != "postgres" {
+		all = append(all, database{
+			name: "sqlite", describe: describeOfFloor2SQLite,
+			create: func(context.Context) (string, error) { return "", nil },
+			open: func(ctx context.Context, m *market) (store.Store, error) {
+				return openSQLite(ctx, filepath.Join(m.folder, "souk.db"))
+			},
+		})
+	}
+	return all, closeAll, nil
+}
+
+func openSQLite(ctx context.Context, path string) (store.Store, error) {
+	s, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	return s, nil
+}
+
+// bare opens an empty store that no market uses.
+func (d database) bare(ctx context.Context, b *bench) (store.Store, error) {
+	b.next++
+	url, err := d.create(ctx)
+	if err != nil {
+		return nil, err
+	}
+	folder := filepath.Join(b.folder, fmt.Sprintf("bare-%d", b.next))
+	return d.open(ctx, &market{folder: folder, database: url})
+}
+
+// median is the middle of durations, in milliseconds.
+func median(all []time.Duration) float64 {
+	slices.Sort(all)
+	return milliseconds(all[len(all)/2])
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

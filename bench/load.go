@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"souk/storage/store"
+)
+
+// fill puts n products into a store, straight through its Commit.
+func (t *templates) fill(ctx context.Context, s store.Store, n int) error {
+	const (
+		together = 500 // documents in a commit
+		writers  = 2   // copies are made while another commit is written
+	)
+	started := time.Now()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(writers)
+	for first := 0; first < n && ctx.Err() == nil; first += together {
+		g.Go(func() error {
+			last := min(first+together, n)
+			b := store.Batch{Put: make([]store.Write, 0, last-first)}
+			for i := first; i < last; i++ {
+				w := t.product(i)
+				w.Was = 0
+				b.Put = append(b.Put, w)
+			}
+			err := s.Commit(ctx, b)
+			if err != nil {
+				return fmt.Errorf("loading products %d to %d: %w", first, last-1, err)
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	if err != nil {
+		return err
+	}
+	if n > 10_000 {
+		fmt.Fprintf(os.Stderr, "bench: loaded %d products in %v\n", n, time.Since(started).Round(time.Millisecond))
+	}
+	return nil
+}
+
+// commitsPerSecond is floor 3: how many batches of StartChangeSet the bare
+// store commits per second, from so many writers at once.
+func (t *templates) commitsPerSecond(ctx context.Context, s store.Store, writers int, d time.Duration, from int) (rate float64, next int, err error) {
+	ready := make([]store.Batch, 0, 20_000)
+	for n := range cap(ready) {
+		ready = append(ready, t.another(from+n))
+	}
+	work := make(chan store.Batch, len(ready))
+	for _, b := range ready {
+		work <- b
+	}
+	close(work)
+	counts := make([]int, writers)
+	started := time.Now()
+	end := started.Add(d)
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range writers {
+		g.Go(func() error {
+			for b := range work {
+				err := s.Commit(ctx, b)
+				if err != nil {
+					return fmt.Errorf("committing to the bare store: %w", err)
+				}
+				counts[i]++
+				if time.Now().After(end) {
+					return nil
+				}
+			}
+			return nil
+		})
+	}
+	err = g.Wait()
+	elapsed := time.Since(started)
+	total := 0
+	for _, c := range counts {
+		total += c
+	}
+	return float64(total) / elapsed.Seconds(), from + cap(ready), err
+}

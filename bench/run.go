@@ -1,0 +1,412 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"souk/conformance/seller"
+)
+
+// small is the size of the small catalogue.
+const small = 1000
+
+// Targets, as docs/design.md states them.
+const (
+	describeOfFloor2SQLite   = 0.6
+	describeOfFloor2Postgres = 0.3
+	largeListOfSmall         = 1.5 // at most
+	startOfFloor3            = 0.4
+	succeededOfFloor3        = 0.2
+	readyEmpty               = 150 // milliseconds, at most
+	readyLarge               = 200
+	residentEmpty            = 50 // MB, at most
+	residentLarge            = 200
+)
+
+// bench is one run.
+type bench struct {
+	settings
+	table     table
+	templates *templates
+	next      int // number of the next thing that needs one of its own
+}
+
+// run measures everything and prints the table. It returns how many targets
+// were missed.
+func run(ctx context.Context, s settings) (missed int, err error) {
+	folder, err := os.MkdirTemp(s.folder, "souk-bench-")
+	if err != nil {
+		return 0, fmt.Errorf("making a folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	b := &bench{settings: s, next: 1}
+	b.folder = folder
+	b.templates, err = makeTemplates(ctx, folder)
+	if err != nil {
+		return 0, err
+	}
+	err = b.disk()
+	if err != nil {
+		return 0, err
+	}
+	databases, closeAll, err := b.databases(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, closeAll()) }()
+	for _, d := range databases {
+		err = b.database(ctx, d)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", d.name, err)
+		}
+	}
+	fmt.Printf("souk bench: %d processors, %s/%s, %d entities, %v a row\n\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, s.entities, s.window)
+	return b.table.print(os.Stdout), nil
+}
+
+// disk measures what the disk gives: appends of one batch's size.
+func (b *bench) disk() error {
+	size := 0
+	for _, w := range b.templates.start.Put {
+		size += len(w.Body) + len(w.Summary)
+		for _, e := range w.Index {
+			size += len(e.Partition) + len(e.Sort) + len(e.Cover)
+		}
+	}
+	for _, group := range []int{1, 16, 64} {
+		rate, err := appendsPerSecond(b.folder, size, group, min(b.window, time.Second))
+		if err != nil {
+			return err
+		}
+		b.table.add(fmt.Sprintf("disk: fdatasync appends, %d at a time", group), rate, "1/s", fmt.Sprintf("%d bytes each, as StartChangeSet's batch", size))
+	}
+	return nil
+}
+
+// database measures one database, on a small catalogue and on a large one.
+func (b *bench) database(ctx context.Context, d database) error {
+	err := b.empty(ctx, d)
+	if err != nil {
+		return fmt.Errorf("empty market: %w", err)
+	}
+	err = b.catalogue(ctx, d, small)
+	if err != nil {
+		return fmt.Errorf("market of %d: %w", small, err)
+	}
+	err = b.catalogue(ctx, d, b.entities)
+	if err != nil {
+		return fmt.Errorf("market of %d: %w", b.entities, err)
+	}
+	return nil
+}
+
+// empty measures the start on an empty folder, and the memory when idle.
+func (b *bench) empty(ctx context.Context, d database) error {
+	const times = 5
+	var all []time.Duration
+	for range times {
+		m, err := b.fresh(ctx, d)
+		if err != nil {
+			return err
+		}
+		took, err := m.start()
+		if err != nil {
+			return err
+		}
+		all = append(all, took)
+		if len(all) == times {
+			name := d.name + ": ready, empty folder"
+			b.table.add(name, median(all), "ms", fmt.Sprintf("median of %d first starts", times))
+			b.table.most("", readyEmpty)
+			err = b.resident(ctx, m, d.name+": resident, idle and empty", residentEmpty)
+			if err != nil {
+				return err
+			}
+		}
+		err = m.Stop()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resident adds a row with the memory of a server that has been idle for a second.
+func (b *bench) resident(ctx context.Context, m *market, name string, most float64) error {
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	bytes, err := resident(m.PID())
+	if err != nil {
+		return err
+	}
+	b.table.add(name, float64(bytes)/1e6, "MB", "")
+	b.table.most("", most)
+	return nil
+}
+
+// fresh makes a market in a folder and database of its own.
+func (b *bench) fresh(ctx context.Context, d database) (*market, error) {
+	b.next++
+	folder := filepath.Join(b.folder, fmt.Sprintf("%s-%d", d.name, b.next))
+	err := os.Mkdir(folder, 0o700)
+	if err != nil {
+		return nil, fmt.Errorf("making a folder: %w", err)
+	}
+	url, err := d.create(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newMarket(folder, url)
+}
+
+// catalogue fills a market with n entities and measures it.
+func (b *bench) catalogue(ctx context.Context, d database, n int) error {
+	m, err := b.fresh(ctx, d)
+	if err != nil {
+		return err
+	}
+	_, err = m.start() // the first start makes organisation, key and schema
+	if err != nil {
+		return err
+	}
+	err = m.Stop()
+	if err != nil {
+		return err
+	}
+	s, err := d.open(ctx, m)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(b.templates.fill(ctx, s, n), s.Close())
+	if err != nil {
+		return err
+	}
+	large := n > small
+	times := 1
+	if large {
+		times = 5
+	}
+	took, err := m.startUp(times)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Stop() }() // once more, where an error came first
+	if large {
+		b.table.add(fmt.Sprintf("%s: ready, %d entities", d.name, n), milliseconds(took), "ms", fmt.Sprintf("median of %d starts", times))
+		b.table.most("", readyLarge)
+	}
+	root, err := m.root()
+	if err != nil {
+		return err
+	}
+	err = b.reads(ctx, d, m, root, n)
+	if err != nil {
+		return err
+	}
+	if large {
+		return errors.Join(b.resident(ctx, m, fmt.Sprintf("%s: resident, %d entities, after reads", d.name, n), residentLarge), m.Stop())
+	}
+	err = b.writes(ctx, d, m, root)
+	if err != nil {
+		return err
+	}
+	return m.Stop()
+}
+
+// measure sends requests to a server and adds rows with its rate and the
+// processor time of a request.
+func (b *bench) measure(l load, pid int, name string) (result, error) {
+	l.duration = b.window
+	before, err := cpu(pid)
+	if err != nil {
+		return result{}, err
+	}
+	r, err := l.run()
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", name, err)
+	}
+	after, err := cpu(pid)
+	if err != nil {
+		return r, err
+	}
+	perRequest := (after - before) / time.Duration(r.answers)
+	b.table.add(name, r.perSecond(), "1/s", fmt.Sprintf("%v of server CPU each, %d bytes; median %v, 99%% within %v",
+		perRequest.Round(100*time.Nanosecond), r.bodySize, r.median.Round(time.Microsecond), r.slowest.Round(time.Microsecond)))
+	return r, nil
+}
+
+// reads measures DescribeEntity beside its floors, and ListEntities.
+func (b *bench) reads(ctx context.Context, d database, m *market, root *seller.Seller, n int) error {
+	const connections = 16
+	var describe [][]byte
+	for range min(n, 4000) {
+		r, err := signed(ctx, root, "GET", "/DescribeEntity?catalog=AWSMarketplace&entityId="+productID(rand.IntN(n)), "")
+		if err != nil {
+			return err
+		}
+		describe = append(describe, r)
+	}
+	l := load{address: root.Host(), connections: connections, endless: true, requests: describe}
+	warm := l
+	warm.duration = b.window / 4
+	warmed, err := warm.run()
+	if err != nil {
+		return fmt.Errorf("warming up: %w", err)
+	}
+	floor1, floor2 := d.name+": floor 1 of DescribeEntity", d.name+": floor 2 of DescribeEntity"
+	if n == small {
+		for _, f := range []struct{ kind, name string }{{floorPlain, floor1}, {floorSigned, floor2}} {
+			err = b.floor(f.kind, f.name, warmed.bodySize, l, root)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	_, err = b.measure(l, m.PID(), fmt.Sprintf("%s: DescribeEntity, %d connections, %d entities", d.name, connections, n))
+	if err != nil {
+		return err
+	}
+	target := 0.0
+	if n == small {
+		target = d.describe
+	}
+	b.table.least(floor2, target)
+
+	list, err := signed(ctx, root, "POST", "/ListEntities", `{"Catalog":"AWSMarketplace","EntityType":"ContainerProduct","MaxResults":20,"Sort":{"SortBy":"Name","SortOrder":"ASCENDING"}}`)
+	if err != nil {
+		return err
+	}
+	l.requests = [][]byte{list}
+	name := func(n int) string { return fmt.Sprintf("%s: ListEntities, page of 20 by name, %d entities", d.name, n) }
+	_, err = b.measure(l, m.PID(), name(n))
+	if err != nil {
+		return err
+	}
+	if n != small {
+		b.table.least(name(small), 1/largeListOfSmall)
+	}
+	return nil
+}
+
+// floor measures a floor with the same load.
+func (b *bench) floor(kind, name string, size int, l load, root *seller.Seller) error {
+	f, err := startFloor(kind, size, root.AccessKeyID, root.SecretAccessKey)
+	if err != nil {
+		return err
+	}
+	defer f.stop()
+	l.address = f.address
+	_, err = b.measure(l, f.process.Process.Pid, name)
+	return err
+}
+
+// writes measures StartChangeSet beside floor 3, and whole change sets.
+func (b *bench) writes(ctx context.Context, d database, m *market, root *seller.Seller) error {
+	floor3 := func(c int) string {
+		return fmt.Sprintf("%s: floor 3, StartChangeSet's batch on the bare store, %d writers", d.name, c)
+	}
+	bare, err := d.bare(ctx, b)
+	if err != nil {
+		return err
+	}
+	for _, c := range []int{1, 16, 64} {
+		rate, next, err := b.templates.commitsPerSecond(ctx, bare, c, b.window, b.next)
+		if err != nil {
+			return errors.Join(err, bare.Close())
+		}
+		b.next = next
+		b.table.add(floor3(c), rate, "1/s", "")
+	}
+	err = bare.Close()
+	if err != nil {
+		return err
+	}
+	for _, c := range []int{1, 16, 64} {
+		requests, err := b.starts(ctx, root, min(20_000, 500*c+int(2500*b.window.Seconds())))
+		if err != nil {
+			return err
+		}
+		_, err = b.measure(load{address: root.Host(), connections: c, requests: requests}, m.PID(),
+			fmt.Sprintf("%s: StartChangeSet, durable, workers running, %d connections", d.name, c))
+		if err != nil {
+			return err
+		}
+		target := 0.0
+		if c == 64 {
+			target = startOfFloor3
+		}
+		b.table.least(floor3(c), target)
+		err = allEnded(ctx, root)
+		if err != nil {
+			return err
+		}
+	}
+	const sets = 3000
+	requests, err := b.starts(ctx, root, sets)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	r, err := load{address: root.Host(), connections: 64, requests: requests, duration: time.Minute}.run()
+	if err != nil {
+		return err
+	}
+	err = allEnded(ctx, root)
+	if err != nil {
+		return err
+	}
+	b.table.add(d.name+": change sets from start to SUCCEEDED, 64 connections", float64(r.answers)/time.Since(started).Seconds(), "1/s", fmt.Sprintf("%d sets", r.answers))
+	b.table.least(floor3(64), succeededOfFloor3)
+	return nil
+}
+
+// starts are signed StartChangeSet requests, each of a product of its own.
+func (b *bench) starts(ctx context.Context, root *seller.Seller, n int) ([][]byte, error) {
+	all := make([][]byte, 0, n)
+	for range n {
+		b.next++
+		body := fmt.Sprintf(`{"Catalog":"AWSMarketplace","ClientRequestToken":"bench-token-%010d","ChangeSet":[{"ChangeType":"CreateProduct","Entity":{"Type":"ContainerProduct@1.0"},"Details":%q}]}`,
+			b.next, createDetails(productTitle(b.next)))
+		r, err := signed(ctx, root, "POST", "/StartChangeSet", body)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// allEnded waits until no change set is open.
+func allEnded(ctx context.Context, root *seller.Seller) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Minute, errors.New("change sets were still open after five minutes"))
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		a, err := root.Raw(ctx, "POST", "/ListChangeSets", `{"Catalog":"AWSMarketplace","MaxResults":1,"FilterList":[{"Name":"Status","ValueList":["PREPARING","APPLYING"]}]}`)
+		if err != nil {
+			return err
+		}
+		if a.Status == 200 && strings.Contains(a.Body, `"ChangeSetSummaryList":[]`) {
+			return nil
+		}
+		if a.Status != 200 {
+			return fmt.Errorf("asking for open change sets: status %d: %s", a.Status, a.Body)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
