@@ -56,6 +56,7 @@ func Open(ctx context.Context, place Place, log *slog.Logger) (_ *Market, err er
 	if err != nil {
 		return nil, err
 	}
+	m.Store = crashpoints(m.Store)
 	m.Organization = organization.New(organization.Config{Store: m.Store, Keyring: m.Ring})
 	return m, nil
 }
