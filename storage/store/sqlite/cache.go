@@ -83,7 +83,11 @@ func (c *cache) end(key store.Key, l *load, doc *store.Document) {
 	if l.readers == 0 {
 		delete(c.loads, key)
 	}
-	if doc != nil {
+	if doc == nil {
+		return
+	}
+	// Another reader may have seen a later commit, whose write comes here next.
+	if e := c.docs[key]; e == nil || e.doc.Revision < doc.Revision {
 		c.set(*doc)
 	}
 }
