@@ -37,6 +37,9 @@ type Service struct {
 
 	// Errors has the HTTP status of every code that the service documents.
 	Errors map[string]int
+	// UnsignedPayload accepts requests whose signature leaves the body out
+	// (UNSIGNED-PAYLOAD). Chunked payloads (STREAMING-...) are never accepted.
+	UnsignedPayload bool
 	// The codes under which the gateway's own refusals go out, where the
 	// service documents its own: InternalServiceException, ValidationException...
 	Internal   string // unknown errors
@@ -53,8 +56,8 @@ type Operation struct {
 	Method string // REST only
 	Path   string // REST only, such as /StartChangeSet
 	// Also lists further REST forms under which the operation is understood,
-	// each "METHOD /Path"; members that these carry elsewhere are read from
-	// the query and from the body alike.
+	// each "METHOD /Path"; members that belong into the query are read from
+	// the query and from the body alike there, whatever the case of their names.
 	Also []string
 
 	// Input returns a pointer to a new input struct.
@@ -89,16 +92,18 @@ type Def[In, Out any] struct {
 // wiring mistake that shows at the first start.
 //
 // Input structs spell their members as AWS does and declare the documented
-// constraints in tags, which the gateway checks before Authorize:
+// constraints in tags, which the gateway checks before Authorize (package
+// constraint has the list):
 //
 //	Catalog  string   `json:"Catalog" required:"" len:"1,64" pattern:"^[a-zA-Z]+$"`
 //	Status   string   `json:"Status" enum:"PREPARING,APPLYING"`
 //	Max      *int     `json:"MaxResults" range:"1,20"`
 //	Filters  []Filter `json:"FilterList" size:"1,8"`
+//	Values   []string `json:"ValueList" size:"1,10" memberlen:"1,255"`
 //	EntityID string   `query:"entityId" required:"" ...`   // REST: from the query string
 //
-// An empty string is an absent member only if the tag required is missing and
-// len allows it; use pointers where "given but empty" must be told from "absent".
+// A plain string or number that is empty counts as absent; use pointers where
+// "given but empty" must be told from "absent".
 func Op[In, Out any](d Def[In, Out]) Operation {
 	if d.Name == "" || d.Authorize == nil || d.Call == nil {
 		panic("gateway: operation " + d.Name + " lacks its name, Authorize or Call")

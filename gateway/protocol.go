@@ -7,15 +7,35 @@ import (
 	"souk/gateway/apierror"
 )
 
+// Style says how the requests of a protocol name their operation.
+type Style int
+
+const (
+	REST   Style = iota // by method and path
+	Target              // by the header X-Amz-Target, "Prefix.Operation"
+	Query               // by the parameters Action and Version
+)
+
 // Protocol turns bytes into input, and output and errors into bytes; nothing else.
 type Protocol interface {
-	// Decode reads the request's body (already read and limited) and query
-	// into input. Its errors are *apierror.Error (SerializationException...).
-	Decode(s *Service, r *http.Request, body []byte, input any) error
-	// Encode writes an output (a struct pointer or Raw) with status 200.
-	Encode(s *Service, op *Operation, w http.ResponseWriter, requestID string, output any) error
+	// Style says where to look for the operation's name.
+	Style() Style
+	// Bind prepares the protocol for one operation, once, when the gateway is
+	// made. Its error says what is wrong with the operation's types.
+	Bind(s *Service, op *Operation) (Codec, error)
 	// Error writes an error. Its Status is set.
 	Error(s *Service, w http.ResponseWriter, requestID string, e *apierror.Error)
+}
+
+// Codec is a Protocol bound to an operation. It is used concurrently.
+type Codec interface {
+	// Decode reads the query and the body, which is already read and limited,
+	// into input. The body's memory is used again afterwards: input must not
+	// refer to it. Errors are *apierror.Error (SerializationException...).
+	Decode(r *http.Request, body []byte, input any) error
+	// Encode writes an output (a struct pointer or Raw) with status 200. It
+	// writes nothing if it fails.
+	Encode(w http.ResponseWriter, requestID string, output any) error
 }
 
 // Credentials finds the secret and the owner of an access key.
@@ -24,4 +44,11 @@ type Credentials interface {
 	// false if there is no such key or it is not active. session is the
 	// security token of the request, "" if none.
 	Credential(r *http.Request, accessKeyID, session string) (secret string, p *iam.Principal, ok bool, err error)
+}
+
+// Limiter says whether an account may do an operation now.
+type Limiter interface {
+	// Allow takes one request from the account's rate. It is called for
+	// requests that are allowed and well formed only.
+	Allow(account, service, operation string) bool
 }

@@ -1,0 +1,246 @@
+package gateway
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"reflect"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"souk/access/iam"
+	"souk/gateway/apierror"
+	"souk/gateway/constraint"
+	"souk/gateway/sigv4"
+)
+
+// DefaultMaxBody is how long a request's body may be unless the Config says
+// otherwise. The largest request that AWS documents is a StartChangeSet of 20
+// changes with a DetailsDocument of 256 KiB each: 5 MiB, and the rest of them.
+const DefaultMaxBody = 6 << 20
+
+// Config is what a Gateway is made of.
+type Config struct {
+	Services    []*Service  // at least one
+	Credentials Credentials // required
+
+	Decide    func(*iam.Principal, iam.Question) iam.Decision // nil: iam.Decide
+	Limiter   Limiter                                         // nil: no rates
+	Clock     func() time.Time                                // nil: time.Now
+	Log       *slog.Logger                                    // nil: nothing is logged
+	RequestID func() string                                   // nil: random UUIDs
+	MaxBody   int64                                           // bytes; 0: DefaultMaxBody
+
+	// Observe is told of every call when it has been answered, whatever came of
+	// it; nil: nobody is. It runs before the next request of the connection.
+	Observe func(context.Context, Outcome)
+}
+
+// Outcome is what became of a request.
+type Outcome struct {
+	Service   *Service   // nil if no service was meant
+	Operation *Operation // nil if no operation was found
+	Caller    *Caller    // Principal is nil if nobody was authenticated
+	Input     any        // nil if it was not decoded
+	Err       *apierror.Error
+	Took      time.Duration
+}
+
+// Gateway answers the requests of AWS clients. It is an http.Handler.
+type Gateway struct {
+	config   Config
+	routes   routes
+	verifier sigv4.Verifier
+	bodies   sync.Pool // of *[]byte
+}
+
+// New makes a Gateway. Its error says which service or operation is declared wrongly.
+func New(c Config) (*Gateway, error) {
+	if len(c.Services) == 0 || c.Credentials == nil {
+		return nil, errors.New("making the gateway: it needs services and credentials")
+	}
+	if c.Decide == nil {
+		c.Decide = iam.Decide
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.RequestID == nil {
+		c.RequestID = randomID
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = DefaultMaxBody
+	}
+	g := &Gateway{config: c}
+	for _, s := range c.Services {
+		if err := g.routes.add(s); err != nil {
+			return nil, fmt.Errorf("adding service %s: %w", s.Name, err)
+		}
+	}
+	return g, nil
+}
+
+// call is one request on its way.
+type call struct {
+	g       *Gateway
+	w       http.ResponseWriter
+	r       *http.Request
+	service *Service
+	route   *route // nil until the operation is known
+	table   *table // of the signing name
+	caller  *Caller
+	auth    sigv4.Auth
+	secret  string         // of the key that the request names
+	claimed *iam.Principal // whose key that is
+	input   any
+	failed  *apierror.Error
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := call{g: g, w: w, r: r}
+	c.caller = &Caller{
+		RequestID: g.config.RequestID(),
+		SourceIP:  sourceIP(r.RemoteAddr),
+		UserAgent: r.UserAgent(),
+		Time:      g.config.Clock().UTC(),
+	}
+	var begun time.Time
+	if g.config.Observe != nil {
+		begun = time.Now()
+	}
+	w.Header()["X-Amzn-Requestid"] = []string{c.caller.RequestID}
+	c.serve()
+	if g.config.Observe != nil {
+		o := Outcome{Service: c.service, Caller: c.caller, Input: c.input, Err: c.failed, Took: time.Since(begun)}
+		if c.route != nil {
+			o.Operation = c.route.op
+		}
+		g.config.Observe(r.Context(), o)
+	}
+}
+
+// serve answers the request, whatever happens on its way.
+func (c *call) serve() {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p == http.ErrAbortHandler {
+			panic(p) // the server's own way to cut a connection
+		}
+		c.g.config.Log.ErrorContext(c.r.Context(), "a request made the server panic",
+			"request", c.caller.RequestID, "operation", c.operation(), "panic", p, "stack", string(debug.Stack()))
+		c.fail(c.internal())
+	}()
+	output, err := c.answer()
+	if err == nil {
+		err = c.route.codec.Encode(c.w, c.caller.RequestID, output)
+	}
+	if err != nil {
+		c.fail(c.apiError(err))
+		return
+	}
+	if log := c.g.config.Log; log.Enabled(c.r.Context(), slog.LevelDebug) {
+		log.DebugContext(c.r.Context(), "answered", "request", c.caller.RequestID, "operation", c.operation(), "principal", c.caller.Principal.ARN)
+	}
+}
+
+// answer takes the request from its bytes to the operation's output.
+func (c *call) answer() (any, error) {
+	refused, err := c.identify()
+	if err != nil {
+		return nil, err
+	}
+	body, release, err := c.readBody()
+	defer release()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.verify(body); err != nil {
+		return nil, err
+	}
+	// Only a caller who is known learns which operations there are.
+	if refused != nil {
+		return nil, refused
+	}
+	if c.route == nil {
+		if c.service, c.route, err = c.table.action(c.r, body); err != nil {
+			return nil, err
+		}
+	}
+	op := c.route.op
+	input := op.Input()
+	if err := c.route.codec.Decode(c.r, body, input); err != nil {
+		return nil, err
+	}
+	c.input = input
+	if message := c.route.plan.Check(input); message != "" {
+		return nil, c.validation(message)
+	}
+	if err := c.authorize(); err != nil {
+		return nil, err
+	}
+	if l := c.g.config.Limiter; l != nil && !l.Allow(c.caller.Principal.Account, c.service.Name, op.Name) {
+		return nil, c.throttled()
+	}
+	return op.Call(c.r.Context(), c.caller, input)
+}
+
+// operation names the operation in the log.
+func (c *call) operation() string {
+	switch {
+	case c.route != nil:
+		return c.service.Name + "." + c.route.op.Name
+	case c.service != nil:
+		return c.service.Name
+	}
+	return ""
+}
+
+// sourceIP reads the address of the other end of the connection.
+func sourceIP(remote string) netip.Addr {
+	a, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
+}
+
+// randomID makes a random UUID. Request ids tell requests apart; nobody's
+// rights depend on their being hard to guess.
+func randomID() string {
+	var b [16]byte
+	hi, lo := rand.Uint64(), rand.Uint64()
+	for i := range 8 {
+		b[i], b[8+i] = byte(hi>>(8*i)), byte(lo>>(8*i))
+	}
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	var s [36]byte
+	hex.Encode(s[0:], b[0:4])
+	hex.Encode(s[9:], b[4:6])
+	hex.Encode(s[14:], b[6:8])
+	hex.Encode(s[19:], b[8:10])
+	hex.Encode(s[24:], b[10:])
+	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
+	return string(s[:])
+}
+
+// compileInput reads the constraints of an operation's input.
+func compileInput(op *Operation) (*constraint.Plan, error) {
+	t := reflect.TypeOf(op.Input())
+	if t == nil || t.Kind() != reflect.Pointer {
+		return nil, fmt.Errorf("the input %v is no pointer to a struct", t)
+	}
+	return constraint.Compile(t.Elem())
+}
