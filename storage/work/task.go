@@ -46,7 +46,7 @@ func (t *Task) Lease() time.Time { return t.runner.due() }
 //
 // renew is called from another goroutine than f. The error is f's, a *Panic
 // where f panicked, or ErrLost.
-func (t *Task) Hold(ctx context.Context, renew func() store.Write, f func(ctx context.Context) error) error {
+func (t *Task) Hold(ctx context.Context, renew func() (store.Write, error), f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	t.mu.Lock()
@@ -96,7 +96,7 @@ type Panic struct {
 func (p *Panic) Error() string { return fmt.Sprintf("panic in the work: %v", p.Value) }
 
 // keep looks after the document until stop is closed.
-func (t *Task) keep(ctx context.Context, cancel context.CancelCauseFunc, stop <-chan struct{}, renew func() store.Write) {
+func (t *Task) keep(ctx context.Context, cancel context.CancelCauseFunc, stop <-chan struct{}, renew func() (store.Write, error)) {
 	cfg := &t.runner.cfg
 	tick := time.NewTicker(cfg.Watch)
 	defer tick.Stop()
@@ -117,11 +117,15 @@ func (t *Task) keep(ctx context.Context, cancel context.CancelCauseFunc, stop <-
 			}
 			continue // an error is no news; the next look may have some
 		}
-		w := renew()
+		w, err := renew()
+		if err != nil {
+			cfg.Log.Error("renewing a lease failed", "kind", t.Kind, "id", t.ID, "error", err)
+			continue
+		}
 		w.Key, w.Was, w.Owner, w.Due = t.Key, t.Revision, cfg.Owner, t.runner.due()
 		// Not ctx: whether this was written must be known before Hold returns.
 		writing, done := context.WithTimeout(context.WithoutCancel(ctx), cfg.Lease)
-		err := cfg.Store.Commit(writing, store.Batch{Put: []store.Write{w}})
+		err = cfg.Store.Commit(writing, store.Batch{Put: []store.Write{w}})
 		if err != nil && !errors.Is(err, store.ErrConflict) {
 			// Kept or not? The owner and the next revision tell.
 			var d store.Document

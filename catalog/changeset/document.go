@@ -1,0 +1,406 @@
+package changeset
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"souk/catalog/change"
+	"souk/storage/store"
+)
+
+// The kinds of documents that the engine writes, beside those of change.Claim.
+const (
+	kindSet    = "changeset"
+	kindEntity = "entity"
+	kindLock   = "lock"
+	kindToken  = "token"
+)
+
+// Status is the state of a change set.
+type Status string
+
+// The states, as DescribeChangeSet shows them.
+const (
+	Preparing Status = "PREPARING"
+	Applying  Status = "APPLYING"
+	Succeeded Status = "SUCCEEDED"
+	Cancelled Status = "CANCELLED"
+	Failed    Status = "FAILED"
+)
+
+// Ended says whether a set in this state stays in it.
+func (s Status) Ended() bool { return s == Succeeded || s == Cancelled || s == Failed }
+
+// The two failure codes.
+const (
+	clientError = "CLIENT_ERROR"
+	serverFault = "SERVER_FAULT"
+)
+
+// Intents of a change set.
+const (
+	IntentApply    = "APPLY"
+	IntentValidate = "VALIDATE"
+)
+
+// setBody is the document of a change set.
+type setBody struct {
+	Account string
+	Name    string
+	Intent  string
+	Status  Status
+	Started time.Time
+	Ended   time.Time `json:",omitzero"`
+	Failure string    `json:",omitzero"` // FailureCode
+	Reason  string    `json:",omitzero"` // FailureDescription
+	Token   string    `json:",omitzero"` // id of its token document
+	Changes []record
+
+	// Fixed when PREPARING ends, so that a redo of APPLYING gives the same bytes.
+	Namespace string    `json:",omitzero"` // of the seller
+	Now       time.Time `json:",omitzero"`
+	Seed      string    `json:",omitzero"` // of the ids that Apply mints
+
+	Tries     int       `json:",omitzero"` // of probes that failed by our fault
+	FirstTry  time.Time `json:",omitzero"` // when the first of them began
+	Revision  int64     // of the document when this was written
+	Claimings int64     `json:",omitzero"` // how often a worker took it over before
+}
+
+// record is one change of a set.
+type record struct {
+	ChangeType string
+	EntityType string // with version
+	Sent       string `json:",omitzero"` // Identifier of the request
+	EntityID   string // without revision; minted at Start where Creates
+	Creates    bool   `json:",omitzero"`
+	ChangeName string `json:",omitzero"`
+
+	// One of the two: how the details were sent.
+	Text     string         `json:",omitzero"` // Details, a string
+	Document jsontext.Value `json:",omitzero"` // DetailsDocument, compact
+
+	Found  map[string]string `json:",omitempty"` // what its probe found
+	Errors []change.Refusal  `json:",omitempty"` // ErrorDetailList
+}
+
+// details returns the change's document as JSON.
+func (r *record) details() []byte {
+	if r.Document != nil {
+		return r.Document
+	}
+	return []byte(r.Text)
+}
+
+// clone returns a copy whose changes may be written.
+func (s *setBody) clone() *setBody {
+	c := *s
+	c.Changes = slices.Clone(s.Changes)
+	for i := range c.Changes {
+		c.Changes[i].Found = maps.Clone(c.Changes[i].Found)
+		c.Changes[i].Errors = slices.Clone(c.Changes[i].Errors)
+	}
+	return &c
+}
+
+// locked returns the ids of the entities that the set has locks on: those that
+// it changes and does not create. Sorted, each once.
+func (s *setBody) locked() []string {
+	return s.ids(func(id string) bool { return !s.creates(id) })
+}
+
+// shown returns the ids of EntityIdList.
+func (s *setBody) shown() []string {
+	return s.ids(func(id string) bool { return s.Intent != IntentValidate || !s.creates(id) })
+}
+
+func (s *setBody) ids(want func(id string) bool) []string {
+	ids := make([]string, 0, len(s.Changes))
+	for i := range s.Changes {
+		if id := s.Changes[i].EntityID; !slices.Contains(ids, id) && want(id) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (s *setBody) creates(id string) bool {
+	for i := range s.Changes {
+		if s.Changes[i].Creates && s.Changes[i].EntityID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// types returns the change types that the set has for an entity.
+func (s *setBody) types(id string) []string {
+	var types []string
+	for i := range s.Changes {
+		if s.Changes[i].EntityID == id {
+			types = append(types, s.Changes[i].ChangeType)
+		}
+	}
+	return types
+}
+
+// setSummary is what ListChangeSets shows of a set, beside its id.
+type setSummary struct {
+	Name     string
+	Status   Status
+	Started  time.Time
+	Ended    time.Time `json:",omitzero"`
+	Failure  string    `json:",omitzero"`
+	Entities []string  `json:",omitempty"`
+}
+
+// Indexes of change sets. Open sets have one entry; they are few (OpenSets), so
+// that each list reads them beside what has ended.
+const (
+	indexOpen = "open" // partition account; by start
+	// Closed sets, by start and by end: indexStatus+byStart, ...
+	indexStatus = "status/" // partition account/status
+	indexName   = "name/"   // partition account/name
+	indexEntity = "entity/" // partition account/entity id
+	byStart     = "start"
+	byEnd       = "end"
+)
+
+// sortTime is the form of times in indexes: of one length, to the microsecond.
+const sortTime = "2006-01-02T15:04:05.000000Z"
+
+// write makes the document of a set as it is to be put in the place of
+// revision was. Due and Owner are the caller's.
+func (s *setBody) write(id string, was int64) (store.Write, error) {
+	s.Revision = was + 1
+	body, err := json.Marshal(s)
+	if err != nil {
+		return store.Write{}, fmt.Errorf("encoding change set %s: %w", id, err)
+	}
+	shown := s.shown()
+	summary, err := json.Marshal(setSummary{
+		Name: s.Name, Status: s.Status, Started: s.Started, Ended: s.Ended, Failure: s.Failure, Entities: shown,
+	})
+	if err != nil {
+		return store.Write{}, fmt.Errorf("encoding change set %s: %w", id, err)
+	}
+	w := store.Write{Was: was, Document: store.Document{
+		Key: store.Key{Kind: kindSet, ID: id}, Body: body, Summary: summary,
+	}}
+	start := s.Started.Format(sortTime)
+	if !s.Status.Ended() {
+		w.Index = []store.Entry{{Index: indexOpen, Partition: s.Account, Sort: start, Cover: s.cover(shown)}}
+		return w, nil
+	}
+	end, cover := s.Ended.Format(sortTime), s.cover(shown)
+	w.Index = make([]store.Entry, 0, 4+2*len(shown))
+	add := func(index, value string) {
+		partition := s.Account + "/" + value
+		w.Index = append(w.Index,
+			store.Entry{Index: index + byStart, Partition: partition, Sort: start, Cover: cover},
+			store.Entry{Index: index + byEnd, Partition: partition, Sort: end, Cover: cover})
+	}
+	add(indexStatus, string(s.Status))
+	add(indexName, s.Name)
+	for _, id := range shown {
+		add(indexEntity, id)
+	}
+	return w, nil
+}
+
+// cover is what combinations of filters look at: see setCover.
+func (s *setBody) cover(ids []string) []byte {
+	end := ""
+	if !s.Ended.IsZero() {
+		end = s.Ended.Format(sortTime)
+	}
+	return []byte(strings.Join([]string{string(s.Status), s.Started.Format(sortTime), end, s.Name, strings.Join(ids, ",")}, "\x00"))
+}
+
+func decodeSet(d store.Document) (*setBody, error) {
+	s := &setBody{}
+	if err := json.Unmarshal(d.Body, s); err != nil {
+		return nil, fmt.Errorf("decoding change set %s: %w", d.ID, err)
+	}
+	return s, nil
+}
+
+// entityBody is the document of an entity.
+type entityBody struct {
+	Type         string // with version
+	Owner        string
+	LastModified time.Time
+	State        jsontext.Value // encoding/json of the type's state
+}
+
+// entitySummary is what ListEntities shows of an entity, beside its id.
+type entitySummary struct {
+	Name         string `json:",omitzero"`
+	Visibility   string `json:",omitzero"`
+	LastModified time.Time
+}
+
+// Indexes of entities. All partitions begin with owner/type (without version).
+const (
+	indexModified           = "modified"            // owner/type; by LastModified
+	indexVisibilityModified = "visibility/modified" // owner/type/visibility; by LastModified
+	indexVisibilityName     = "visibility/name"     // owner/type/visibility; by name
+	indexVisibilityID       = "visibility/id"       // owner/type/visibility; by id
+	indexNameModified       = "name/modified"       // owner/type/name; by LastModified
+)
+
+// visibilities are those that an entity type may list, in their order.
+func visibilities(et *change.EntityType) []string {
+	if et.Visibilities != nil {
+		return et.Visibilities
+	}
+	return []string{"Draft", "Limited", "Public", "Restricted"}
+}
+
+// writeEntity makes the document of an entity in its new state.
+func writeEntity(et *change.EntityType, e change.Entity, state any, was int64) (store.Write, error) {
+	raw, err := encodeState(state)
+	if err != nil {
+		return store.Write{}, fmt.Errorf("encoding entity %s: %w", e.ID, err)
+	}
+	body, err := json.Marshal(entityBody{Type: e.Type, Owner: e.Owner, LastModified: e.LastModified, State: raw},
+		jsontext.PreserveRawStrings(true))
+	if err != nil {
+		return store.Write{}, fmt.Errorf("encoding entity %s: %w", e.ID, err)
+	}
+	l := et.List(state)
+	if !slices.Contains(visibilities(et), l.Visibility) {
+		return store.Write{}, fmt.Errorf("%w: entity %s has visibility %q, which its type doesn't name", errBroken, e.ID, l.Visibility)
+	}
+	summary, err := json.Marshal(entitySummary{Name: l.Name, Visibility: l.Visibility, LastModified: e.LastModified})
+	if err != nil {
+		return store.Write{}, fmt.Errorf("encoding entity %s: %w", e.ID, err)
+	}
+	all := e.Owner + "/" + et.Name
+	modified := e.LastModified.Format(sortTime)
+	cover := []byte(l.Visibility + "\x00" + modified + "\x00" + l.Name)
+	return store.Write{Was: was, Document: store.Document{
+		Key: store.Key{Kind: kindEntity, ID: e.ID}, Body: body, Summary: summary,
+		Index: []store.Entry{
+			{Index: indexModified, Partition: all, Sort: modified, Cover: cover},
+			{Index: indexVisibilityModified, Partition: all + "/" + l.Visibility, Sort: modified, Cover: cover},
+			{Index: indexVisibilityName, Partition: all + "/" + l.Visibility, Sort: cut(l.Name), Cover: cover},
+			{Index: indexVisibilityID, Partition: all + "/" + l.Visibility, Cover: cover},
+			{Index: indexNameModified, Partition: all + "/" + l.Name, Sort: modified, Cover: cover},
+		},
+	}}, nil
+}
+
+// maxSort is the length to which the store cuts Sort values.
+const maxSort = 512
+
+// cut shortens a Sort value between characters, so that the store need not and
+// positions made from documents equal those made by the store.
+func cut(sort string) string {
+	if len(sort) <= maxSort {
+		return sort
+	}
+	n := maxSort
+	for n > 0 && !utf8.RuneStart(sort[n]) {
+		n--
+	}
+	return sort[:n]
+}
+
+// encodeState is encoding/json without its escapes for HTML.
+func encodeState(v any) (jsontext.Value, error) {
+	var b bytes.Buffer
+	enc := stdjson.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return jsontext.Value(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+}
+
+// stored is an entity as it was read.
+type stored struct {
+	change.Entity
+	state jsontext.Value
+}
+
+func decodeEntity(d store.Document) (*stored, error) {
+	var b entityBody
+	if err := json.Unmarshal(d.Body, &b); err != nil {
+		return nil, fmt.Errorf("decoding entity %s: %w", d.ID, err)
+	}
+	return &stored{
+		Entity: change.Entity{ID: d.ID, Type: b.Type, Owner: b.Owner, Revision: d.Revision, LastModified: b.LastModified},
+		state:  b.State,
+	}, nil
+}
+
+// decode fills a new state.
+func (s *stored) decode(et *change.EntityType) (any, error) {
+	state := et.New()
+	if err := stdjson.Unmarshal(s.state, state); err != nil {
+		return nil, fmt.Errorf("decoding entity %s: %w", s.ID, err)
+	}
+	return state, nil
+}
+
+// lockBody is the document of an entity's lock. It is never deleted, so that
+// its revision tells every change of it; where it exists, it says whose the
+// entity is without a look at the entity.
+type lockBody struct {
+	Type  string // of the entity, with version
+	Owner string
+	Held  []holder `json:",omitempty"`
+}
+
+// holder is an open change set with changes of the entity.
+type holder struct {
+	Set   string
+	Types []string // change types
+}
+
+func (l lockBody) write(entity string, was int64) (store.Write, error) {
+	body, err := json.Marshal(l)
+	if err != nil {
+		return store.Write{}, fmt.Errorf("encoding lock %s: %w", entity, err)
+	}
+	return store.Write{Was: was, Document: store.Document{Key: store.Key{Kind: kindLock, ID: entity}, Body: body}}, nil
+}
+
+// without returns the lock without a set's hold.
+func (l lockBody) without(set string) lockBody {
+	l.Held = slices.DeleteFunc(slices.Clone(l.Held), func(h holder) bool { return h.Set == set })
+	return l
+}
+
+func decodeLock(d store.Document) (lockBody, error) {
+	var l lockBody
+	if err := json.Unmarshal(d.Body, &l); err != nil {
+		return l, fmt.Errorf("decoding lock %s: %w", d.ID, err)
+	}
+	return l, nil
+}
+
+// tokenBody is the document of a ClientRequestToken.
+type tokenBody struct {
+	Input string // hash of the request, see Request.hash
+	Set   string
+}
+
+func decodeToken(d store.Document) (tokenBody, error) {
+	var t tokenBody
+	if err := json.Unmarshal(d.Body, &t); err != nil {
+		return t, fmt.Errorf("decoding token %s: %w", d.ID, err)
+	}
+	return t, nil
+}
