@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -65,26 +61,11 @@ func (m *market) startUp(times int) (time.Duration, error) {
 
 // root is the seller with the market's first key.
 func (m *market) root() (*seller.Seller, error) {
-	f, err := os.Open(filepath.Join(m.folder, "credentials"))
+	k, err := m.RootKey()
 	if err != nil {
 		return nil, fmt.Errorf("reading the first key: %w", err)
 	}
-	defer f.Close()
-	c := seller.Config{URL: m.URL}
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		name, value, _ := strings.Cut(lines.Text(), "=")
-		switch strings.TrimSpace(name) {
-		case "aws_access_key_id":
-			c.AccessKeyID = strings.TrimSpace(value)
-		case "aws_secret_access_key":
-			c.SecretAccessKey = strings.TrimSpace(value)
-		}
-	}
-	if c.AccessKeyID == "" || c.SecretAccessKey == "" {
-		return nil, errors.Join(errors.New("reading the first key: there is none"), lines.Err())
-	}
-	return seller.New(c), nil
+	return k.Seller(m.Server), nil
 }
 
 // signed is a whole HTTP/1.1 request as bytes, signed now.

@@ -21,11 +21,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"souk/storage/store/postgres/pgtest"
 )
 
-// Main runs the tests of a package and removes what was built for them.
+// Main runs the tests of a package, ends the PostgreSQL that they began, and
+// removes what was built for them.
 func Main(m *testing.M) int {
-	status := m.Run()
+	status := pgtest.Main(m)
 	built.Lock()
 	defer built.Unlock()
 	if built.dir != "" {

@@ -1,0 +1,172 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog/types"
+
+	"souk/conformance/seller"
+	"souk/conformance/souktest"
+)
+
+// TestCrashAtEveryCommit lets the server die at each write of a whole story in
+// turn, from the very first start on: once before the write, once after it was
+// kept and before anybody was told. After each death souk doctor finds nothing
+// and the story, told again with the same tokens, ends as it should.
+func TestCrashAtEveryCommit(t *testing.T) {
+	t.Parallel()
+	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
+		t.Parallel()
+		for _, side := range []string{"before", "after"} {
+			t.Run(side, func(t *testing.T) {
+				t.Parallel()
+				deaths := 0
+				for n := 1; crashAt(t, o, fmt.Sprintf("%d:%s", n, side)); n++ {
+					deaths++
+					if deaths > 200 || t.Failed() {
+						t.Fatalf("%d deaths", deaths)
+					}
+				}
+				if deaths < 10 {
+					t.Errorf("the story has %d writes, want more than 10: the fault doesn't come", deaths)
+				}
+				t.Logf("died at each of %d writes", deaths)
+			})
+		}
+	})
+}
+
+// crashAt tells the story to a server that dies at a write. It returns false if
+// the story came to its end without a death.
+func crashAt(t *testing.T, o souktest.Options, at string) (died bool) {
+	t.Helper()
+	o.Tags = "crashpoints"
+	o.Env = []string{"SOUK_CRASH_AT=" + at}
+	if o.Database != "" {
+		o.Database = freshPostgres(t)
+	}
+	o.Dir = t.TempDir()
+	server := souktest.New(t, o)
+	var deaths atomic.Int32
+	revive := func(why error) {
+		select {
+		case <-server.Ended():
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s: the server lives, and yet: %v\n%s", at, why, server.Log())
+		}
+		if deaths.Add(1) > 1 {
+			t.Fatalf("%s: died twice: %v\n%s", at, why, server.Log())
+		}
+		out, err := server.Command("doctor")
+		// Before its first start has ended there may be no market yet.
+		if err != nil && !strings.Contains(out+err.Error(), "no market") {
+			t.Fatalf("%s: souk doctor: %v\n%s", at, err, out)
+		}
+		server.SetEnv()
+		err = server.Run()
+		if err != nil {
+			t.Fatalf("%s: starting again: %v\n%s", at, err, server.Log())
+		}
+	}
+	err := server.Run()
+	if err != nil {
+		revive(err)
+	}
+	for {
+		err = story(t.Context(), server.Root(t))
+		if !lost(err) {
+			break
+		}
+		revive(err)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", at, err, server.Log())
+	}
+	must(t, server.Stop())
+	out, err := server.Command("doctor")
+	if err != nil {
+		t.Fatalf("%s: souk doctor in the end: %v\n%s", at, err, out)
+	}
+	return deaths.Load() > 0
+}
+
+// story makes, changes and releases a product, and checks that each step had
+// its effect once. Told again it goes on where it was.
+func story(ctx context.Context, s *seller.Seller) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the story took longer than a minute"))
+	defer cancel()
+	product := ""
+	for i, changes := range [][]types.Change{
+		{seller.Change("CreateProduct", "", `{"ProductTitle":"Story"}`)},
+		{
+			seller.Change("UpdateInformation", "", seller.Information("Story")),
+			seller.Change("AddRepositories", "", seller.Repositories("story-one", "story-two")),
+		},
+		{seller.Change("AddRepositories", "", seller.Repositories("story-one"))}, // taken: FAILED
+		{seller.Change("ReleaseProduct", "", "{}")},
+	} {
+		for j := range changes {
+			if product != "" {
+				changes[j].Entity.Identifier = &product
+			}
+		}
+		out, err := s.Catalog.StartChangeSet(ctx, &marketplacecatalog.StartChangeSetInput{
+			Catalog: aws.String(seller.Catalog), ChangeSet: changes,
+			ClientRequestToken: aws.String(fmt.Sprintf("story-%d", i)),
+		})
+		if err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
+		}
+		set, err := s.Wait(ctx, aws.ToString(out.ChangeSetId))
+		if err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
+		}
+		want := types.ChangeStatusSucceeded
+		if i == 2 {
+			want = types.ChangeStatusFailed
+		}
+		if set.Status != want {
+			return &endedWrong{fmt.Sprintf("step %d is %s, want %s: %s", i, set.Status, want, seller.Refusals(set))}
+		}
+		if product == "" {
+			product = seller.EntityID(set.ChangeSet[0])
+		}
+	}
+	e, err := s.Entity(ctx, product)
+	if err != nil {
+		return fmt.Errorf("the end: %w", err)
+	}
+	p, err := s.Product(ctx, product)
+	if err != nil {
+		return fmt.Errorf("the end: %w", err)
+	}
+	if got := aws.ToString(e.EntityIdentifier); got != product+"@3" || len(p.Repositories) != 2 || p.Description.Visibility != "Limited" {
+		return &endedWrong{fmt.Sprintf("the end is %s with %d repositories, %s, want revision 3, 2, Limited", got, len(p.Repositories), p.Description.Visibility)}
+	}
+	sets, err := s.Catalog.ListChangeSets(ctx, &marketplacecatalog.ListChangeSetsInput{Catalog: aws.String(seller.Catalog)})
+	if err != nil {
+		return fmt.Errorf("the end: %w", err)
+	}
+	entities, err := s.Catalog.ListEntities(ctx, &marketplacecatalog.ListEntitiesInput{Catalog: aws.String(seller.Catalog), EntityType: aws.String("ContainerProduct")})
+	if err != nil {
+		return fmt.Errorf("the end: %w", err)
+	}
+	if len(sets.ChangeSetSummaryList) != 4 || len(entities.EntitySummaryList) != 1 {
+		return &endedWrong{fmt.Sprintf("there are %d change sets and %d products, want 4 and 1", len(sets.ChangeSetSummaryList), len(entities.EntitySummaryList))}
+	}
+	return nil
+}
+
+// endedWrong is a story that came to another end than it should: no lost answer.
+type endedWrong struct{ text string }
+
+func (e *endedWrong) Error() string     { return e.text }
+func (e *endedWrong) ErrorCode() string { return "EndedWrong" }
