@@ -108,7 +108,8 @@ func (f *findings) chart(ctx context.Context, c *change.Checks, option DeliveryO
 		f.absent = append(f.absent, uri)
 		return nil
 	case errors.Is(err, change.ErrChartInvalid):
-		f.invalid = append(f.invalid, err.Error())
+		reason := strings.TrimPrefix(err.Error(), change.ErrChartInvalid.Error()+": ")
+		f.invalid = append(f.invalid, uri+": "+reason)
 		return nil
 	case err != nil:
 		return fmt.Errorf("loading chart %s of %s: %w", uri, c.Entity.ID, err)
@@ -117,7 +118,7 @@ func (f *findings) chart(ctx context.Context, c *change.Checks, option DeliveryO
 		f.digests[uri] = chart.Digest
 	}
 	if chart.Name == "" {
-		f.invalid = append(f.invalid, uri+" has no name")
+		f.invalid = append(f.invalid, uri+": it has no name")
 	}
 	declared := f.declared(option.Images)
 	for _, image := range chart.Images {

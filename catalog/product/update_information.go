@@ -105,7 +105,7 @@ func (u *UpdateInformation) checkToday(f *Facets, c *change.Checks) {
 	spaces := u.beginWithSpace()
 	c.Refuse(len(spaces) > 0, "INVALID_INPUT", "Remove spaces from the beginning of [x].", spaces)
 	limits := u.beyondLimits()
-	c.Refuse(len(limits) > 0, "INVALID_INPUT", "Provide values within their limits: [x].", limits)
+	c.Refuse(len(limits) > 0, "INVALID_INPUT", "Provide values within their limits: [x].", []string(limits))
 	c.Refuse(utf8.RuneCountInString(strings.Join(u.SearchKeywords.Value, "")) > 250, "INVALID_INPUT", "Search keywords must be no more than 250 combined characters.")
 
 	var links, videos []string
