@@ -81,10 +81,11 @@ func Image(texts ...string) (v1.Image, error) {
 }
 
 // Chart is a Helm chart whose one deployment runs an image and reads the values
-// HelmKeyName1 and HelmKeyName2.
+// HelmKeyName1, HelmKeyName2 and new.parameter.key: those that the
+// documentation's examples override.
 func Chart(chartName, version, image string) (v1.Image, error) {
 	meta := fmt.Sprintf("apiVersion: v2\nname: %s\nversion: %s\ndescription: A chart of one deployment\n", chartName, version)
-	values := fmt.Sprintf("image: %s\nHelmKeyName1: one\nHelmKeyName2: two\n", image)
+	values := fmt.Sprintf("image: %s\nHelmKeyName1: one\nHelmKeyName2: two\nnew:\n  parameter:\n    key: three\n", image)
 	deployment := `apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -102,6 +103,7 @@ spec:
         env:
         - {name: ONE, value: {{ .Values.HelmKeyName1 | quote }}}
         - {name: TWO, value: {{ .Values.HelmKeyName2 | quote }}}
+        - {name: THREE, value: {{ .Values.new.parameter.key | quote }}}
 `
 	return ChartOf(chartName, version, map[string]string{
 		chartName + "/Chart.yaml":                meta,
