@@ -2,7 +2,11 @@ package server
 
 import (
 	"context"
-	"net/http"
+	"fmt"
+
+	"souk/access/quota"
+	"souk/gateway"
+	"souk/service/sts"
 )
 
 // parts are what a server is made of, joined by assemble.
@@ -15,8 +19,26 @@ type parts struct {
 
 // assemble makes the parts and gives each what it needs of the others.
 func (s *Server) assemble(ctx context.Context) error {
-	s.parts.front = &front{ready: s.ready, url: s.url}
-	_ = http.NotFoundHandler
-	_ = ctx
+	limits, err := quota.New(quota.Config{Off: s.config.Quota == "off"})
+	if err != nil {
+		return fmt.Errorf("setting request rates: %w", err)
+	}
+	apis, err := gateway.New(gateway.Config{
+		Services: []*gateway.Service{
+			sts.Service(),
+		},
+		Credentials: s.market.Organization,
+		Limiter:     limits,
+		Log:         s.log,
+		Observe:     observeRequests(s.metrics),
+	})
+	if err != nil {
+		return err
+	}
+	s.parts.front = &front{
+		gateway: apis,
+		ready:   s.ready,
+		url:     s.url,
+	}
 	return nil
 }

@@ -4,16 +4,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
-)
-
-// Limits of the public port. The gateway has those of a request's content.
-const (
-	headerTime  = 10 * time.Second // until the header is read
-	requestTime = 30 * time.Second // until a request is read and answered; the registry's may take longer
-	stallTime   = 60 * time.Second // the longest pause within a push or pull
-	idleTime    = 2 * time.Minute  // a connection without a request
-	headerBytes = 64 << 10
 )
 
 // front sends each request of the public port to the part that answers it.
@@ -30,7 +20,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
 	case path == "/v2" || strings.HasPrefix(path, "/v2/"):
-		f.registry.ServeHTTP(unhurried(w, r))
+		f.registry.ServeHTTP(w, r)
 	case strings.HasPrefix(path, "/logos/"):
 		f.logos.ServeHTTP(w, r)
 	case path == "/healthz":
@@ -79,66 +69,3 @@ aws marketplace-catalog list-entities --catalog AWSMarketplace \
 <p>Its registry is at <code>{URL}/v2/</code>; an access key's id and secret log in to it. <code>souk help</code> says more.</p>
 </html>
 `
-
-// unhurried lets a push or pull take as long as it needs, as long as it moves:
-// each read and write moves the connection's deadlines on.
-func unhurried(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
-	c := http.NewResponseController(w)
-	p := &pace{control: c}
-	p.moved()
-	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &pacedBody{ReadCloser: r.Body, pace: p}
-	}
-	return &pacedWriter{ResponseWriter: w, pace: p}, r
-}
-
-// pace moves the deadlines of one connection. Reads and writes of a handler may
-// come from two goroutines: a moment's race only sets a deadline twice.
-type pace struct{ control *http.ResponseController }
-
-func (p *pace) moved() {
-	until := time.Now().Add(stallTime)
-	// A connection that knows no deadlines has none that could end it.
-	_ = p.control.SetReadDeadline(until)
-	_ = p.control.SetWriteDeadline(until)
-}
-
-type pacedBody struct {
-	io.ReadCloser
-	pace *pace
-}
-
-func (b *pacedBody) Read(p []byte) (int, error) {
-	b.pace.moved()
-	return b.ReadCloser.Read(p)
-}
-
-type pacedWriter struct {
-	http.ResponseWriter
-	pace *pace
-}
-
-// Unwrap lets http.ResponseController find the connection.
-func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func (w *pacedWriter) Write(p []byte) (int, error) {
-	w.pace.moved()
-	return w.ResponseWriter.Write(p)
-}
-
-// ReadFrom keeps sendfile for layers, in pieces so that a slow pull moves on.
-func (w *pacedWriter) ReadFrom(src io.Reader) (int64, error) {
-	const piece = 4 << 20
-	var total int64
-	for {
-		w.pace.moved()
-		n, err := io.CopyN(w.ResponseWriter, src, piece)
-		total += n
-		if err == io.EOF {
-			return total, nil
-		}
-		if err != nil {
-			return total, err
-		}
-	}
-}

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"context"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"souk/catalog/changeset"
+	"souk/gateway"
 )
 
 // newMetrics returns the registry of a server's metrics: the process's own and
@@ -27,4 +30,32 @@ func observeChangeSets(r prometheus.Registerer) func(changeset.Event) {
 	}, []string{"step", "status"})
 	r.MustRegister(steps)
 	return func(e changeset.Event) { steps.WithLabelValues(string(e.Step), string(e.Status)).Inc() }
+}
+
+// observeRequests counts the requests of AWS's APIs and how long they took.
+func observeRequests(r prometheus.Registerer) func(context.Context, gateway.Outcome) {
+	answered := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "souk_requests_total",
+		Help: "Requests of AWS's APIs by service, operation and error code (none for success).",
+	}, []string{"service", "operation", "code"})
+	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "souk_request_seconds",
+		Help:    "Seconds from a request's header to its answer, by service and operation.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+	}, []string{"service", "operation"})
+	r.MustRegister(answered, took)
+	return func(_ context.Context, o gateway.Outcome) {
+		var service, operation, code string
+		if o.Service != nil {
+			service = o.Service.Name
+		}
+		if o.Operation != nil {
+			operation = o.Operation.Name
+			took.WithLabelValues(service, operation).Observe(o.Took.Seconds())
+		}
+		if o.Err != nil {
+			code = o.Err.Code
+		}
+		answered.WithLabelValues(service, operation, code).Inc()
+	}
 }

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"souk/access/organization"
+	"souk/gateway"
 )
 
 // Server is a market that runs in this process. Make it with New, run it with
@@ -85,17 +86,16 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing down our address: %w", err)
 	}
-	errors := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug) // handshakes that failed, clients that left
-	s.publicS = &http.Server{
-		Handler:           s.parts.front,
-		ReadHeaderTimeout: headerTime,
-		ReadTimeout:       requestTime,
-		WriteTimeout:      requestTime,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    headerBytes,
-		ErrorLog:          errors,
+	// Handshakes that failed, clients that left.
+	problems := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
+	s.publicS = gateway.Server(s.parts.front)
+	s.publicS.ErrorLog = problems
+	s.adminS = &http.Server{
+		Handler:           s.adminHandler(),
+		ReadHeaderTimeout: s.publicS.ReadHeaderTimeout,
+		IdleTimeout:       s.publicS.IdleTimeout,
+		ErrorLog:          problems,
 	}
-	s.adminS = &http.Server{Handler: s.adminHandler(), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, ErrorLog: errors}
 	return s, nil
 }
 
@@ -128,6 +128,8 @@ func (s *Server) listen() error {
 	}
 	if certs != nil {
 		s.public = tls.NewListener(s.public, certs.config())
+	} else {
+		s.public = gateway.Listener(s.public)
 	}
 	if s.config.AdminListen == "off" {
 		return nil

@@ -82,8 +82,8 @@ func (s *shopper) identity(ctx context.Context) (account string, err error) {
 	if err != nil {
 		return "", err
 	}
-	shown, err := json.Marshal(map[string]string{
-		"UserId": aws.ToString(out.UserId), "Account": aws.ToString(out.Account), "Arn": aws.ToString(out.Arn),
+	shown, err := json.Marshal(struct{ UserId, Account, Arn string }{
+		aws.ToString(out.UserId), aws.ToString(out.Account), aws.ToString(out.Arn),
 	})
 	if err != nil {
 		return "", err

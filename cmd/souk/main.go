@@ -35,6 +35,7 @@ type App struct {
 // commands is the command line: a field for each subcommand.
 type commands struct {
 	Serve   ServeCommand   `cmd:"" help:"Run the server."`
+	Demo    DemoCommand    `cmd:"" help:"Show a market at work: a real publication, step by step, on a temporary folder."`
 	Env     EnvCommand     `cmd:"" help:"Print the export lines that point the AWS CLI and SDKs of a shell to a server of this machine."`
 	Version VersionCommand `cmd:"" help:"Print the version."`
 	Help    HelpCommand    `cmd:"" help:"What Souk is, the commands to start with, and where to go on."`

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	_ "image/png" // decodes the logo
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"souk/access/organization"
+	"souk/server"
+)
+
+// DemoCommand shows a market at work.
+type DemoCommand struct {
+	Exit bool `env:"-" help:"End after the last step: status 0 only if every step came out as it should."`
+}
+
+// Run starts a market in a temporary folder, tells the story, and serves on
+// until it is interrupted.
+func (d *DemoCommand) Run(app *App) error {
+	dir, err := os.MkdirTemp("", "souk-demo-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the demo: %w", err)
+	}
+	defer os.RemoveAll(dir) // what stays is in the temporary folder, which is swept
+	logo, err := demoLogo()
+	if err != nil {
+		return err
+	}
+	pictures, err := servePicture(logo)
+	if err != nil {
+		return err
+	}
+	defer pictures.close()
+
+	market, err := server.New(app.Ctx, server.Config{
+		Place:      server.Place{Data: filepath.Join(dir, "souk-data")},
+		Listen:     "127.0.0.1:0",
+		FetchAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	})
+	if err != nil {
+		return fmt.Errorf("starting the market: %w", err)
+	}
+	serving, stop := context.WithCancel(context.WithoutCancel(app.Ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- market.Run(serving) }()
+	// The server drains before the folder goes.
+	defer func() {
+		stop()
+		<-ended
+	}()
+
+	tell := &teller{out: app.Out, terminal: app.Terminal}
+	began := time.Now()
+	fmt.Fprintf(app.Out, "%s\n\nA market is open at %s, in %s. Each step below is what you would type,\nand the market's answer. The AWS commands are said by the AWS SDK, as the AWS CLI says them.\n",
+		tell.styled(bold, "Souk: a software marketplace that speaks AWS Marketplace's APIs"), market.URL(), dir)
+	root, err := server.ReadCredentials(filepath.Join(dir, "souk-data"))
+	if err != nil {
+		return err
+	}
+	s := &story{
+		tell: tell, host: strings.TrimPrefix(market.URL(), "http://"), logo: pictures.url,
+		root: newShopper(tell, market.URL(), root.AccessKeyID, root.SecretAccessKey),
+		seller: func(ctx context.Context, name, namespace string) (account, keyID, secret string, err error) {
+			a, err := market.Organization().CreateAccount(ctx, organization.NewAccount{Name: name, Namespace: namespace})
+			if err != nil {
+				return "", "", "", err
+			}
+			key, err := market.Organization().CreateKey(ctx, a.ID, "")
+			return a.ID, key.ID, key.Secret, err
+		},
+	}
+	ctx, cancel := context.WithTimeout(app.Ctx, time.Minute)
+	defer cancel()
+	err = s.tellAll(ctx)
+	if app.Ctx.Err() != nil {
+		return errors.New("the demo was interrupted")
+	}
+	if err != nil {
+		tell.bad("%v", err)
+		return fmt.Errorf("the demo did not come out as it should: %w", err)
+	}
+	fmt.Fprintf(app.Out, "\n%s\n", tell.styled(bold, fmt.Sprintf("Every step came out as it should, in %.1f seconds.", time.Since(began).Seconds())))
+	if d.Exit {
+		return nil
+	}
+	fmt.Fprintf(app.Out, whatNext, market.URL(), s.acme.id, s.acme.key, s.product, s.host, s.digest)
+	select {
+	case <-app.Ctx.Done():
+		return nil
+	case err := <-ended:
+		ended <- err
+		return fmt.Errorf("the market ended: %w", err)
+	}
+}
+
+const whatNext = `
+The market is still open. In another shell, as the seller:
+
+   export AWS_ENDPOINT_URL=%[1]s AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
+   export AWS_ACCESS_KEY_ID=%[2]s
+   export AWS_SECRET_ACCESS_KEY=%[3]s
+
+   aws marketplace-catalog describe-entity --catalog AWSMarketplace \
+       --entity-id %[4]s --endpoint-url %[1]s --region us-east-1
+   docker login %[5]s --username $AWS_ACCESS_KEY_ID --password-stdin <<< "$AWS_SECRET_ACCESS_KEY"
+   docker run %[5]s/acme/query@%[6]s
+
+For a market that stays: souk serve, and souk help. Ctrl-C ends this one and removes it.
+`
+
+// picture is a loopback server of one picture: where the seller keeps her logo.
+type picture struct {
+	url    string
+	server *http.Server
+}
+
+func servePicture(content []byte) (*picture, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("serving the logo: %w", err)
+	}
+	p := &picture{
+		url: "http://" + l.Addr().String() + "/logo.png",
+		server: &http.Server{
+			ReadHeaderTimeout: 5 * time.Second,
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "image/png")
+				w.Write(content) // a client that has gone is no concern of ours
+			}),
+		},
+	}
+	go p.server.Serve(l) // ends with close
+	return p, nil
+}
+
+func (p *picture) close() { p.server.Close() }
+
+// fetchPicture looks whether a URL serves a picture.
+func fetchPicture(ctx context.Context, url string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(response.Body, 10<<20))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", url, err)
+	}
+	_, _, err = image.DecodeConfig(bytes.NewReader(b))
+	if err != nil || response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s is no picture (%s): %w", url, response.Status, err)
+	}
+	return nil
+}

@@ -1,0 +1,517 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog/types"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// story is what the demo tells: a seller publishes a product. Each step looks
+// at what really came of it; an error ends the story.
+type story struct {
+	tell *teller
+	host string // HOST:PORT of the registry
+	logo string // URL of the logo
+	root *shopper
+	// seller makes a seller's account and its first key, as souk account and
+	// souk key do.
+	seller func(ctx context.Context, name, namespace string) (account, keyID, secret string, err error)
+
+	acme    *shopper
+	account string
+	product string
+	digest  string // of the image of version 1.0
+}
+
+// shown is what the story looks at of DescribeEntity's Details.
+type shown struct {
+	Description struct {
+		ProductTitle, Visibility string
+	}
+	PromotionalResources struct{ LogoUrl string }
+	Repositories         []struct{ Url string }
+	Versions             []struct {
+		Id, VersionTitle string
+		Sources          []struct {
+			Type, HelmChartUri string
+			Images             []string
+		}
+		DeliveryOptions []struct{ Id, Title, Type, Visibility string }
+	}
+}
+
+const entityType = "ContainerProduct"
+
+// tellAll tells the whole story.
+func (s *story) tellAll(ctx context.Context) error {
+	for _, step := range []struct {
+		title string
+		run   func(context.Context) error
+	}{
+		{"Who am I?", s.whoAmI},
+		{"A seller joins the market", s.join},
+		{"The seller creates a product, and two repositories for it, in one change set", s.create},
+		{"She pushes an image of two layers and a Helm chart to the market's registry", s.push},
+		{"She says what the product is; the market fetches and keeps its logo", s.inform},
+		{"She releases the product: it is Limited now, for her to try", s.release},
+		{"She adds version 1.0: containers, and the Helm chart that runs them", s.addVersion},
+		{"She opens it to everybody", s.publish},
+		{"A wrong version is refused, and the market says all that is wrong with it", s.wrongVersion},
+		{"Version 1.1 comes, and version 1.0 is restricted: no new buyer gets it", s.restrict},
+		{"What is in the market now", s.list},
+	} {
+		s.tell.chapter(step.title)
+		err := step.run(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", strings.ToLower(step.title[:1])+step.title[1:], err)
+		}
+	}
+	return nil
+}
+
+func (s *story) whoAmI(ctx context.Context) error {
+	account, err := s.root.identity(ctx)
+	if err != nil {
+		return err
+	}
+	s.tell.good("the root user of account %s, which the market made at its first start", account)
+	return nil
+}
+
+func (s *story) join(ctx context.Context) error {
+	s.tell.command("souk account create --name 'Acme Analytics' --namespace acme")
+	account, id, secret, err := s.seller(ctx, "Acme Analytics", "acme")
+	if err != nil {
+		return err
+	}
+	s.tell.answer([]byte(account))
+	s.tell.command("souk key create --account " + account)
+	s.tell.answer([]byte("AccessKeyId      " + id + "\nSecretAccessKey  " + secret))
+	s.account = account
+	s.acme = newShopper(s.tell, s.root.url, id, secret)
+	s.tell.say("With these keys:")
+	got, err := s.acme.identity(ctx)
+	if err != nil {
+		return err
+	}
+	if got != account {
+		return fmt.Errorf("the keys of account %s belong to %s", account, got)
+	}
+	return nil
+}
+
+func (s *story) create(ctx context.Context) error {
+	done, err := s.acme.change(ctx, "Create Acme Query", `[
+        {
+          "ChangeType": "CreateProduct",
+          "ChangeName": "CreateProductChange",
+          "Entity": { "Type": "ContainerProduct@1.0" },
+          "DetailsDocument": { "ProductTitle": "Acme Query" }
+        },
+        {
+          "ChangeType": "AddRepositories",
+          "Entity": {
+            "Type": "ContainerProduct@1.0",
+            "Identifier": "$CreateProductChange.Entity.Identifier"
+          },
+          "DetailsDocument": {
+            "Repositories": [
+              { "RepositoryName": "query", "RepositoryType": "ECR" },
+              { "RepositoryName": "query-chart", "RepositoryType": "ECR" }
+            ]
+          }
+        }
+      ]`, types.ChangeStatusSucceeded)
+	if err != nil {
+		return err
+	}
+	s.product = bare(aws.ToString(done.ChangeSet[0].Entity.Identifier))
+	s.acme.aws("marketplace-catalog describe-entity", "--catalog "+catalogName+" --entity-id "+s.product, "--query DetailsDocument.Repositories")
+	var p shown
+	err = s.acme.describe(ctx, s.product, &p)
+	if err != nil {
+		return err
+	}
+	s.answer(p.Repositories)
+	if len(p.Repositories) != 2 || p.Description.Visibility != "Draft" {
+		return fmt.Errorf("product %s has %d repositories and is %s, want 2 and Draft", s.product, len(p.Repositories), p.Description.Visibility)
+	}
+	s.tell.good("product %s is a Draft with two repositories", s.product)
+	return nil
+}
+
+// answer shows a value as JSON.
+func (s *story) answer(v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("cmd/souk: an answer of the demo has no JSON: " + err.Error())
+	}
+	s.tell.answer(b)
+}
+
+// image names an image of the seller's.
+func (s *story) image(repository, tag string) string {
+	return s.host + "/acme/" + repository + ":" + tag
+}
+
+func (s *story) push(ctx context.Context) error {
+	s.tell.command("docker login " + s.host + " --username " + s.acme.id + " --password-stdin <<< \"$AWS_SECRET_ACCESS_KEY\"")
+	img, err := demoImage("1.0")
+	if err != nil {
+		return err
+	}
+	s.digest, err = s.pushOne(ctx, "docker push", s.image("query", "1.0"), img)
+	if err != nil {
+		return err
+	}
+	packed, err := demoChart("1.0.0", s.image("query", "1.0"))
+	if err != nil {
+		return err
+	}
+	chart, err := chartArtifact("1.0.0", packed)
+	if err != nil {
+		return err
+	}
+	s.tell.say("The chart is stored as helm stores it:")
+	_, err = s.pushOne(ctx, "helm push "+chartName+"-1.0.0.tgz", s.image(chartName, "1.0.0"), chart)
+	return err
+}
+
+// pushOne pushes an image and pulls its digest back.
+func (s *story) pushOne(ctx context.Context, command, image string, img v1.Image) (digest string, err error) {
+	if strings.HasPrefix(command, "helm") {
+		s.tell.command(command + " oci://" + s.host + "/acme --plain-http")
+	} else {
+		s.tell.command(command + " " + image)
+	}
+	ref, err := name.ParseReference(image, name.Insecure)
+	if err != nil {
+		return "", err
+	}
+	login := remote.WithAuth(&authn.Basic{Username: s.acme.id, Password: s.acme.key})
+	err = remote.Write(ref, img, login, remote.WithContext(ctx))
+	if err != nil {
+		return "", err
+	}
+	found, err := remote.Head(ref, login, remote.WithContext(ctx))
+	if err != nil {
+		return "", err
+	}
+	want, err := img.Digest()
+	if err != nil {
+		return "", err
+	}
+	if found.Digest != want {
+		return "", fmt.Errorf("the registry has %s as %s, which was pushed as %s", found.Digest, image, want)
+	}
+	layers, err := img.Layers()
+	if err != nil {
+		return "", err
+	}
+	s.tell.good("%d layer(s), %s", len(layers), want)
+	return want.String(), nil
+}
+
+func (s *story) inform(ctx context.Context) error {
+	_, err := s.acme.change(ctx, "Describe Acme Query", s.of("UpdateInformation", `{
+            "ProductTitle": "Acme Query",
+            "ShortDescription": "Answers questions about your data, in place.",
+            "LongDescription": "Acme Query runs beside your data and answers questions about it. Nothing leaves your network.",
+            "LogoUrl": "`+s.logo+`",
+            "Highlights": ["Runs in your cluster", "Nothing leaves your network"],
+            "SupportDescription": "Write to support@example.com.",
+            "Categories": ["Databases"],
+            "SearchKeywords": ["query", "analytics"]
+          }`), types.ChangeStatusSucceeded)
+	if err != nil {
+		return err
+	}
+	var p shown
+	err = s.acme.describe(ctx, s.product, &p)
+	if err != nil {
+		return err
+	}
+	kept := p.PromotionalResources.LogoUrl
+	if kept == "" || kept == s.logo {
+		return fmt.Errorf("the logo is %q, want the market's own copy", kept)
+	}
+	err = fetchPicture(ctx, kept)
+	if err != nil {
+		return err
+	}
+	s.tell.good("the market keeps its own copy: %s", kept)
+	return nil
+}
+
+// of is a change set of one change of the product.
+func (s *story) of(changeType, details string) string {
+	return `[
+        {
+          "ChangeType": "` + changeType + `",
+          "Entity": { "Type": "ContainerProduct@1.0", "Identifier": "` + s.product + `" },
+          "DetailsDocument": ` + details + `
+        }
+      ]`
+}
+
+func (s *story) release(ctx context.Context) error {
+	_, err := s.acme.change(ctx, "Release Acme Query", s.of("ReleaseProduct", "{}"), types.ChangeStatusSucceeded)
+	if err != nil {
+		return err
+	}
+	return s.visible(ctx, "Limited")
+}
+
+// visible says whether the product has a visibility.
+func (s *story) visible(ctx context.Context, want string) error {
+	var p shown
+	err := s.acme.describe(ctx, s.product, &p)
+	if err != nil {
+		return err
+	}
+	if p.Description.Visibility != want {
+		return fmt.Errorf("product %s is %s, want %s", s.product, p.Description.Visibility, want)
+	}
+	s.tell.good("product %s is %s", s.product, want)
+	return nil
+}
+
+// version is an AddDeliveryOptions document of a right version.
+func (s *story) version(title, notes string) string {
+	return `{
+            "Version": { "VersionTitle": "` + title + `", "ReleaseNotes": "` + notes + `" },
+            "DeliveryOptions": [
+              {
+                "DeliveryOptionTitle": "Containers",
+                "Details": {
+                  "EcrDeliveryOptionDetails": {
+                    "ContainerImages": ["` + s.image("query", title) + `"],
+                    "CompatibleServices": ["ECS", "EKS"],
+                    "Description": "The image alone.",
+                    "UsageInstructions": "docker run ` + s.image("query", title) + `"
+                  }
+                }
+              },
+              {
+                "DeliveryOptionTitle": "Helm chart",
+                "Details": {
+                  "HelmDeliveryOptionDetails": {
+                    "ContainerImages": ["` + s.image("query", "1.0") + `"],
+                    "HelmChartUri": "` + s.image(chartName, "1.0.0") + `",
+                    "CompatibleServices": ["EKS"],
+                    "Description": "A deployment for Kubernetes.",
+                    "UsageInstructions": "helm install query oci://` + s.host + `/acme/` + chartName + ` --version 1.0.0",
+                    "OverrideParameters": [
+                      {
+                        "Key": "license.secret",
+                        "DefaultValue": "${AWSMP_LICENSE_SECRET}",
+                        "Metadata": {
+                          "Label": "License secret",
+                          "Description": "The Kubernetes secret with your license.",
+                          "Obfuscate": true
+                        }
+                      }
+                    ]
+                  }
+                }
+              }
+            ]
+          }`
+}
+
+func (s *story) addVersion(ctx context.Context) error {
+	_, err := s.acme.change(ctx, "Acme Query 1.0", s.of("AddDeliveryOptions", s.version("1.0", "The first version.")), types.ChangeStatusSucceeded)
+	if err != nil {
+		return err
+	}
+	s.acme.aws("marketplace-catalog describe-entity", "--catalog "+catalogName+" --entity-id "+s.product, "--query DetailsDocument.Versions")
+	var p struct{ Versions []json.RawMessage }
+	err = s.acme.describe(ctx, s.product, &p)
+	if err != nil {
+		return err
+	}
+	s.answer(p.Versions)
+	var looked shown
+	err = s.acme.describe(ctx, s.product, &looked)
+	if err != nil {
+		return err
+	}
+	if len(looked.Versions) != 1 || looked.Versions[0].VersionTitle != "1.0" || len(looked.Versions[0].DeliveryOptions) != 2 {
+		return fmt.Errorf("product %s does not have version 1.0 with two delivery options", s.product)
+	}
+	s.tell.good("version 1.0 has its two delivery options; its image is pinned to %s", s.digest)
+	return nil
+}
+
+func (s *story) publish(ctx context.Context) error {
+	_, err := s.acme.change(ctx, "Open Acme Query", s.of("UpdateVisibility", `{ "TargetVisibility": "Public" }`), types.ChangeStatusSucceeded)
+	if err != nil {
+		return err
+	}
+	return s.visible(ctx, "Public")
+}
+
+func (s *story) wrongVersion(ctx context.Context) error {
+	failed, err := s.acme.change(ctx, "A wrong version", s.of("AddDeliveryOptions", `{
+            "Version": { "VersionTitle": "1.0", "ReleaseNotes": "The same again." },
+            "DeliveryOptions": [
+              {
+                "DeliveryOptionTitle": "Containers",
+                "Details": {
+                  "EcrDeliveryOptionDetails": {
+                    "ContainerImages": ["`+s.image("query", "latest")+`"],
+                    "CompatibleServices": ["Lambda"],
+                    "Description": "Whatever is newest.",
+                    "UsageInstructions": ""
+                  }
+                }
+              }
+            ]
+          }`), types.ChangeStatusFailed)
+	if err != nil {
+		return err
+	}
+	s.acme.aws("marketplace-catalog describe-change-set", "--catalog "+catalogName+" --change-set-id "+aws.ToString(failed.ChangeSetId),
+		"--query '{FailureCode: FailureCode, FailureDescription: FailureDescription, Errors: ChangeSet[0].ErrorDetailList}'")
+	type detail struct{ ErrorCode, ErrorMessage string }
+	var (
+		errs []detail
+		got  []string
+	)
+	for _, e := range failed.ChangeSet[0].ErrorDetailList {
+		errs = append(errs, detail{aws.ToString(e.ErrorCode), aws.ToString(e.ErrorMessage)})
+		got = append(got, aws.ToString(e.ErrorCode))
+	}
+	s.answer(struct {
+		FailureCode, FailureDescription string
+		Errors                          []detail
+	}{string(failed.FailureCode), aws.ToString(failed.FailureDescription), errs})
+	for _, want := range []string{"DUPLICATE_VERSION_TITLE", "INVALID_CONTAINER_IMAGE_TAG", "INCOMPATIBLE_SERVICES", "INVALID_USAGE_INSTRUCTIONS"} {
+		if !slices.Contains(got, want) {
+			return fmt.Errorf("the error list lacks %s: %v", want, got)
+		}
+	}
+	s.tell.good("all %d mistakes are named, and the product is as it was", len(errs))
+	return nil
+}
+
+func (s *story) restrict(ctx context.Context) error {
+	img, err := demoImage("1.1")
+	if err != nil {
+		return err
+	}
+	_, err = s.pushOne(ctx, "docker push", s.image("query", "1.1"), img)
+	if err != nil {
+		return err
+	}
+	_, err = s.acme.change(ctx, "Acme Query 1.1", s.of("AddDeliveryOptions", s.version("1.1", "It answers faster.")), types.ChangeStatusSucceeded)
+	if err != nil {
+		return err
+	}
+	old, err := s.options(ctx, "1.0")
+	if err != nil {
+		return err
+	}
+	ids := strings.Join(slices.Collect(func(yield func(string) bool) {
+		for _, o := range old {
+			if !yield(`"` + o.Id + `"`) {
+				return
+			}
+		}
+	}), ", ")
+	_, err = s.acme.change(ctx, "Restrict Acme Query 1.0", s.of("RestrictDeliveryOptions", `{ "DeliveryOptionIds": [`+ids+`] }`), types.ChangeStatusSucceeded)
+	if err != nil {
+		return err
+	}
+	for title, want := range map[string]string{"1.0": "Restricted", "1.1": "Public"} {
+		options, err := s.options(ctx, title)
+		if err != nil {
+			return err
+		}
+		for _, o := range options {
+			if o.Visibility != want {
+				return fmt.Errorf("option %s of version %s is %s, want %s", o.Id, title, o.Visibility, want)
+			}
+		}
+	}
+	s.tell.good("version 1.0 is Restricted, version 1.1 is Public")
+	return nil
+}
+
+// option is a delivery option as DescribeEntity shows it.
+type option struct{ Id, Visibility string }
+
+// options returns the delivery options of a version.
+func (s *story) options(ctx context.Context, title string) ([]option, error) {
+	var p shown
+	err := s.acme.describe(ctx, s.product, &p)
+	if err != nil {
+		return nil, err
+	}
+	var found []option
+	for _, v := range p.Versions {
+		if v.VersionTitle != title {
+			continue
+		}
+		for _, o := range v.DeliveryOptions {
+			found = append(found, option{o.Id, o.Visibility})
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("product %s has no version %s", s.product, title)
+	}
+	return found, nil
+}
+
+func (s *story) list(ctx context.Context) error {
+	s.acme.aws("marketplace-catalog list-entities", "--catalog "+catalogName+" --entity-type "+entityType)
+	entities, err := s.acme.catalog.ListEntities(ctx, &marketplacecatalog.ListEntitiesInput{
+		Catalog: aws.String(catalogName), EntityType: aws.String(entityType),
+	})
+	if err != nil {
+		return err
+	}
+	s.tell.answer(s.acme.last.body)
+	if len(entities.EntitySummaryList) != 1 || aws.ToString(entities.EntitySummaryList[0].EntityId) != s.product {
+		return errors.New("the list does not have the one product")
+	}
+	s.acme.aws("marketplace-catalog list-change-sets", "--catalog "+catalogName, "--query 'ChangeSetSummaryList[].[ChangeSetName,Status]' --output text")
+	sets, err := s.acme.catalog.ListChangeSets(ctx, &marketplacecatalog.ListChangeSetsInput{
+		Catalog: aws.String(catalogName), Sort: &types.Sort{SortBy: aws.String("StartTime"), SortOrder: types.SortOrderDescending},
+	})
+	if err != nil {
+		return err
+	}
+	var lines strings.Builder
+	failed := 0
+	for _, set := range sets.ChangeSetSummaryList {
+		fmt.Fprintf(&lines, "%s\t%s\n", aws.ToString(set.ChangeSetName), set.Status)
+		if set.Status != types.ChangeStatusSucceeded {
+			failed++
+		}
+	}
+	s.tell.answer([]byte(lines.String()))
+	if len(sets.ChangeSetSummaryList) != 8 || failed != 1 {
+		return fmt.Errorf("the list has %d change sets of which %d did not succeed, want 8 and 1", len(sets.ChangeSetSummaryList), failed)
+	}
+	s.acme.aws("marketplace-catalog describe-entity", "--catalog "+catalogName+" --entity-id "+s.product, "--query DetailsDocument.Description")
+	var p struct{ Description json.RawMessage }
+	err = s.acme.describe(ctx, s.product, &p)
+	if err != nil {
+		return err
+	}
+	s.answer(p.Description)
+	s.tell.good("a product, published")
+	return nil
+}
