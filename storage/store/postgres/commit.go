@@ -1,0 +1,204 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"souk/storage/store"
+	"souk/storage/store/internal/layout"
+)
+
+// The statements of a commit, in their order. Those that begin with a guard
+// divide by zero if what they rely on is not so, which ends the transaction.
+//
+// The order is that of the locks, and the same for all commits: first new rows
+// are inserted, then rows that are there are locked, then the bounds; within
+// each step in the order of the keys. A commit that waits in a step can only
+// wait for one that is in the same step further on, or in a later one, so they
+// never wait for each other in a ring.
+const (
+	// New documents, and in places where none may be or where one may come: a
+	// row in that place makes all others who want to write there wait. Those
+	// that only hold the place have revision 0 (none may be) or -1 (whatever is
+	// there). Guard: all but the latter were free.
+	sqlInsert = `
+WITH i AS (
+	INSERT INTO document (key, kind, id, revision, due, owner, summary, places, body)
+	SELECT n.key, n.kind, n.id, n.revision, n.due, n.owner, n.summary, ($9::bytea[])[n.first:n.last], n.body
+	FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::bytea[], $8::bytea[], $10::int[], $11::int[])
+		n(key, kind, id, revision, due, owner, summary, body, first, last)
+	ON CONFLICT (key) DO NOTHING
+	RETURNING revision
+)
+SELECT 1 / (count(*) FILTER (WHERE revision >= 0) = $12)::int FROM i`
+
+	// Documents that are there: those to be written and those that the batch
+	// only relies on. Guard: all that must have a revision have it (-1: any, or
+	// not there). Below, FOR UPDATE or FOR SHARE is added.
+	sqlLock = `
+WITH l AS (
+	SELECT n.revision FROM unnest($1::uuid[], $2::bigint[]) n(key, revision) JOIN document d ON d.key = n.key
+	WHERE n.revision < 0 OR d.revision = n.revision
+	ORDER BY d.key %s OF d
+)
+SELECT 1 / (count(*) FILTER (WHERE revision >= 0) = $3)::int FROM l`
+
+	// Entries that documents had and have no longer.
+	sqlDropEntries = `
+DELETE FROM entry e USING (SELECT unnest(places) AS key FROM document WHERE key = ANY ($1::uuid[])) o
+WHERE e.key = o.key AND e.key <> ALL ($2::bytea[])`
+
+	// Documents that were there, or whose place was held with revision -1.
+	sqlUpdate = `
+UPDATE document d SET revision = greatest(d.revision, 0) + 1, due = n.due, owner = n.owner,
+	summary = n.summary, places = ($5::bytea[])[n.first:n.last], body = n.body
+FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bytea[], $6::bytea[], $7::int[], $8::int[])
+	n(key, due, owner, summary, body, first, last)
+WHERE d.key = n.key`
+
+	// Entries that are new or have another cover. Most are as they were, and
+	// are only looked at.
+	sqlPutEntries = `
+INSERT INTO entry (key, document, cover)
+SELECT n.key, n.document, n.cover FROM unnest($1::bytea[], $2::uuid[], $3::bytea[]) n(key, document, cover)
+WHERE NOT EXISTS (SELECT FROM entry o WHERE o.key = n.key AND o.cover IS NOT DISTINCT FROM n.cover)
+ON CONFLICT (key) DO UPDATE SET cover = excluded.cover`
+
+	// Documents that are deleted, and rows that only held a place.
+	sqlDelete = `DELETE FROM document WHERE key = ANY ($1::uuid[])`
+
+	// The bounds. Who has the row is alone with the partition until its commit,
+	// and the next statement sees what those before have committed.
+	sqlLockBounds = `
+INSERT INTO bounded (prefix) SELECT unnest($1::uuid[])
+ON CONFLICT (prefix) DO UPDATE SET prefix = excluded.prefix`
+	sqlCheckBounds = `
+SELECT 1 / bool_and((
+	SELECT count(*) FROM (SELECT FROM entry e WHERE e.key >= b.first AND e.key < b.last LIMIT b.most + 1) x
+) <= b.most)::int
+FROM unnest($1::bytea[], $2::bytea[], $3::bigint[]) b(first, last, most)`
+)
+
+var (
+	sqlLockToWrite  = fmt.Sprintf(sqlLock, "FOR UPDATE")
+	sqlLockToRelyOn = fmt.Sprintf(sqlLock, "FOR SHARE")
+)
+
+// Commit implements store.Store.
+func (s *Store) Commit(ctx context.Context, b store.Batch) error {
+	if err := layout.CheckBatch(b); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	p := newPlan(&b)
+	for {
+		err := s.try(ctx, p, &b)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errGuard):
+			// A document was not as expected. If it is so again, the batch can be
+			// tried again; that needs another commit each time, so it ends.
+			conflict, err := s.findConflict(ctx, &b)
+			if err != nil {
+				return fmt.Errorf("commit: find the conflict: %w", err)
+			}
+			if conflict != nil {
+				return conflict
+			}
+		case errors.Is(err, store.ErrLimit):
+			return err
+		case !transient(err):
+			return fmt.Errorf("commit: %w", err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// errGuard says that a guard ended the transaction.
+var errGuard = errors.New("a document was not as expected")
+
+// try runs the plan once.
+func (s *Store) try(ctx context.Context, p *plan, b *store.Batch) error {
+	if p.contradicts {
+		return errGuard
+	}
+	batch := p.batch(b)
+	if batch.Len() == 0 {
+		return nil
+	}
+	results := s.pool.SendBatch(ctx, batch)
+	for i := range batch.Len() {
+		if _, err := results.Exec(); err != nil {
+			results.Close()
+			switch {
+			case errorCode(err) != codeDivisionByZero:
+				return err
+			case i == batch.Len()-1 && len(b.Bounds) > 0:
+				return fmt.Errorf("%s %s %q may have %d: %w",
+					b.Bounds[0].Kind, b.Bounds[0].Index, b.Bounds[0].Partition, b.Bounds[0].Most, store.ErrLimit)
+			}
+			return errGuard
+		}
+	}
+	return results.Close()
+}
+
+const sqlRevisions = `
+SELECT coalesce(d.revision, 0) FROM unnest($1::uuid[]) WITH ORDINALITY n(key, place)
+LEFT JOIN document d ON d.key = n.key ORDER BY n.place`
+
+// findConflict returns the first document of the batch that is not as
+// expected now, or nil.
+func (s *Store) findConflict(ctx context.Context, b *store.Batch) (*store.Conflict, error) {
+	all := expectations(b)
+	keys := make(uuids, len(all))
+	for i := range all {
+		keys[i] = documentKey(all[i].Key)
+	}
+	rows, err := s.pool.Query(ctx, sqlRevisions, keys)
+	if err != nil {
+		return nil, err
+	}
+	revisions, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range all {
+		if e.Revision != store.Any && e.Revision != revisions[i] {
+			return &store.Conflict{Key: e.Key, Want: e.Revision}, nil
+		}
+	}
+	return nil, nil
+}
+
+// expectations returns all that a batch expects, in its order.
+func expectations(b *store.Batch) []store.Expectation {
+	all := make([]store.Expectation, 0, len(b.Expect)+len(b.Put)+len(b.Delete))
+	all = append(all, b.Expect...)
+	for i := range b.Put {
+		all = append(all, store.Expectation{Key: b.Put[i].Key, Revision: b.Put[i].Was})
+	}
+	for i := range b.Delete {
+		all = append(all, store.Expectation{Key: b.Delete[i].Key, Revision: b.Delete[i].Was})
+	}
+	return all
+}
+
+// Arrays that pgx writes without reflection.
+type (
+	uuids = pgtype.FlatArray[pgtype.UUID]
+	ints  = pgtype.FlatArray[int64]
+	small = pgtype.FlatArray[int32]
+	dues  = pgtype.FlatArray[pgtype.Int8]
+	texts = pgtype.FlatArray[string]
+	blobs = pgtype.FlatArray[[]byte]
+)
