@@ -27,7 +27,7 @@ func (s *Server) assemble(ctx context.Context) error {
 		Services: []*gateway.Service{
 			sts.Service(),
 		},
-		Credentials: s.market.Organization,
+		Credentials: s.market.organization,
 		Limiter:     limits,
 		Log:         s.log,
 		Observe:     observeRequests(s.metrics),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,62 +14,53 @@ import (
 	"souk/storage/store/sqlite"
 )
 
-// Market is an open place: its folder, key and store. A server stands on it, and
-// so do commands that work where no server runs.
-type Market struct {
-	Store        store.Store
-	Ring         *keyring.Ring
-	Organization *organization.Organization
-
-	place  Place
-	folder *folder
-	engine string
+// market is an open place: its folder, key and store, and what stands on them
+// without a port. A server is built on one, and so are the commands that work
+// where no server runs.
+type market struct {
+	folder       *folder
+	engine       string // sqlite or postgres
+	store        store.Store
+	ring         *keyring.Ring
+	organization *organization.Organization
 }
 
-// Open locks the data folder, and opens the key and the store. Nil logs nothing.
-// The error is an *InUseError if a server (or another command) has the folder.
-// A database and key that are not there are made.
-func Open(ctx context.Context, place Place, log *slog.Logger) (_ *Market, err error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	m := &Market{place: place.filled()}
+// openMarket opens the key and the store of a locked folder. create says that
+// what is not there is made. The folder is the market's from here on, also if
+// an error is returned.
+func openMarket(ctx context.Context, f *folder, config Config, create bool) (_ *market, err error) {
+	m := &market{folder: f}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, m.Close())
+			err = errors.Join(err, m.close())
 		}
 	}()
-	m.folder, err = openFolder(m.place.Data)
+	if create {
+		m.ring, _, err = keyring.LoadOrCreate(config.KeyFile)
+	} else {
+		m.ring, err = keyring.Load(config.KeyFile)
+	}
 	if err != nil {
 		return nil, err
 	}
-	m.Ring, _, err = keyring.LoadOrCreate(m.place.KeyFile)
+	m.store, m.engine, err = openStore(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	err = os.MkdirAll(m.place.Blobs, 0o700)
-	if err != nil {
-		return nil, fmt.Errorf("making the folder of blobs: %w", err)
-	}
-	m.Store, m.engine, err = openStore(ctx, m.place, log)
-	if err != nil {
-		return nil, err
-	}
-	m.Store = crashpoints(m.Store)
-	m.Organization = organization.New(organization.Config{Store: m.Store, Keyring: m.Ring})
+	m.organization = organization.New(organization.Config{Store: m.store, Keyring: m.ring})
 	return m, nil
 }
 
 // openStore opens the engine that Place.Database names.
-func openStore(ctx context.Context, place Place, log *slog.Logger) (store.Store, string, error) {
-	scheme, rest, _ := strings.Cut(place.Database, ":")
+func openStore(ctx context.Context, config Config) (_ store.Store, engine string, err error) {
+	scheme, rest, _ := strings.Cut(config.Database, ":")
 	switch scheme {
 	case "sqlite":
 		path := strings.TrimPrefix(rest, "//")
 		if path == "" {
-			path = filepath.Join(place.Data, "souk.db")
+			path = filepath.Join(config.Data, "souk.db")
 		}
-		s, err := sqlite.Open(ctx, sqlite.Config{Path: path, Log: log})
+		s, err := sqlite.Open(ctx, sqlite.Config{Path: path, Log: config.Log})
 		if err != nil {
 			return nil, "", err
 		}
@@ -79,14 +69,30 @@ func openStore(ctx context.Context, place Place, log *slog.Logger) (store.Store,
 	return nil, "", &SettingError{Setting: "database", Text: fmt.Sprintf("%q is neither sqlite:, sqlite:FILE nor postgres://USER:PASSWORD@HOST/NAME", scheme+":")}
 }
 
-// Close closes the store and lets go of the folder.
-func (m *Market) Close() error {
+// close closes the store and lets go of the folder.
+func (m *market) close() error {
 	var all []error
-	if m.Store != nil {
-		all = append(all, m.Store.Close())
+	if m.store != nil {
+		all = append(all, m.store.Close())
 	}
-	if m.folder != nil {
-		all = append(all, m.folder.close())
+	return errors.Join(append(all, m.folder.close())...)
+}
+
+// exists says whether a place has a market, or a *NoMarketError.
+func (p Place) exists() error {
+	_, err := os.Stat(p.KeyFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return &NoMarketError{Dir: p.Data}
 	}
-	return errors.Join(all...)
+	if err != nil {
+		return fmt.Errorf("looking for a market in %s: %w", p.Data, err)
+	}
+	return nil
+}
+
+// NoMarketError says that no market was ever opened in a place.
+type NoMarketError struct{ Dir string }
+
+func (e *NoMarketError) Error() string {
+	return fmt.Sprintf("there is no market in %s: start `souk serve --data %s` once, or give the --data (and --database, --key-file) of the one that you mean", e.Dir, e.Dir)
 }

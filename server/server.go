@@ -25,6 +25,7 @@ import (
 
 	"souk/access/organization"
 	"souk/gateway"
+	"souk/server/control"
 )
 
 // Server is a market that runs in this process. Make it with New, run it with
@@ -34,14 +35,14 @@ type Server struct {
 	log     *slog.Logger
 	url     string // how clients reach it, without a slash at the end
 	node    string // names this run of this node among those that share the database
-	engine  string // sqlite or postgres
 	started time.Time
 	metrics *prometheus.Registry
 
-	market *Market // the open store and what stands on it
+	market *market // the open store and what stands on it
 	parts  parts
 
 	public, admin   net.Listener // admin may be nil
+	door            net.Listener // the control socket
 	publicS, adminS *http.Server
 	closing         sync.Once
 	closed          error
@@ -65,16 +66,23 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	s.market, err = Open(ctx, config.Place, config.Log)
-	if err != nil {
-		return nil, err
-	}
-	s.engine = s.market.engine
-	_, err = s.market.Organization.FirstStart(ctx, config.AccountID, s.market.folder.path(credentialsFile))
+	f, err := openFolder(config.Data)
 	if err != nil {
 		return nil, err
 	}
 	err = s.listen()
+	if err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	s.market, err = openMarket(ctx, f, config, true)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.market.organization.FirstStart(ctx, config.AccountID, f.path(credentialsFile))
+	if err != nil {
+		return nil, err
+	}
+	s.door, err = control.Listen(f.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +90,7 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = writeWhole(s.market.folder.path(endpointFile), []byte(s.url+"\n"), 0o600)
+	err = writeWhole(f.path(endpointFile), []byte(s.url+"\n"), 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("writing down our address: %w", err)
 	}
@@ -145,7 +153,7 @@ func (s *Server) listen() error {
 func (s *Server) URL() string { return s.url }
 
 // Organization has the accounts, users and keys of the market.
-func (s *Server) Organization() *organization.Organization { return s.market.Organization }
+func (s *Server) Organization() *organization.Organization { return s.market.organization }
 
 // publicURL is URL, parsed. It is one that Config or listen made, so it parses.
 func (s *Server) publicURL() *url.URL {
@@ -183,7 +191,8 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.admin != nil {
 		serve(s.adminS, s.admin)
 	}
-	s.log.Info("listening", "url", s.url, "node", s.node, "database", s.engine, "took", time.Since(s.started))
+	s.log.Info("listening", "url", s.url, "node", s.node, "database", s.market.engine, "took", time.Since(s.started))
+	g.Go(func() error { return s.market.door().Serve(running, s.door) })
 	g.Go(func() error {
 		<-running.Done()
 		s.log.Info("draining", "for at most", s.config.Drain)
@@ -208,7 +217,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) close() error {
 	s.closing.Do(func() {
 		var all []error
-		for _, l := range []net.Listener{s.public, s.admin} {
+		for _, l := range []net.Listener{s.public, s.admin, s.door} {
 			if l == nil {
 				continue
 			}
@@ -221,7 +230,7 @@ func (s *Server) close() error {
 			all = append(all, s.parts.closers[i]())
 		}
 		if s.market != nil {
-			all = append(all, s.market.Close())
+			all = append(all, s.market.close())
 		}
 		s.closed = errors.Join(all...)
 	})
@@ -232,7 +241,7 @@ func (s *Server) close() error {
 func (s *Server) ready(r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
-	_, err := s.market.Store.Now(ctx)
+	_, err := s.market.store.Now(ctx)
 	if err != nil {
 		return fmt.Errorf("the database does not answer: %w", err)
 	}

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"souk/server/control"
+)
+
+// Reach finds the market of a place for a command: through the socket of the
+// server that runs on its data folder, or, where none runs, by opening the
+// market in this process. Call close when done.
+//
+// The error is a *NoMarketError where there is none, and an *InUseError where
+// the folder is in use by a process that has no socket (yet).
+func Reach(ctx context.Context, place Place) (caller control.Caller, close func() error, err error) {
+	config, err := Config{Place: place}.filled()
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := control.Dial(ctx, config.Data)
+	if err == nil {
+		return client, func() error { return nil }, nil
+	}
+	if !errors.Is(err, control.ErrNoServer) {
+		return nil, nil, err
+	}
+	err = config.exists()
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := openFolder(config.Data)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := openMarket(ctx, f, config, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = m.organization.Check(ctx)
+	if err != nil {
+		return nil, nil, errors.Join(err, m.close())
+	}
+	return m.door(), m.close, nil
+}
+
+// door is what a market offers to the commands of its own machine.
+func (m *market) door() *control.Door {
+	d := control.NewDoor()
+	control.OfferDirectory(d, m.organization)
+	return d
+}
