@@ -46,15 +46,15 @@ type Table struct {
 
 // Load reads the tables that are compiled in.
 func Load() (*Table, error) {
-	rows, err := parse(errorsTable, 7)
+	rows, err := parse(errorsTable)
 	if err != nil {
 		return nil, fmt.Errorf("reading errors.tsv: %w", err)
 	}
-	today, err := parse(todayTable, 7)
+	today, err := parse(todayTable)
 	if err != nil {
 		return nil, fmt.Errorf("reading today.tsv: %w", err)
 	}
-	later, err := parse(laterTable, 7)
+	later, err := parse(laterTable)
 	if err != nil {
 		return nil, fmt.Errorf("reading later.tsv: %w", err)
 	}
@@ -90,7 +90,8 @@ func (t *Table) isLater(row Row) bool {
 }
 
 // parse reads a table of tab-separated values whose first line names the columns.
-func parse(table string, columns int) ([]Row, error) {
+func parse(table string) ([]Row, error) {
+	const columns = 7
 	var rows []Row
 	for n, line := range strings.Split(strings.TrimRight(table, "\n"), "\n") {
 		fields := strings.Split(line, "\t")

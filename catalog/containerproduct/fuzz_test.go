@@ -1,6 +1,7 @@
 package containerproduct_test
 
 import (
+	"encoding/json"
 	"os"
 	"testing"
 
@@ -15,8 +16,9 @@ func FuzzDetails(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	placeholders := given(f, "limited").placeholders(f)
 	for _, sample := range samples {
-		details, err := spec.Expand(sample.Details, given(f, "limited").placeholders(f))
+		details, err := spec.Expand(sample.Details, placeholders)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -25,9 +27,20 @@ func FuzzDetails(f *testing.F) {
 	for _, document := range []string{`{}`, `[]`, `null`, `{"DeliveryOptionIds":[null]}`, `{"DeliveryOptions":[{"Details":{"HelmDeliveryOptionDetails":{"OverrideParameters":{}}}}]}`, `{"Version":null,"DeliveryOptions":[{}]}`} {
 		f.Add([]byte(document))
 	}
+	public := given(f, "public")
+	stored := public.stored()
+	copied := func(t *testing.T) *item {
+		i := *public
+		i.state = i.kind.New()
+		if err := json.Unmarshal([]byte(stored), i.state); err != nil {
+			t.Fatal(err)
+		}
+		return &i
+	}
+	names := changeTypes()
 	f.Fuzz(func(t *testing.T, details []byte) {
-		for _, changeType := range changeTypes() {
-			one, other := given(t, "public"), given(t, "public")
+		for _, changeType := range names {
+			one, other := copied(t), copied(t)
 			decoded, refusals := one.refusals(changeType, details)
 			again, same := other.refusals(changeType, details)
 			if len(refusals) != len(same) {

@@ -143,15 +143,17 @@ type optionPlan struct {
 
 func (u *UpdateDeliveryOptions) plan(p *Product) updatePlan {
 	var plan updatePlan
-	for i, given := range u.DeliveryOptions {
+	seen := map[string]bool{}
+	for _, given := range u.DeliveryOptions {
 		version, option := p.find(given.Id)
 		if option == nil {
 			plan.unknown = append(plan.unknown, given.Id)
 			continue
 		}
-		if slices.Contains(u.ids()[:i], given.Id) {
+		if seen[given.Id] {
 			continue // twice in the request, which has a refusal of its own
 		}
+		seen[given.Id] = true
 		if plan.version == nil {
 			plan.version = version
 		}

@@ -40,19 +40,19 @@ func UnsupportedInTitle(title string) []string { return unsupported(`<>\`, []str
 
 func unsupported(forbidden string, texts []string) []string {
 	var found []string
+	seen := map[rune]bool{}
 	for _, text := range texts {
 		for _, r := range text {
 			control := unicode.IsControl(r) && r != '\t' && r != '\n' && r != '\r'
-			if !control && r <= 0xFFFF && !strings.ContainsRune(forbidden, r) {
+			if !control && r <= 0xFFFF && !strings.ContainsRune(forbidden, r) || seen[r] {
 				continue
 			}
+			seen[r] = true
 			name := string(r)
 			if !unicode.IsPrint(r) {
 				name = fmt.Sprintf("%U", r)
 			}
-			if !slices.Contains(found, name) {
-				found = append(found, name)
-			}
+			found = append(found, name)
 		}
 	}
 	return found
@@ -62,12 +62,12 @@ func unsupported(forbidden string, texts []string) []string {
 // in the order of their second appearance.
 func Repeated(values []string) []string {
 	var repeated []string
-	seen := map[string]bool{}
+	seen := map[string]int{}
 	for _, v := range values {
-		if seen[v] && !slices.Contains(repeated, v) {
+		seen[v]++
+		if seen[v] == 2 {
 			repeated = append(repeated, v)
 		}
-		seen[v] = true
 	}
 	return repeated
 }
