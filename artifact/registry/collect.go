@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"souk/storage/store"
 )
 
@@ -45,6 +47,10 @@ func (r *Registry) Collect(ctx context.Context, s Sweep) (freed int64, err error
 		s.OlderThan = Idle
 	}
 	c := collection{Registry: r, sweep: s, before: r.config.Now().Add(-s.OlderThan), live: map[string]bool{}}
+	err = c.awaitCommits(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("collecting: %w", err)
+	}
 	names, err := c.repositories()
 	if err != nil {
 		return 0, fmt.Errorf("collecting: listing repositories: %w", err)
@@ -70,6 +76,19 @@ type collection struct {
 	before time.Time
 	live   map[string]bool // digests that a repository has
 	count  int             // blobs removed
+}
+
+// awaitCommits waits until all that was being committed when the sweep began
+// is stored, so that the marking sees it. What comes later touches later.
+func (c *collection) awaitCommits(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	release, err := c.alone(ctx)
+	if err != nil {
+		return err
+	}
+	release()
+	return nil
 }
 
 // repositories lists all that have files.
@@ -289,7 +308,7 @@ func (c *collection) uploads(name string) error {
 		}
 		if newest.Before(c.before) {
 			err = os.RemoveAll(filepath.Join(dir, e.Name()))
-			if err != nil {
+			if err != nil && !errors.Is(err, unix.ENOTEMPTY) { // somebody goes on with it after all; its digest is checked at the end
 				return err
 			}
 		}

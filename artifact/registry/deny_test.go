@@ -265,11 +265,79 @@ func TestMalformedManifests(t *testing.T) {
 		"unknown type":     {"application/x-what", "{}", http.StatusBadRequest},
 		"sha512":           {oci, `{"schemaVersion":2,"config":{"digest":"sha512:` + strings.Repeat("a", 128) + `"},"layers":[]}`, http.StatusBadRequest},
 		"path as a digest": {oci, `{"schemaVersion":2,"config":{"digest":"sha256:../../../../etc/passwd"},"layers":[]}`, http.StatusBadRequest},
+		"version 1":        {oci, `{"schemaVersion":1}`, http.StatusBadRequest},
+		"version absent":   {oci, `{}`, http.StatusBadRequest},
+		"wrong type":       {string(types.OCIImageIndex), `{"schemaVersion":2,"mediaType":"` + oci + `","config":{}}`, http.StatusBadRequest},
+		"layer with a URL": {oci, `{"schemaVersion":2,"layers":[{"digest":"sha256:` + strings.Repeat("a", 64) + `","urls":["https://example.com"]}]}`, http.StatusBadRequest},
+		"no layers":        {oci, `{"schemaVersion":2}`, http.StatusBadRequest},
 		"deep":             {oci, strings.Repeat(`{"config":`, 100_000), http.StatusBadRequest},
 	} {
 		resp, body := m.do(&owner, http.MethodPut, "/v2/acme/web/manifests/1", c.kind, c.body)
 		if resp.StatusCode != c.status {
 			t.Errorf("%s: %s %.200s, want %d", what, resp.Status, body, c.status)
+		}
+	}
+}
+
+func TestMalformedRequestsAreNobodysFailure(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	owner := m.root(sellerAccount)
+	begin := func() string {
+		resp, _ := m.do(&owner, http.MethodPost, "/v2/acme/web/blobs/uploads/", "", "")
+		return resp.Header.Get("Location")
+	}
+	id := strings.Split(begin(), "?")[0]
+	hello := "sha256:" + strings.Repeat("a", 64)
+	for _, c := range []struct{ method, path string }{
+		{http.MethodPatch, id},
+		{http.MethodPatch, id + "?_state=x"},
+		{http.MethodPatch, begin() + "x"},
+		{http.MethodPut, begin()},
+		{http.MethodPut, begin() + "&digest=x"},
+		{http.MethodPut, begin() + "&digest=sha512:" + strings.Repeat("a", 128)},
+		{http.MethodPut, begin() + "&digest=" + hello},
+		{http.MethodGet, "/v2/acme/web/blobs/uploads/00000000-0000-0000-0000-000000000000"},
+		{http.MethodPost, "/v2/acme/web/blobs/uploads/?mount=x&from=y"},
+		{http.MethodPost, "/v2/acme/web/blobs/uploads/?mount=" + hello + "&from=.."},
+		{http.MethodGet, "/v2/acme/web/tags/list?n=x"},
+		{http.MethodGet, "/v2/acme/web/tags/list?n=-1"},
+		{http.MethodGet, "/v2/acme/web/tags/list?n=5&last=../../.."},
+		{http.MethodGet, "/v2/acme/web/blobs/" + hello},
+		{http.MethodGet, "/v2/acme/web/blobs/sha512:" + strings.Repeat("a", 128)},
+		{http.MethodDelete, "/v2/acme/web/blobs/" + hello},
+		{http.MethodGet, "/v2/acme/web/manifests/" + strings.Repeat("x", 129)},
+		{http.MethodDelete, "/v2/acme/web/manifests/" + hello},
+		{http.MethodDelete, "/v2/acme/web/manifests/none"},
+		{http.MethodDelete, "/v2/acme/web/manifests/sha512:" + strings.Repeat("a", 128)},
+		{http.MethodPut, "/v2/acme/web/manifests/md5:" + strings.Repeat("a", 32)},
+		{http.MethodPost, "/v2/acme/web/manifests/1"},
+		{"BREW", "/v2/acme/web/manifests/1"},
+		{http.MethodPost, "/v2/acme/web/blobs/uploads"},
+		{http.MethodGet, "/v2/acme/web/referrers/" + hello},
+	} {
+		resp, body := m.do(&owner, c.method, c.path, "text/plain", "hello")
+		if resp.StatusCode >= 500 {
+			t.Errorf("%s %s: %s %s", c.method, c.path, resp.Status, body)
+		}
+		if strings.Contains(body, "docker/registry/v2") {
+			t.Errorf("%s %s tells paths: %s", c.method, c.path, body)
+		}
+	}
+	for _, header := range []string{"x", "5-2", "0-99999999999999999999", "bytes 0-4/5"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, m.server.URL+begin(), strings.NewReader("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth(owner.id, owner.secret)
+		req.Header.Set("Content-Range", header)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode < 400 || resp.StatusCode >= 500 {
+			t.Errorf("Content-Range %q: %s", header, resp.Status)
 		}
 	}
 }

@@ -94,9 +94,10 @@ func (l layout) settle(files ...string) error {
 // push that commits a layer, mounts one or puts a manifest; Publish) holds the
 // lock shared from before it looks whether the blob is there until the
 // reference is stored, and touches the blob and its link first. The sweep
-// looks for what is unreferenced without the lock; then, holding it alone, it
-// removes of that only what nothing has touched for a day. So a blob either
-// was swept before the push looked, which then uploads it, or stays.
+// waits until it had the lock alone once, looks for what is unreferenced
+// without it, and then, holding it alone again, removes of that only what
+// nothing has touched since and for a day before. So a blob either was swept
+// before the push looked, which then uploads it, or stays.
 //
 // The lock is a file, since other nodes and the command `souk gc` work on the
 // same folder; the mutex before it lets the sweep have its turn in this

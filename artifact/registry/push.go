@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/distribution/distribution/v3"
@@ -22,6 +23,9 @@ import (
 
 // uploadPause is how long a client may send nothing of a layer.
 const uploadPause = 2 * time.Minute
+
+// contentRange is the form of Content-Range in the OCI distribution specification.
+var contentRange = regexp.MustCompile(`^[0-9]{1,18}-[0-9]{1,18}$`)
 
 // startUpload begins the upload of a layer, or mounts one of another
 // repository. A mount that is not possible becomes an upload, as the OCI
@@ -82,6 +86,9 @@ func (r *Registry) upload(w http.ResponseWriter, req *http.Request, c call) erro
 		return r.library(w, req, c, actions)
 	}
 
+	if c := req.Header.Get("Content-Range"); c != "" && !contentRange.MatchString(c) {
+		return &refusal{http.StatusRequestedRangeNotSatisfiable, "BLOB_UPLOAD_INVALID", "Content-Range has the form START-END here"}
+	}
 	left := r.config.MaxBlob
 	data := filepath.Join(r.layout.upload(c.repository, c.upload), "data")
 	if info, err := os.Stat(data); err == nil {
@@ -115,8 +122,11 @@ func (r *Registry) upload(w http.ResponseWriter, req *http.Request, c call) erro
 	req.Body = body
 	answer := &answer{ResponseWriter: w}
 	answer.instead = func() *refusal {
-		if body.left < 0 {
+		switch {
+		case body.left < 0:
 			return tooLarge
+		case body.broken:
+			return &refusal{http.StatusBadRequest, "BLOB_UPLOAD_INVALID", "the piece did not come to its end"}
 		}
 		return nil
 	}
@@ -138,6 +148,7 @@ type layerBody struct {
 	body    io.ReadCloser
 	conn    *http.ResponseController
 	left    int64 // bytes that may come; below 0 when too many came
+	broken  bool  // the client did not send all
 	atEnd   func() (release func(), err error)
 	release func()
 }
@@ -162,7 +173,9 @@ func (b *layerBody) Read(p []byte) (int, error) {
 			return n, failed
 		}
 		_ = b.conn.SetWriteDeadline(time.Now().Add(uploadPause))
+		return n, err
 	}
+	b.broken = err != nil
 	return n, err
 }
 
@@ -186,10 +199,12 @@ func (b *layerBody) done() {
 
 func (b *layerBody) Close() error { return b.body.Close() }
 
-// answer lets us replace what the library is about to answer.
+// answer lets us replace what the library is about to answer. Where the
+// library fails it tells clients the paths of our files; ours does not.
 type answer struct {
 	http.ResponseWriter
 	instead func() *refusal // nil or returning nil: as the library says
+	failed  func()          // told when the library answers that it failed
 	status  int
 	muted   bool // the library's body is dropped
 }
@@ -202,12 +217,18 @@ func (a *answer) WriteHeader(status int) {
 		return
 	}
 	a.status = status
+	var no *refusal
 	if a.instead != nil {
-		if no := a.instead(); no != nil {
-			a.status, a.muted = no.status, true
-			no.write(a.ResponseWriter)
-			return
-		}
+		no = a.instead()
+	}
+	if no == nil && status >= 500 {
+		a.failed()
+		no = &refusal{status, "UNKNOWN", "unknown error"}
+	}
+	if no != nil {
+		a.status, a.muted = no.status, true
+		no.write(a.ResponseWriter)
+		return
 	}
 	a.ResponseWriter.WriteHeader(status)
 }
@@ -358,9 +379,11 @@ type manifestRefs struct {
 // names. All digests must be sha256: the sweep knows no others.
 func references(manifest []byte) (manifestRefs, error) {
 	type descriptor struct {
-		Digest string `json:"digest"`
+		Digest string   `json:"digest"`
+		URLs   []string `json:"urls"`
 	}
 	var m struct {
+		Version   int          `json:"schemaVersion"`
 		Config    *descriptor  `json:"config"`
 		Layers    []descriptor `json:"layers"`
 		Manifests []descriptor `json:"manifests"`
@@ -370,11 +393,17 @@ func references(manifest []byte) (manifestRefs, error) {
 	if err != nil {
 		return manifestRefs{}, errors.New("the manifest is not valid JSON of a manifest")
 	}
+	if m.Version != 2 {
+		return manifestRefs{}, errors.New("the schemaVersion of a manifest is 2")
+	}
 	var refs manifestRefs
 	if m.Config != nil {
 		refs.blobs = append(refs.blobs, m.Config.Digest)
 	}
 	for _, l := range m.Layers {
+		if len(l.URLs) > 0 {
+			return manifestRefs{}, errors.New("a layer that is to be fetched from elsewhere is not taken: push it")
+		}
 		refs.blobs = append(refs.blobs, l.Digest)
 	}
 	for _, c := range m.Manifests {

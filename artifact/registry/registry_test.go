@@ -340,8 +340,8 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzReferences(f *testing.F) {
-	f.Add([]byte(`{"config":{"digest":"sha256:b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"},"layers":[]}`))
-	f.Add([]byte(`{"manifests":[{"digest":"sha256:../../../etc/passwd"}]}`))
+	f.Add([]byte(`{"schemaVersion":2,"config":{"digest":"sha256:b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"},"layers":[]}`))
+	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"digest":"sha256:../../../etc/passwd"}]}`))
 	f.Fuzz(func(t *testing.T, manifest []byte) {
 		refs, err := references(manifest)
 		if err != nil {

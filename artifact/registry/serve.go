@@ -122,7 +122,15 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request) error {
 // library hands a request that was granted to the distribution library.
 func (r *Registry) library(w http.ResponseWriter, req *http.Request, c call, actions map[string][]string) error {
 	g := &grant{user: c.user, actions: actions}
-	r.app.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), grantKey{}, g)))
+	a, ok := w.(*answer)
+	if !ok {
+		a = &answer{ResponseWriter: w}
+	}
+	a.failed = func() {
+		// What went wrong stands in the library's own log entry.
+		r.config.Log.Error("registry: request failed", "method", req.Method, "path", req.URL.Path)
+	}
+	r.app.ServeHTTP(a, req.WithContext(context.WithValue(req.Context(), grantKey{}, g)))
 	return nil
 }
 
@@ -219,6 +227,15 @@ func (r *Registry) deleteManifest(w http.ResponseWriter, req *http.Request, c ca
 	err := r.mayWrite(req.Context(), c.asker, actionDelete, c.repository)
 	if err != nil {
 		return err
+	}
+	if tagPattern.MatchString(c.reference) {
+		digest, err := r.current(req.Context(), c.repository, c.reference)
+		if err != nil {
+			return err
+		}
+		if digest == "" {
+			return &refusal{http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"}
+		}
 	}
 	return r.library(w, req, c, map[string][]string{c.repository: {"delete"}})
 }
