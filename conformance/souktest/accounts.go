@@ -54,6 +54,33 @@ func (s *Server) Account(tb testing.TB, name, namespace string) Account {
 	return a
 }
 
+// User makes a user in the account of a seller, without any policy, and
+// returns what the user sees.
+func (s *Server) User(tb testing.TB, of *seller.Seller, name string) *seller.Seller {
+	tb.Helper()
+	account, err := of.Account(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s.Must(tb, "user", "create", "--account", account, "--name", name)
+	return s.Key(tb, account, name).Seller(s)
+}
+
+// Allow puts a policy on a user in the account of a seller.
+func (s *Server) Allow(tb testing.TB, of *seller.Seller, user, policy, document string) {
+	tb.Helper()
+	account, err := of.Account(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	file := filepath.Join(tb.TempDir(), "policy.json")
+	err = os.WriteFile(file, []byte(document), 0o600)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s.Must(tb, "policy", "put", "--account", account, "--user", user, "--name", policy, "--document", file)
+}
+
 // Key makes an access key: of an account's root user, or of a user of it.
 func (s *Server) Key(tb testing.TB, account, user string) Key {
 	tb.Helper()
