@@ -25,6 +25,7 @@ func decode(document []byte, d any) error {
 		}
 		return errors.New("JSON at " + where + " is of the wrong type: " + kindName(wrong.JSONKind) + " can't be used for " + jsonType(wrong.GoType.Kind().String()))
 	}
+	//lint:ignore ST1005 AWS's words, which callers read
 	return errors.New("Document not valid JSON format")
 }
 

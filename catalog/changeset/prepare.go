@@ -214,6 +214,7 @@ func (w *working) open(ctx context.Context, x *examined) error {
 func (e *Engine) world(x *examined) change.World {
 	w := e.cfg.World
 	w.Names = names{next: e.cfg.World.Names, store: e.store, claims: x.claims}
+	w.Products = products{store: e.store, states: x.states}
 	return w
 }
 
