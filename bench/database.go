@@ -2,12 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"souk/storage/store"
+	"souk/storage/store/postgres"
+	"souk/storage/store/postgres/pgtest"
 	"souk/storage/store/sqlite"
 )
 
@@ -36,7 +43,46 @@ func (b *bench) databases(ctx context.Context) (all []database, closeAll func() 
 			},
 		})
 	}
-	return all, closeAll, nil
+	if b.only == "sqlite" {
+		return all, closeAll, nil
+	}
+	admin, closeAll, err := pgtest.Serve()
+	if err != nil {
+		return nil, nil, fmt.Errorf("starting PostgreSQL: %w", err)
+	}
+	return append(all, database{
+		name: "postgres", describe: describeOfFloor2Postgres,
+		create: func(ctx context.Context) (string, error) {
+			b.next++
+			return createPostgres(ctx, admin, fmt.Sprintf("souk_bench_%d_%d", os.Getpid(), b.next))
+		},
+		open: func(ctx context.Context, m *market) (store.Store, error) {
+			s, err := postgres.Open(ctx, postgres.Config{URL: m.database})
+			if err != nil {
+				return nil, fmt.Errorf("opening the store: %w", err)
+			}
+			return s, nil
+		},
+	}), closeAll, nil
+}
+
+// createPostgres makes an empty database on a server and returns its URL.
+func createPostgres(ctx context.Context, admin, name string) (string, error) {
+	c, err := pgx.Connect(ctx, admin)
+	if err != nil {
+		return "", fmt.Errorf("making database %s: %w", name, err)
+	}
+	_, err = c.Exec(ctx, "CREATE DATABASE "+name)
+	err = errors.Join(err, c.Close(ctx))
+	if err != nil {
+		return "", fmt.Errorf("making database %s: %w", name, err)
+	}
+	u, err := url.Parse(admin)
+	if err != nil {
+		return "", fmt.Errorf("making database %s: %w", name, err)
+	}
+	u.Path = "/" + name
+	return u.String(), nil
 }
 
 func openSQLite(ctx context.Context, path string) (store.Store, error) {

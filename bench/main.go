@@ -28,7 +28,6 @@ type settings struct {
 	entities int           // size of the large catalogue
 	window   time.Duration // how long each row is measured
 	only     string        // sqlite, postgres or "" for both
-	postgres string        // URL of a database server; "" starts one
 	folder   string        // where the data folders lie; the disk that is measured
 	strict   bool
 }

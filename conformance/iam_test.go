@@ -213,7 +213,7 @@ func TestRevokedKeyStops(t *testing.T) {
 		return err
 	}
 	must(t, list())
-	server.Must(t, "key", "deactivate", "--account", account, "--key", user.AccessKeyID)
+	server.Must(t, "key", "deactivate", "--account", account, user.AccessKeyID)
 	within := time.NewTimer(10 * time.Second)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -62,7 +62,7 @@ func (s *Server) User(tb testing.TB, of *seller.Seller, name string) *seller.Sel
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s.Must(tb, "user", "create", "--account", account, "--name", name)
+	s.Must(tb, "user", "create", "--account", account, name)
 	return s.Key(tb, account, name).Seller(s)
 }
 
@@ -78,7 +78,7 @@ func (s *Server) Allow(tb testing.TB, of *seller.Seller, user, policy, document 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s.Must(tb, "policy", "put", "--account", account, "--user", user, "--name", policy, "--document", file)
+	s.Must(tb, "policy", "put", "--account", account, "--user", user, "--policy-name", policy, file)
 }
 
 // Key makes an access key: of an account's root user, or of a user of it.

@@ -86,6 +86,19 @@ func Start(t testing.TB) string {
 	return u.String()
 }
 
+// Serve is for a program that is no test: it returns the URL of the server that
+// SOUK_TEST_POSTGRES names, or begins one of its own, which stop ends.
+func Serve() (admin string, stop func() error, err error) {
+	if admin := os.Getenv(Env); admin != "" {
+		return admin, func() error { return nil }, nil
+	}
+	s, err := start()
+	if err != nil {
+		return "", nil, err
+	}
+	return s.url, s.stop, nil
+}
+
 // next returns the URL of the server and the name of the next database.
 func next() (admin, name string, err error) {
 	shared.mu.Lock()
