@@ -20,6 +20,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
+
+	"souk/artifact/chart"
 )
 
 // App is what a subcommand may use of the process that it runs in.
@@ -37,6 +39,12 @@ type commands struct {
 	Serve   ServeCommand   `cmd:"" help:"Run the server."`
 	Demo    DemoCommand    `cmd:"" help:"Show a market at work: a real publication, step by step, on a temporary folder."`
 	Env     EnvCommand     `cmd:"" help:"Print the export lines that point the AWS CLI and SDKs of a shell to a server of this machine."`
+	Doctor  DoctorCommand  `cmd:"" help:"Check every invariant of a market and say what is wrong."`
+	Gc      GcCommand      `cmd:"" help:"Sweep image layers that nothing has referred to for a day."`
+	Account AccountCommand `cmd:"" help:"Accounts of the organisation: create, list, show."`
+	User    UserCommand    `cmd:"" help:"Users of an account: create, list, delete."`
+	Key     KeyCommand     `cmd:"" help:"Access keys: create, list, deactivate, activate, delete."`
+	Policy  PolicyCommand  `cmd:"" help:"Policies of users: put, list, show, delete, and check a document."`
 	Version VersionCommand `cmd:"" help:"Print the version."`
 	Help    HelpCommand    `cmd:"" help:"What Souk is, the commands to start with, and where to go on."`
 }
@@ -49,6 +57,7 @@ const (
 )
 
 func main() {
+	chart.Child() // a chart's renderer is this program, started for that alone
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, restore) // a second signal ends the process at once
 	_, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS)
@@ -89,7 +98,7 @@ func run(app *App, args []string) int {
 		var wrong *kong.ParseError
 		where := "souk help"
 		if errors.As(err, &wrong) && wrong.Context != nil && wrong.Context.Command() != "" {
-			where = "souk " + wrong.Context.Selected().Name + " --help"
+			where = wrong.Context.Selected().FullPath() + " --help"
 		}
 		fmt.Fprintf(app.Err, "souk: %v\nTry `%s`.\n", err, where)
 		return exitUsage

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"souk/server/control"
+)
+
+// KeyCommand makes, shows and revokes access keys.
+type KeyCommand struct {
+	Place   PlaceFlags `embed:""`
+	Account string     `required:"" placeholder:"ID" env:"-" help:"The account, 12 digits."`
+
+	Create     KeyCreateCommand     `cmd:"" help:"Make an access key; its secret is shown this once."`
+	List       KeyListCommand       `cmd:"" help:"List the access keys of an account."`
+	Deactivate KeyDeactivateCommand `cmd:"" help:"Make an access key invalid; activate makes it valid again."`
+	Activate   KeyActivateCommand   `cmd:"" help:"Make a deactivated access key valid again."`
+	Delete     KeyDeleteCommand     `cmd:"" help:"Delete an access key."`
+}
+
+// KeyCreateCommand makes an access key of a user, or of the root user.
+type KeyCreateCommand struct {
+	User string `placeholder:"NAME" env:"-" help:"The user (default: the account's root user)."`
+	JSON bool   `name:"json" xor:"form" env:"-" help:"Print JSON, in the form of a credential_process."`
+	Env  bool   `name:"env" xor:"form" env:"-" help:"Print export lines for a shell."`
+}
+
+// Run prints the key.
+func (c *KeyCreateCommand) Run(app *App, parent *KeyCommand) error {
+	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
+		k, err := d.CreateKey(ctx, parent.Account, c.User)
+		if err != nil {
+			return err
+		}
+		switch {
+		case c.JSON:
+			// AWS CLI User Guide, "Sourcing credentials with an external process".
+			text, err := json.Marshal(struct {
+				Version         int
+				AccessKeyId     string
+				SecretAccessKey string
+			}{1, k.ID, k.Secret}, jsontext.WithIndent("  "))
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(app.Out, "%s\n", text)
+			return err
+		case c.Env:
+			_, err := fmt.Fprintf(app.Out, "export AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n", shellWord(k.ID), shellWord(k.Secret))
+			return err
+		}
+		err = app.table([]string{"ACCESS KEY ID", "SECRET ACCESS KEY"}, [][]string{{k.ID, k.Secret}})
+		app.hint("Keep the secret: it is not shown again.")
+		return err
+	})
+}
+
+// KeyListCommand lists access keys.
+type KeyListCommand struct {
+	User string `placeholder:"NAME" env:"-" help:"Only those of this user (default: of the whole account)."`
+}
+
+// Run prints a line for each access key.
+func (c *KeyListCommand) Run(app *App, parent *KeyCommand) error {
+	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
+		list, err := d.Keys(ctx, parent.Account, c.User)
+		if err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, k := range list {
+			user, status := k.User, "Active"
+			if user == "" {
+				user = "<root>" // no user has this name
+			}
+			if !k.Active {
+				status = "Inactive"
+			}
+			rows = append(rows, []string{k.ID, user, status, date(k.Created)})
+		}
+		return app.table([]string{"ACCESS KEY ID", "USER", "STATUS", "CREATED"}, rows)
+	})
+}
+
+// KeyDeactivateCommand makes an access key invalid.
+type KeyDeactivateCommand struct {
+	Key string `arg:"" help:"The access key id."`
+}
+
+// Run deactivates the key and prints nothing.
+func (c *KeyDeactivateCommand) Run(app *App, parent *KeyCommand) error {
+	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
+		return d.SetKeyActive(ctx, parent.Account, c.Key, false)
+	})
+}
+
+// KeyActivateCommand makes an access key valid again.
+type KeyActivateCommand struct {
+	Key string `arg:"" help:"The access key id."`
+}
+
+// Run activates the key and prints nothing.
+func (c *KeyActivateCommand) Run(app *App, parent *KeyCommand) error {
+	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
+		return d.SetKeyActive(ctx, parent.Account, c.Key, true)
+	})
+}
+
+// KeyDeleteCommand deletes an access key.
+type KeyDeleteCommand struct {
+	Key string `arg:"" help:"The access key id."`
+}
+
+// Run deletes the key and prints nothing.
+func (c *KeyDeleteCommand) Run(app *App, parent *KeyCommand) error {
+	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
+		return d.DeleteKey(ctx, parent.Account, c.Key)
+	})
+}
