@@ -23,7 +23,7 @@ type AddRepositories struct {
 
 // NewRepository is a repository to be made.
 type NewRepository struct {
-	RepositoryName string // "The name of the repository to create." At most 256 characters with the namespace.
+	RepositoryName string // "The name of the repository to create." Fewer than 256 characters with the namespace.
 	RepositoryType string // "The type of the repository to create. The only allowed value is ECR."
 }
 
@@ -52,7 +52,7 @@ func (r *AddRepositories) Check(p *Product, c *change.Checks) {
 			misnamed = append(misnamed, name)
 		}
 		full := c.Seller.Namespace + "/" + name
-		if len(full) > 256 {
+		if len(full) >= 256 { // "reached": the registry's names have 255
 			tooLong = append(tooLong, name)
 		}
 		if slices.Contains(p.Repositories, Repository{Name: full}) {

@@ -207,7 +207,7 @@ func pin(options []DeliveryOption, a *change.Applying) {
 		image.Digest = digest
 		ref, ok := parseReference(image.URI)
 		id := ref.Repository + ":" + ref.Tag
-		if !ok || ref.Tag == "" || claimed[id] {
+		if !ok || ref.Digest != "" || claimed[id] {
 			return
 		}
 		claimed[id] = true

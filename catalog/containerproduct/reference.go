@@ -6,7 +6,7 @@ import (
 )
 
 // reference is what an image URI says: host/repository, then :tag or @digest,
-// one of which the rules demand.
+// one of which the rules demand. If both are there, the digest counts.
 type reference struct {
 	Repository string // without the host: NAMESPACE/NAME
 	Tag        string
@@ -31,7 +31,7 @@ func parseReference(uri string) (ref reference, ok bool) {
 
 // floating says whether a reference names whatever is newest.
 func (r reference) floating() bool {
-	return r.Tag == "latest" || r.Tag == "" && r.Digest == ""
+	return r.Digest == "" && (r.Tag == "" || r.Tag == "latest")
 }
 
 // unfitLength says whether an entry of a list of URIs can be none for its length.

@@ -37,6 +37,19 @@ func TestParseReferenceRefusesWhatIsNone(t *testing.T) {
 	}
 }
 
+func TestReferencesThatFloatAreToldFromFixedOnes(t *testing.T) {
+	t.Parallel()
+	digest := "@sha256:" + strings.Repeat("0", 64)
+	for uri, want := range map[string]bool{
+		"localhost/a/b": true, "localhost/a/b:latest": true, "localhost/a/b:1": false, "localhost/a/b" + digest: false, "localhost/a/b:latest" + digest: false,
+	} {
+		ref, _ := parseReference(uri)
+		if got := ref.floating(); got != want {
+			t.Errorf("%s floats: %t, want %t", uri, got, want)
+		}
+	}
+}
+
 func TestOverrideKeysAreLookedUpInTheChartsValues(t *testing.T) {
 	t.Parallel()
 	values := map[string]any{
