@@ -89,20 +89,3 @@ func unique() string {
 	}
 	return string(b)
 }
-
-// Run runs all checks one after the other, reports each as it ends, and returns
-// how many failed. It ends early if ctx does.
-func Run(ctx context.Context, s *seller.Seller, report func(c Check, took time.Duration, err error)) (failed int) {
-	for _, c := range Checks() {
-		if ctx.Err() != nil {
-			return failed + 1
-		}
-		started := time.Now()
-		err := One(ctx, c, s)
-		if err != nil {
-			failed++
-		}
-		report(c, time.Since(started), err)
-	}
-	return failed
-}

@@ -54,13 +54,24 @@ func (s *Seller) Sign(r *http.Request, body string, at time.Time) error {
 	return nil
 }
 
-// Raw sends a signed request as it stands and returns the whole answer.
+// Raw sends a signed request as it stands and returns the whole answer. A
+// throttled one is sent again, Config.Retries times.
 func (s *Seller) Raw(ctx context.Context, method, target, body string) (Answer, error) {
-	r, err := s.Request(ctx, method, target, body)
-	if err != nil {
-		return Answer{}, err
+	for try := 1; ; try++ {
+		r, err := s.Request(ctx, method, target, body)
+		if err != nil {
+			return Answer{}, err
+		}
+		a, err := s.Send(r)
+		if err != nil || a.Status != http.StatusTooManyRequests || try >= s.Retries {
+			return a, err
+		}
+		select {
+		case <-time.After(time.Duration(try) * 100 * time.Millisecond):
+		case <-ctx.Done():
+			return a, fmt.Errorf("sending %s %s again: %w", method, target, context.Cause(ctx))
+		}
 	}
-	return s.Send(r)
 }
 
 // Send sends a request and returns the whole answer.

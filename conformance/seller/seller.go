@@ -38,8 +38,11 @@ type Config struct {
 
 	// HTTP carries the requests; default a client of its own.
 	HTTP *http.Client
-	// Retries is how often a throttled or failed call is tried; default 1, no retry.
+	// Retries is how often a throttled call is tried; default 1: not again.
 	Retries int
+	// Poll is the pause between two looks at a change set that is waited for;
+	// default 15 ms, which is more than an account's rate allows.
+	Poll time.Duration
 }
 
 // Seller is a seller's view of a market.
@@ -66,6 +69,9 @@ func New(c Config) *Seller {
 	}
 	if c.Retries == 0 {
 		c.Retries = 1
+	}
+	if c.Poll == 0 {
+		c.Poll = 15 * time.Millisecond
 	}
 	config := aws.Config{
 		Region:           c.Region,
@@ -160,7 +166,7 @@ func (s *Seller) Wait(ctx context.Context, id string) (*marketplacecatalog.Descr
 
 // WaitFor describes a change set until its status is one that is waited for.
 func (s *Seller) WaitFor(ctx context.Context, id string, reached func(types.ChangeStatus) bool) (*marketplacecatalog.DescribeChangeSetOutput, error) {
-	tick := time.NewTicker(15 * time.Millisecond)
+	tick := time.NewTicker(s.Poll)
 	defer tick.Stop()
 	last := types.ChangeStatus("unknown")
 	for {
