@@ -24,7 +24,7 @@ import (
 // that is missing here is a decision that is still to be made: design.md,
 // "Rooms", then a line here.
 var edges = map[string][]string{
-	"cmd/souk": {"server", "server/control", "conformance", "conformance/seller", "access/*", "artifact/chart"},
+	"cmd/souk": {"server", "server/control", "gateway/apierror", "conformance", "conformance/seller", "access/*", "artifact/chart"},
 	"server":   {"*"},
 	"server/control": {
 		"access/*", "storage/store", "catalog/changeset", "catalog/procurement", "artifact/registry", "gateway/apierror",
