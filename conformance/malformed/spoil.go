@@ -16,19 +16,19 @@ var wellFormed = []struct {
 }{
 	{"aws-marketplace", "GET", "/DescribeEntity", "catalog=AWSMarketplace&entityId=prod-abcdefghijklm", "", nil},
 	{"aws-marketplace", "GET", "/DescribeChangeSet", "catalog=AWSMarketplace&changeSetId=2de11mwkeagfwj07225x1h5a5", "", nil},
-	{"aws-marketplace", "POST", "/DescribeChangeSet", "", `{"Catalog":"AWSMarketplace","ChangeSetID":"2de11mwkeagfwj07225x1h5a5"}`, json},
+	{"aws-marketplace", "POST", "/DescribeChangeSet", "", `{"Catalog":"AWSMarketplace","ChangeSetID":"2de11mwkeagfwj07225x1h5a5"}`, jsonType},
 	{"aws-marketplace", "PATCH", "/CancelChangeSet", "catalog=AWSMarketplace&changeSetId=2de11mwkeagfwj07225x1h5a5", "", nil},
-	{"aws-marketplace", "POST", "/ListEntities", "", `{"Catalog":"AWSMarketplace","EntityType":"ContainerProduct","MaxResults":20,"FilterList":[{"Name":"EntityId","ValueList":["prod-1"]}],"Sort":{"SortBy":"LastModifiedDate","SortOrder":"DESCENDING"}}`, json},
-	{"aws-marketplace", "POST", "/ListEntities", "", `{"Catalog":"AWSMarketplace","EntityType":"ContainerProduct","EntityTypeFilters":{"ContainerProductFilters":{"ProductTitle":{"WildCardValue":"abc"},"LastModifiedDate":{"DateRange":{"AfterValue":"2026-01-01T00:00:00Z"}}}},"NextToken":"AAAA"}`, json},
-	{"aws-marketplace", "POST", "/ListChangeSets", "", `{"Catalog":"AWSMarketplace","FilterList":[{"Name":"Status","ValueList":["SUCCEEDED"]}],"Sort":{"SortBy":"StartTime","SortOrder":"ASCENDING"}}`, json},
-	{"aws-marketplace", "POST", "/StartChangeSet", "", `{"Catalog":"AWSMarketplace","ChangeSet":[{"ChangeType":"CreateProduct","Entity":{"Type":"ContainerProduct@1.0"},"ChangeName":"Create","DetailsDocument":{}},{"ChangeType":"UpdateInformation","Entity":{"Type":"ContainerProduct@1.0","Identifier":"$Create.Entity.Identifier"},"Details":"{\"ProductTitle\":\"Title\",\"Categories\":[\"Databases\"]}"}],"ClientRequestToken":"token-1","Intent":"VALIDATE"}`, json},
-	{"aws-marketplace", "POST", "/StartChangeSet", "", `{"Catalog":"AWSMarketplace","ChangeSet":[{"ChangeType":"AddDeliveryOptions","Entity":{"Type":"ContainerProduct@1.0","Identifier":"prod-abcdefghijklm@1"},"DetailsDocument":{"Version":{"VersionTitle":"1.0","ReleaseNotes":"notes"},"DeliveryOptions":[{"DeliveryOptionTitle":"EKS","Details":{"EcrDeliveryOptionDetails":{"ContainerImages":["127.0.0.1:8470/seller/app:1"],"DeploymentResources":[{"Name":"r","Url":"https://example.com"}],"CompatibleServices":["EKS"],"Description":"d","UsageInstructions":"u"}}}]}}],"ChangeSetName":"name","ChangeSetTags":[{"Key":"k","Value":"v"}]}`, json},
+	{"aws-marketplace", "POST", "/ListEntities", "", `{"Catalog":"AWSMarketplace","EntityType":"ContainerProduct","MaxResults":20,"FilterList":[{"Name":"EntityId","ValueList":["prod-1"]}],"Sort":{"SortBy":"LastModifiedDate","SortOrder":"DESCENDING"}}`, jsonType},
+	{"aws-marketplace", "POST", "/ListEntities", "", `{"Catalog":"AWSMarketplace","EntityType":"ContainerProduct","EntityTypeFilters":{"ContainerProductFilters":{"ProductTitle":{"WildCardValue":"abc"},"LastModifiedDate":{"DateRange":{"AfterValue":"2026-01-01T00:00:00Z"}}}},"NextToken":"AAAA"}`, jsonType},
+	{"aws-marketplace", "POST", "/ListChangeSets", "", `{"Catalog":"AWSMarketplace","FilterList":[{"Name":"Status","ValueList":["SUCCEEDED"]}],"Sort":{"SortBy":"StartTime","SortOrder":"ASCENDING"}}`, jsonType},
+	{"aws-marketplace", "POST", "/StartChangeSet", "", `{"Catalog":"AWSMarketplace","ChangeSet":[{"ChangeType":"CreateProduct","Entity":{"Type":"ContainerProduct@1.0"},"ChangeName":"Create","DetailsDocument":{}},{"ChangeType":"UpdateInformation","Entity":{"Type":"ContainerProduct@1.0","Identifier":"$Create.Entity.Identifier"},"Details":"{\"ProductTitle\":\"Title\",\"Categories\":[\"Databases\"]}"}],"ClientRequestToken":"token-1","Intent":"VALIDATE"}`, jsonType},
+	{"aws-marketplace", "POST", "/StartChangeSet", "", `{"Catalog":"AWSMarketplace","ChangeSet":[{"ChangeType":"AddDeliveryOptions","Entity":{"Type":"ContainerProduct@1.0","Identifier":"prod-abcdefghijklm@1"},"DetailsDocument":{"Version":{"VersionTitle":"1.0","ReleaseNotes":"notes"},"DeliveryOptions":[{"DeliveryOptionTitle":"EKS","Details":{"EcrDeliveryOptionDetails":{"ContainerImages":["127.0.0.1:8470/seller/app:1"],"DeploymentResources":[{"Name":"r","Url":"https://example.com"}],"CompatibleServices":["EKS"],"Description":"d","UsageInstructions":"u"}}}]}}],"ChangeSetName":"name","ChangeSetTags":[{"Key":"k","Value":"v"}]}`, jsonType},
 	{"sts", "POST", "/", "", "Action=GetCallerIdentity&Version=2011-06-15", map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}},
 	{"sts", "GET", "/", "Action=GetCallerIdentity&Version=2011-06-15", "", nil},
 	{"ecr", "POST", "/", "", `{"registryIds":["123456789012"]}`, map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"}},
 }
 
-var json = map[string]string{"Content-Type": "application/json"}
+var jsonType = map[string]string{"Content-Type": "application/json"}
 
 // longest bounds what one change adds, so that a million requests stay cheap.
 const longest = 20 << 10
