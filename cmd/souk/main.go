@@ -36,17 +36,18 @@ type App struct {
 
 // commands is the command line: a field for each subcommand.
 type commands struct {
-	Serve   ServeCommand   `cmd:"" help:"Run the server."`
-	Demo    DemoCommand    `cmd:"" help:"Show a market at work: a real publication, step by step, on a temporary folder."`
-	Env     EnvCommand     `cmd:"" help:"Print the export lines that point the AWS CLI and SDKs of a shell to a server of this machine."`
-	Doctor  DoctorCommand  `cmd:"" help:"Check every invariant of a market and say what is wrong."`
-	Gc      GcCommand      `cmd:"" help:"Sweep image layers that nothing has referred to for a day."`
-	Account AccountCommand `cmd:"" help:"Accounts of the organisation: create, list, show."`
-	User    UserCommand    `cmd:"" help:"Users of an account: create, list, delete."`
-	Key     KeyCommand     `cmd:"" help:"Access keys: create, list, deactivate, activate, delete."`
-	Policy  PolicyCommand  `cmd:"" help:"Policies of users: put, list, show, delete, and check a document."`
-	Version VersionCommand `cmd:"" help:"Print the version."`
-	Help    HelpCommand    `cmd:"" help:"What Souk is, the commands to start with, and where to go on."`
+	Serve       ServeCommand       `cmd:"" help:"Run the server."`
+	Demo        DemoCommand        `cmd:"" help:"Show a market at work: a real publication, step by step, on a temporary folder."`
+	Env         EnvCommand         `cmd:"" help:"Print the export lines that point the AWS CLI and SDKs of a shell to a server of this machine."`
+	Doctor      DoctorCommand      `cmd:"" help:"Check every invariant of a market and say what is wrong."`
+	Gc          GcCommand          `cmd:"" help:"Sweep image layers that nothing has referred to for a day."`
+	Account     AccountCommand     `cmd:"" help:"Accounts of the organisation: create, list, show."`
+	User        UserCommand        `cmd:"" help:"Users of an account: create, list, delete."`
+	Key         KeyCommand         `cmd:"" help:"Access keys: create, list, deactivate, activate, delete."`
+	Policy      PolicyCommand      `cmd:"" help:"Policies of users: put, list, show, delete, and check a document."`
+	Conformance ConformanceCommand `cmd:"" help:"Look at an endpoint from outside: does it do what AWS documents?"`
+	Version     VersionCommand     `cmd:"" help:"Print the version."`
+	Help        HelpCommand        `cmd:"" help:"What Souk is, the commands to start with, and where to go on."`
 }
 
 // Exit statuses, as the package comment documents them.
