@@ -53,7 +53,7 @@ func TestAnswersFindWhatIsWrong(t *testing.T) {
 		{"a framed one without an answer before a broken one", "", []Request{framed, last}, "ended after 0 of 2"},
 		{"interim answer", "HTTP/1.1 100 Continue\r\n\r\n" + ok, []Request{framed}, ""},
 		{"server error", ok + "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n", []Request{framed, framed}, "answer 2 is 500"},
-		{"not implemented", "HTTP/1.1 501 Not Implemented\r\n\r\n", []Request{last}, "answer 1 is 501"},
+		{"unknown coding", "HTTP/1.1 501 Not Implemented\r\n\r\n", []Request{last}, "answer 1 is 501"},
 		{"answer cut off", ok[:len(ok)-1], []Request{framed}, "ended after 1 of 1"},
 		{"no HTTP", ok + "hello\r\n\r\n", []Request{framed, framed}, "ended after 1 of 2"},
 	}

@@ -257,7 +257,11 @@ func (s *Server) Log() string { return s.log.String() }
 // Command runs a command of souk on the server's market and returns what it
 // printed. The flags that say where the market is are added.
 func (s *Server) Command(args ...string) (string, error) {
-	args = append(append(args, "--data", s.Dir), s.place()...)
+	return s.Program(append(append(args, "--data", s.Dir), s.place()...)...)
+}
+
+// Program runs the binary with arguments and returns what it printed.
+func (s *Server) Program(args ...string) (string, error) {
 	c := exec.Command(s.binary, args...)
 	c.Env = environment()
 	var out, problems bytes.Buffer

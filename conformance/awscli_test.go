@@ -1,0 +1,106 @@
+package conformance
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"souk/conformance/seller"
+	"souk/conformance/souktest"
+)
+
+// TestAWSCommandLine runs scripts of the real aws and skopeo commands against
+// the real binary. They use what old and new releases of the AWS CLI know:
+// Debian's has no DetailsDocument, and none that ignores AWS_ENDPOINT_URL must
+// reach the real AWS, so every command names the endpoint.
+func TestAWSCommandLine(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"aws", "skopeo"} {
+		_, err := exec.LookPath(program)
+		if err != nil {
+			t.Fatalf("%s is needed (make setup installs it): %v", program, err)
+		}
+	}
+	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
+		t.Parallel()
+		server := souktest.Start(t, o)
+		account := server.Account(t, "command line", "cli")
+		s := account.Seller(server)
+		t.Run("scripts", func(t *testing.T) {
+			testscript.Run(t, testscript.Params{
+				Dir:      "testdata/awscli",
+				Deadline: time.Now().Add(5 * time.Minute),
+				Setup: func(e *testscript.Env) error {
+					return setupScript(e, s, account)
+				},
+				Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+					"keep":  keepOutput,
+					"await": func(ts *testscript.TestScript, neg bool, args []string) { awaitSet(ts, s, args) },
+				},
+			})
+		})
+	})
+}
+
+// setupScript gives a script its variables and an image to push. Nothing of the
+// person who runs the tests is seen: neither ~/.aws nor any login.
+func setupScript(e *testscript.Env, s *seller.Seller, account souktest.Account) error {
+	home := filepath.Join(e.WorkDir, "home")
+	err := os.Mkdir(home, 0o700)
+	if err != nil {
+		return err
+	}
+	for name, value := range map[string]string{
+		"HOME": home, "AWS_CONFIG_FILE": filepath.Join(home, "config"), "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(home, "credentials"),
+		"AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off", "AWS_DEFAULT_OUTPUT": "json",
+		"AWS_ACCESS_KEY_ID": account.Key.AccessKeyID, "AWS_SECRET_ACCESS_KEY": account.Key.SecretAccessKey,
+		"REGISTRY_AUTH_FILE": filepath.Join(home, "auth.json"),
+		// Where python is one of several (pyenv), the command finds its own by this.
+		"PYENV_ROOT": os.Getenv("PYENV_ROOT"),
+		"URL":        s.URL, "REGISTRY": s.Host(), "ACCOUNT": account.ID,
+		"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
+	} {
+		e.Setenv(name, value)
+	}
+	image, err := seller.Image("pushed by skopeo", "in two layers")
+	if err != nil {
+		return err
+	}
+	folder, err := layout.Write(filepath.Join(e.WorkDir, "image"), empty.Index)
+	if err != nil {
+		return err
+	}
+	return folder.AppendImage(image, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "1.0"}))
+}
+
+// keepOutput is the script command "keep NAME": it keeps what the last command
+// printed in a variable.
+func keepOutput(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: keep NAME")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+// awaitSet is the script command "await ID STATUS": it waits until a change set
+// has ended.
+func awaitSet(ts *testscript.TestScript, s *seller.Seller, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: await ID STATUS")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	set, err := s.Wait(ctx, args[0])
+	ts.Check(err)
+	if string(set.Status) != args[1] {
+		ts.Fatalf("change set %s is %s, want %s: %s", args[0], set.Status, args[1], seller.Refusals(set))
+	}
+}
