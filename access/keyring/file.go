@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,6 +38,9 @@ func Load(path string) (*Ring, error) {
 	}
 	text := make([]byte, maxFile)
 	n, err := f.ReadAt(text, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("reading key file: %w", err)
+	}
 	if n == maxFile || n == 0 {
 		return nil, fmt.Errorf("key file %s is no key file of souk", path)
 	}

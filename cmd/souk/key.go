@@ -53,7 +53,11 @@ func (c *KeyCreateCommand) Run(app *App, parent *KeyCommand) error {
 			_, err := fmt.Fprintf(app.Out, "export AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n", shellWord(k.ID), shellWord(k.Secret))
 			return err
 		}
-		err = app.table([]string{"ACCESS KEY ID", "SECRET ACCESS KEY"}, [][]string{{k.ID, k.Secret}})
+		if !app.Terminal { // for `read id secret`
+			_, err := fmt.Fprintf(app.Out, "%s\t%s\n", k.ID, k.Secret)
+			return err
+		}
+		_, err = fmt.Fprintf(app.Out, "AccessKeyId      %s\nSecretAccessKey  %s\n", k.ID, k.Secret)
 		app.hint("Keep the secret: it is not shown again.")
 		return err
 	})
