@@ -1,0 +1,58 @@
+// Package procurement says which account may obtain which product, and why.
+// The registry asks it at every pull.
+//
+// It decides by the product alone: who sells it, and how visible it is.
+package procurement
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrNoProduct: there is no product of that id. Config.Product returns it.
+var ErrNoProduct = errors.New("no such product")
+
+// Product is what is asked of a product.
+type Product struct {
+	Owner      string // account id of its seller
+	Visibility string // Draft, Limited, Public, Restricted
+}
+
+// Config says whom to ask.
+type Config struct {
+	// Product reads a product as it is stored now. ErrNoProduct if there is none.
+	Product func(ctx context.Context, id string) (Product, error)
+}
+
+// Procurement answers. Its methods may be called concurrently.
+type Procurement struct{ config Config }
+
+// New returns a Procurement that asks c.Product.
+func New(c Config) *Procurement { return &Procurement{c} }
+
+// MayObtain says whether an account may obtain a product, in words too. The
+// repository is the one that is to be read, NAMESPACE/NAME or published/...;
+// it makes no difference today. A product that does not exist is one that
+// nobody may obtain.
+//
+// "Public: discoverable by all; Limited: by the seller and invited accounts;
+// Restricted: no new subscribers" (AWS Marketplace Seller Guide). Nobody can be
+// invited or subscribed yet, so a Limited and a Restricted product are their
+// seller's alone.
+func (p *Procurement) MayObtain(ctx context.Context, account, repository, product string) (ok bool, reason string, err error) {
+	found, err := p.config.Product(ctx, product)
+	if errors.Is(err, ErrNoProduct) {
+		return false, "there is no such product", nil
+	}
+	if err != nil {
+		return false, "", fmt.Errorf("asking about product %s: %w", product, err)
+	}
+	switch {
+	case account != "" && account == found.Owner:
+		return true, "the account sells the product", nil
+	case found.Visibility == "Public":
+		return true, "the product is public", nil
+	}
+	return false, "the product is " + found.Visibility + " and the account has no subscription", nil
+}
