@@ -78,11 +78,15 @@ func (t Time) MarshalJSONTo(e *jsontext.Encoder) error {
 	return e.WriteValue(strconv.AppendFloat(nil, seconds, 'f', -1, 64))
 }
 
-// UnmarshalJSONFrom reads the number.
+// UnmarshalJSONFrom reads the number; null is no time.
 func (t *Time) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	v, err := d.ReadValue()
 	if err != nil {
 		return err
+	}
+	if v.Kind() == jsontext.KindNull {
+		t.Time = time.Time{}
+		return nil
 	}
 	seconds, err := strconv.ParseFloat(string(v), 64)
 	if err != nil || math.Abs(seconds) > 1e11 {
