@@ -64,11 +64,12 @@ func run(ctx context.Context, s settings) (missed int, err error) {
 	for _, d := range databases {
 		err = b.database(ctx, d)
 		if err != nil {
-			return 0, fmt.Errorf("%s: %w", d.name, err)
+			err = fmt.Errorf("%s: %w", d.name, err)
+			break // what was measured so far is worth to be seen
 		}
 	}
 	fmt.Printf("souk bench: %d processors, %s/%s, %d entities, %v a row\n\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, s.entities, s.window)
-	return b.table.print(os.Stdout), nil
+	return b.table.print(os.Stdout), err
 }
 
 // disk measures what the disk gives: appends of one batch's size.
