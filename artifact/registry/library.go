@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -54,9 +55,11 @@ type libraryHook struct{}
 func (libraryHook) Levels() []logrus.Level { return logrus.AllLevels }
 
 func (libraryHook) Fire(e *logrus.Entry) error {
+	// Most of what it calls errors are clients' mistakes, with their code, down
+	// to a layer that is asked for before it is pushed. UNKNOWN is a failure.
 	level := slog.LevelDebug
-	if e.Level <= logrus.ErrorLevel {
-		level = slog.LevelInfo // clients' mistakes are among them; our failures are answered 5xx, and logged by serve
+	if code, ok := e.Data["err.code"]; e.Level <= logrus.ErrorLevel && (!ok || fmt.Sprint(code) == "UNKNOWN") {
+		level = slog.LevelWarn
 	}
 	log := libraryLog.Load()
 	if !log.Enabled(context.Background(), level) {
