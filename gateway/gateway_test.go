@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
 	"souk/access/iam"
@@ -445,4 +446,21 @@ func TestOpRefusesAnOperationWithoutAuthorize(t *testing.T) {
 		}
 	}()
 	gateway.Op(gateway.Def[identityIn, *identityOut]{Name: "Forgotten"})
+}
+
+func TestInputsDoNotShareTheBodysMemory(t *testing.T) {
+	t.Parallel()
+	var kept []jsontext.Value
+	c := config()
+	c.Services[0].Operations[2].Call = func(_ context.Context, _ *gateway.Caller, in any) (any, error) {
+		kept = append(kept, in.(*startChangeSetIn).ChangeSet[0].DetailsDocument)
+		return &startChangeSetOut{}, nil
+	}
+	g := newGateway(t, c)
+	for _, text := range []string{"first", "other", "third"} {
+		send(t, g, request{method: "POST", target: "/StartChangeSet", body: strings.Replace(startBody, "{}", `{"a":"`+text+`"}`, 1)})
+	}
+	if len(kept) != 3 || string(kept[0]) != `{"a":"first"}` || string(kept[1]) != `{"a":"other"}` {
+		t.Errorf("got %s", kept)
+	}
 }

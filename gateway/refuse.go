@@ -93,7 +93,8 @@ func (c *call) throttled() *apierror.Error {
 }
 
 // unauthenticated names what is wrong with a signature. The query protocol has
-// the older names; seed documents and today's services agree on the rest.
+// the names of the Catalog API Reference's "Common Errors", the JSON protocols
+// those that their services use.
 func (c *call) unauthenticated(err error) error {
 	var e *sigv4.Error
 	if !errors.As(err, &e) {

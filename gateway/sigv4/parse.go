@@ -147,8 +147,9 @@ func (a *Auth) setCredential(credential, stamp string) error {
 }
 
 // checkTime compares the signature's time with the server's. life is how long
-// a presigned URL lives; seed and service agree that the clock skew comes on
-// top of it ("more than 15 minutes after the request expiration date").
+// a presigned URL lives; the clock skew comes on top of it: "more than 15
+// minutes after the request expiration date" (Catalog API Reference, "Common
+// Errors", RequestExpired).
 func (a *Auth) checkTime(now time.Time, life time.Duration) error {
 	format := func(t time.Time) string { return t.UTC().Format(timeFormat) }
 	if a.Time.Add(life + MaxSkew).Before(now) {
