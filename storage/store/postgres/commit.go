@@ -21,20 +21,24 @@ import (
 // wait for one that is in the same step further on, or in a later one, so they
 // never wait for each other in a ring.
 const (
-	// New documents, and in places where none may be or where one may come: a
-	// row in that place makes all others who want to write there wait. Those
-	// that only hold the place have revision 0 (none may be) or -1 (whatever is
-	// there). Guard: all but the latter were free.
+	// New documents, and rows that only hold the place of one that must not be
+	// there (revision 0): others who want to write there wait for us. Guard: the
+	// primary key.
 	sqlInsert = `
+INSERT INTO document (key, kind, id, revision, due, owner, summary, places, body)` + sqlInsertRows
+	// The same, if it is also to hold places of documents that may be there
+	// (revision -1). Guard: all others were free.
+	sqlInsertSome = `
 WITH i AS (
-	INSERT INTO document (key, kind, id, revision, due, owner, summary, places, body)
-	SELECT n.key, n.kind, n.id, n.revision, n.due, n.owner, n.summary, ($9::bytea[])[n.first:n.last], n.body
-	FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::bytea[], $8::bytea[], $10::int[], $11::int[])
-		n(key, kind, id, revision, due, owner, summary, body, first, last)
+	INSERT INTO document (key, kind, id, revision, due, owner, summary, places, body)` + sqlInsertRows + `
 	ON CONFLICT (key) DO NOTHING
 	RETURNING revision
 )
 SELECT 1 / (count(*) FILTER (WHERE revision >= 0) = $12)::int FROM i`
+	sqlInsertRows = `
+	SELECT n.key, n.kind, n.id, n.revision, n.due, n.owner, n.summary, ($9::bytea[])[n.first:n.last], n.body
+	FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::bytea[], $8::bytea[], $10::int[], $11::int[])
+		n(key, kind, id, revision, due, owner, summary, body, first, last)`
 
 	// Documents that are there: those to be written and those that the batch
 	// only relies on. Guard: all that must have a revision have it (-1: any, or
@@ -52,6 +56,13 @@ SELECT 1 / (count(*) FILTER (WHERE revision >= 0) = $3)::int FROM l`
 DELETE FROM entry e USING (SELECT unnest(places) AS key FROM document WHERE key = ANY ($1::uuid[])) o
 WHERE e.key = o.key AND e.key <> ALL ($2::bytea[])`
 
+	// The same for a group with a bound. Guard: nothing leaves the partition.
+	// Else the group might pass by what one of them frees and another takes,
+	// though in no order could they have gone one after the other.
+	sqlDropEntriesGuarded = `
+WITH x AS (` + sqlDropEntries + ` RETURNING e.key)
+SELECT 1 / (count(*) = 0)::int FROM x WHERE encode(substr(key, 1, 16), 'hex')::uuid = ANY ($3::uuid[])`
+
 	// Documents that were there, or whose place was held with revision -1.
 	sqlUpdate = `
 UPDATE document d SET revision = greatest(d.revision, 0) + 1, due = n.due, owner = n.owner,
@@ -60,8 +71,12 @@ FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bytea[], $6::bytea[], $7::
 	n(key, due, owner, summary, body, first, last)
 WHERE d.key = n.key`
 
-	// Entries that are new or have another cover. Most are as they were, and
-	// are only looked at.
+	// Entries of new documents.
+	sqlInsertEntries = `
+INSERT INTO entry (key, document, cover) SELECT * FROM unnest($1::bytea[], $2::uuid[], $3::bytea[])`
+
+	// Entries of documents that were there. Most are as they were, and are only
+	// looked at.
 	sqlPutEntries = `
 INSERT INTO entry (key, document, cover)
 SELECT n.key, n.document, n.cover FROM unnest($1::bytea[], $2::uuid[], $3::bytea[]) n(key, document, cover)
@@ -96,16 +111,21 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p := newPlan(&b)
+	return s.commit(ctx, &b)
+}
+
+// commitAlone does one batch as one transaction, again if another got between.
+func (s *Store) commitAlone(ctx context.Context, b *store.Batch) error {
+	p := newPlan(b)
 	for {
-		err := s.try(ctx, p, &b)
+		err := s.try(ctx, p, b)
 		switch {
 		case err == nil:
 			return nil
 		case errors.Is(err, errGuard):
 			// A document was not as expected. If it is so again, the batch can be
 			// tried again; that needs another commit each time, so it ends.
-			conflict, err := s.findConflict(ctx, &b)
+			conflict, err := s.findConflict(ctx, b)
 			if err != nil {
 				return fmt.Errorf("commit: find the conflict: %w", err)
 			}
@@ -139,17 +159,24 @@ func (s *Store) try(ctx context.Context, p *plan, b *store.Batch) error {
 	for i := range batch.Len() {
 		if _, err := results.Exec(); err != nil {
 			results.Close()
-			switch {
-			case errorCode(err) != codeDivisionByZero:
+			switch code := errorCode(err); {
+			case code != codeDivisionByZero && code != codeUnique:
 				return err
-			case i == batch.Len()-1 && len(b.Bounds) > 0:
-				return fmt.Errorf("%s %s %q may have %d: %w",
-					b.Bounds[0].Kind, b.Bounds[0].Index, b.Bounds[0].Partition, b.Bounds[0].Most, store.ErrLimit)
+			case i == batch.Len()-1 && len(b.Bounds) > 0: // the check of the bounds
+				return limitReached(b.Bounds)
 			}
 			return errGuard
 		}
 	}
 	return results.Close()
+}
+
+// limitReached is the error of a batch that passes one of its bounds.
+func limitReached(bounds []store.Bound) error {
+	if len(bounds) > 1 {
+		return fmt.Errorf("one of %d bounds: %w", len(bounds), store.ErrLimit)
+	}
+	return fmt.Errorf("%s %s %q may have %d: %w", bounds[0].Kind, bounds[0].Index, bounds[0].Partition, bounds[0].Most, store.ErrLimit)
 }
 
 const sqlRevisions = `

@@ -18,8 +18,13 @@ type plan struct {
 	// contradicts is true if the batch expects two revisions of one document,
 	// which can't be.
 	contradicts bool
+	// together is true if the batch is that of a group.
+	together bool
 
-	entries entries // of all documents that are put
+	// entries are those of all documents that are put; from fresh on they are
+	// those of new documents.
+	entries entries
+	fresh   int
 	bounds  bounds
 }
 
@@ -89,20 +94,28 @@ func (p *plan) merge() {
 	p.wants = merged
 }
 
+// addEntries collects the entries of documents that are there, and behind them
+// those of new documents.
 func (p *plan) addEntries() {
-	for i := range p.wants {
-		w := &p.wants[i]
-		w.first = int32(len(p.entries.keys)) + 1
-		if w.put != nil {
-			for _, row := range layout.Rows(w.name.Kind, w.put.Index) {
-				key := append(make([]byte, 0, len(row.Place)+len(w.name.ID)), row.Place...)
-				p.entries.keys = append(p.entries.keys, append(key, w.name.ID...))
-				p.entries.documents = append(p.entries.documents, w.key)
-				p.entries.covers = append(p.entries.covers, row.Cover)
+	for _, isNew := range []bool{false, true} {
+		p.fresh = len(p.entries.keys)
+		for i := range p.wants {
+			if w := &p.wants[i]; w.put != nil && (w.revision == 0) == isNew {
+				p.addEntriesOf(w)
 			}
 		}
-		w.last = int32(len(p.entries.keys))
 	}
+}
+
+func (p *plan) addEntriesOf(w *want) {
+	w.first = int32(len(p.entries.keys)) + 1
+	for _, row := range layout.Rows(w.name.Kind, w.put.Index) {
+		key := append(make([]byte, 0, len(row.Place)+len(w.name.ID)), row.Place...)
+		p.entries.keys = append(p.entries.keys, append(key, w.name.ID...))
+		p.entries.documents = append(p.entries.documents, w.key)
+		p.entries.covers = append(p.entries.covers, row.Cover)
+	}
+	w.last = int32(len(p.entries.keys))
 }
 
 func (p *plan) addBounds(all []store.Bound) {
@@ -124,8 +137,11 @@ func (p *plan) batch(b *store.Batch) *pgx.Batch {
 	p.queueInserts(batch)
 	p.queueLocks(batch)
 	p.queueUpdates(batch)
-	if len(p.entries.keys) > 0 {
-		batch.Queue(sqlPutEntries, p.entries.keys, p.entries.documents, p.entries.covers)
+	if e, n := &p.entries, p.fresh; n > 0 {
+		batch.Queue(sqlPutEntries, e.keys[:n], e.documents[:n], e.covers[:n])
+	}
+	if e, n := &p.entries, p.fresh; n < len(e.keys) {
+		batch.Queue(sqlInsertEntries, e.keys[n:], e.documents[n:], e.covers[n:])
 	}
 	var gone uuids
 	for i := range p.wants {
@@ -193,9 +209,16 @@ func (p *plan) queueInserts(batch *pgx.Batch) {
 			r.add(w, -1, nil)
 		}
 	}
-	if len(r.keys) > 0 {
-		batch.Queue(sqlInsert, r.keys, r.kinds, r.ids, r.revisions, r.dues, r.owners, r.summaries, r.bodies,
-			p.entryKeys(), r.firstEntries, r.lastEntries, free)
+	args := []any{
+		r.keys, r.kinds, r.ids, r.revisions, r.dues, r.owners, r.summaries, r.bodies,
+		p.entryKeys(), r.firstEntries, r.lastEntries,
+	}
+	switch int64(len(r.keys)) {
+	case 0:
+	case free:
+		batch.Queue(sqlInsert, args...)
+	default:
+		batch.Queue(sqlInsertSome, append(args, free)...)
 	}
 }
 
@@ -257,7 +280,11 @@ func (p *plan) queueUpdates(batch *pgx.Batch) {
 			r.add(w, 0, w.put)
 		}
 	}
-	if len(had) > 0 {
+	switch {
+	case len(had) == 0:
+	case p.together && len(p.bounds.prefixes) > 0:
+		batch.Queue(sqlDropEntriesGuarded, had, p.entryKeys(), p.bounds.prefixes)
+	default:
 		batch.Queue(sqlDropEntries, had, p.entryKeys())
 	}
 	if len(r.keys) > 0 {

@@ -42,8 +42,9 @@ const defaultMaxConns = 24
 
 // Store is an open database.
 type Store struct {
-	pool *pgxpool.Pool
-	log  *slog.Logger
+	pool  *pgxpool.Pool
+	log   *slog.Logger
+	queue queue // commits that wait
 }
 
 var _ store.Store = (*Store)(nil)
@@ -205,6 +206,7 @@ func (s *Store) claim(ctx context.Context, kind string, n int, owner string, lea
 // Codes of PostgreSQL's errors.
 const (
 	codeDivisionByZero = "22012" // our guards
+	codeUnique         = "23505" // a document that must be new is there
 	codeSerialization  = "40001"
 	codeDeadlock       = "40P01"
 	codeUndefinedTable = "42P01"

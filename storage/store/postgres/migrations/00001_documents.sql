@@ -12,7 +12,7 @@ CREATE TABLE document (
     summary  bytea,
     places   bytea[]          NOT NULL, -- the keys of its entries
     body     bytea
-);
+) WITH (toast_tuple_target = 4080); -- most documents stay in one piece and unpacked
 
 CREATE INDEX document_due ON document (kind, due) WHERE due IS NOT NULL;
 
