@@ -35,7 +35,7 @@ func (s *Server) adminHandler() http.Handler {
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
 		h := health{
-			Ready: true, URL: s.url, Node: s.node, Database: s.market.engine, Started: s.started,
+			Ready: true, URL: s.url, Node: s.node, Database: s.market.database, Started: s.started,
 			Memory: memory.HeapAlloc, Routines: runtime.NumGoroutine(),
 		}
 		status := http.StatusOK

@@ -1,31 +1,30 @@
 package server
 
 import (
-	"context"
 	"fmt"
 
 	"souk/access/quota"
 	"souk/gateway"
+	"souk/service/ecr"
+	"souk/service/marketplacecatalog"
 	"souk/service/sts"
 )
 
-// parts are what a server is made of, joined by assemble.
-type parts struct {
-	front *front
-	// background is what runs beside the port, by name, until the context ends.
-	background map[string]func(context.Context) error
-	closers    []func() error // in the order of opening
-}
-
-// assemble makes the parts and gives each what it needs of the others.
-func (s *Server) assemble(ctx context.Context) error {
+// assemble makes what answers on the public port.
+func (s *Server) assemble() (*front, error) {
 	limits, err := quota.New(quota.Config{Off: s.config.Quota == "off"})
 	if err != nil {
-		return fmt.Errorf("setting request rates: %w", err)
+		return nil, fmt.Errorf("setting request rates: %w", err)
+	}
+	login, err := ecr.Service(ecr.Config{Token: s.market.registry.Token, ProxyEndpoint: s.url})
+	if err != nil {
+		return nil, err
 	}
 	apis, err := gateway.New(gateway.Config{
 		Services: []*gateway.Service{
+			marketplacecatalog.Service(s.market.engine),
 			sts.Service(),
+			login,
 		},
 		Credentials: s.market.organization,
 		Limiter:     limits,
@@ -33,12 +32,13 @@ func (s *Server) assemble(ctx context.Context) error {
 		Observe:     observeRequests(s.metrics),
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.parts.front = &front{
-		gateway: apis,
-		ready:   s.ready,
-		url:     s.url,
-	}
-	return nil
+	return &front{
+		gateway:  apis,
+		registry: s.market.registry.Handler(),
+		blobs:    s.market.blobs.Handler(),
+		ready:    s.ready,
+		url:      s.url,
+	}, nil
 }

@@ -103,6 +103,11 @@ type Config struct {
 	// What is not done by then is taken up at the next start. Default: 10s.
 	Drain time.Duration `name:"drain" placeholder:"DURATION" help:"How long requests under way may take after SIGTERM (default 10s)."`
 
+	// ChartCommand is a program that renders one Helm chart in a process of its
+	// own (chart.Main), as souk does. Default: this process renders them, which is
+	// for tests: a chart's templates are a program that a stranger wrote.
+	ChartCommand []string `kong:"-"`
+
 	// Log takes the server's log. Default: nothing is logged.
 	Log *slog.Logger `kong:"-"`
 }

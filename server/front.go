@@ -10,7 +10,7 @@ import (
 type front struct {
 	gateway  http.Handler // AWS's APIs: everything that is nobody else's
 	registry http.Handler // /v2/
-	logos    http.Handler // /logos/
+	blobs    http.Handler // /logos/, /blobs/
 	ready    func(*http.Request) error
 	url      string // for the page at /
 }
@@ -21,8 +21,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case path == "/v2" || strings.HasPrefix(path, "/v2/"):
 		f.registry.ServeHTTP(w, r)
-	case strings.HasPrefix(path, "/logos/"):
-		f.logos.ServeHTTP(w, r)
+	case strings.HasPrefix(path, "/logos/"), strings.HasPrefix(path, "/blobs/"):
+		f.blobs.ServeHTTP(w, r)
 	case path == "/healthz":
 		say(w, http.StatusOK, "ok\n")
 	case path == "/readyz":

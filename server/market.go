@@ -11,6 +11,7 @@ import (
 	"souk/access/keyring"
 	"souk/access/organization"
 	"souk/storage/store"
+	"souk/storage/store/postgres"
 	"souk/storage/store/sqlite"
 )
 
@@ -19,10 +20,11 @@ import (
 // where no server runs.
 type market struct {
 	folder       *folder
-	engine       string // sqlite or postgres
+	database     string // sqlite or postgres
 	store        store.Store
 	ring         *keyring.Ring
 	organization *organization.Organization
+	rooms
 }
 
 // openMarket opens the key and the store of a locked folder. create says that
@@ -43,7 +45,7 @@ func openMarket(ctx context.Context, f *folder, config Config, create bool) (_ *
 	if err != nil {
 		return nil, err
 	}
-	m.store, m.engine, err = openStore(ctx, config)
+	m.store, m.database, err = openStore(ctx, config)
 	if err != nil {
 		return nil, err
 	}
@@ -65,13 +67,19 @@ func openStore(ctx context.Context, config Config) (_ store.Store, engine string
 			return nil, "", err
 		}
 		return s, scheme, nil
+	case "postgres", "postgresql":
+		s, err := postgres.Open(ctx, postgres.Config{URL: config.Database, Log: config.Log})
+		if err != nil {
+			return nil, "", err
+		}
+		return s, "postgres", nil
 	}
 	return nil, "", &SettingError{Setting: "database", Text: fmt.Sprintf("%q is neither sqlite:, sqlite:FILE nor postgres://USER:PASSWORD@HOST/NAME", scheme+":")}
 }
 
-// close closes the store and lets go of the folder.
+// close closes the rooms and the store, and lets go of the folder.
 func (m *market) close() error {
-	var all []error
+	all := []error{m.rooms.close()}
 	if m.store != nil {
 		all = append(all, m.store.Close())
 	}

@@ -3,6 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"souk/server/control"
 )
@@ -38,15 +42,34 @@ func Reach(ctx context.Context, place Place) (caller control.Caller, close func(
 		return nil, nil, err
 	}
 	err = m.organization.Check(ctx)
+	if err == nil {
+		err = m.join(config, lastURL(config), "", nil)
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, m.close())
 	}
 	return m.door(), m.close, nil
 }
 
+// lastURL is how the market was reached when a server last ran on it.
+func lastURL(config Config) *url.URL {
+	text := config.PublicURL
+	b, err := os.ReadFile(filepath.Join(config.Data, endpointFile))
+	if err == nil {
+		text = strings.TrimSpace(string(b))
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		u = &url.URL{Scheme: "http", Host: defaultListen}
+	}
+	return u
+}
+
 // door is what a market offers to the commands of its own machine.
 func (m *market) door() *control.Door {
 	d := control.NewDoor()
 	control.OfferDirectory(d, m.organization)
+	control.Offer(d, "doctor", m.verify)
+	control.Offer(d, "gc", m.sweep)
 	return d
 }

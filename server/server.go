@@ -39,7 +39,7 @@ type Server struct {
 	metrics *prometheus.Registry
 
 	market *market // the open store and what stands on it
-	parts  parts
+	front  *front
 
 	public, admin   net.Listener // admin may be nil
 	door            net.Listener // the control socket
@@ -82,11 +82,15 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	err = s.market.join(config, s.publicURL(), s.node, observeChangeSets(s.metrics))
+	if err != nil {
+		return nil, err
+	}
 	s.door, err = control.Listen(f.dir)
 	if err != nil {
 		return nil, err
 	}
-	err = s.assemble(ctx)
+	s.front, err = s.assemble()
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +100,7 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	// Handshakes that failed, clients that left.
 	problems := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
-	s.publicS = gateway.Server(s.parts.front)
+	s.publicS = gateway.Server(s.front)
 	s.publicS.ErrorLog = problems
 	s.adminS = &http.Server{
 		Handler:           s.adminHandler(),
@@ -169,15 +173,7 @@ func (s *Server) publicURL() *url.URL {
 // everything. It returns nil if all that went well.
 func (s *Server) Run(ctx context.Context) error {
 	g, running := errgroup.WithContext(ctx)
-	for name, run := range s.parts.background {
-		g.Go(func() error {
-			err := run(running)
-			if err != nil && running.Err() == nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			return nil
-		})
-	}
+	g.Go(func() error { return s.market.engine.Run(running) })
 	serve := func(server *http.Server, l net.Listener) {
 		g.Go(func() error {
 			err := server.Serve(l)
@@ -191,7 +187,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.admin != nil {
 		serve(s.adminS, s.admin)
 	}
-	s.log.Info("listening", "url", s.url, "node", s.node, "database", s.market.engine, "took", time.Since(s.started))
+	s.log.Info("listening", "url", s.url, "node", s.node, "database", s.market.database, "took", time.Since(s.started))
 	g.Go(func() error { return s.market.door().Serve(running, s.door) })
 	g.Go(func() error {
 		<-running.Done()
@@ -225,9 +221,6 @@ func (s *Server) close() error {
 			if err != nil && !errors.Is(err, net.ErrClosed) {
 				all = append(all, err)
 			}
-		}
-		for i := len(s.parts.closers) - 1; i >= 0; i-- {
-			all = append(all, s.parts.closers[i]())
 		}
 		if s.market != nil {
 			all = append(all, s.market.close())

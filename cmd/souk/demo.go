@@ -47,6 +47,8 @@ func (d *DemoCommand) Run(app *App) error {
 		Place:      server.Place{Data: filepath.Join(dir, "souk-data")},
 		Listen:     "127.0.0.1:0",
 		FetchAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+
+		ChartCommand: renderer(),
 	})
 	if err != nil {
 		return fmt.Errorf("starting the market: %w", err)

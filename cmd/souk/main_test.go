@@ -4,9 +4,12 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"souk/artifact/chart"
 )
 
 func TestMain(m *testing.M) {
+	chart.Child() // the servers of the scripts start this program to render charts
 	testscript.Main(m, map[string]func(){"souk": main})
 }
 

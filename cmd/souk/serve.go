@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime/debug"
 
+	"souk/artifact/chart"
 	"souk/server"
 )
 
@@ -21,13 +21,9 @@ type ServeCommand struct {
 
 // Run serves until the process is told to end, then drains.
 func (s *ServeCommand) Run(app *App) error {
-	// A small heap is collected often enough to stay small; GOGC and GOMEMLIMIT
-	// in the environment win.
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
 	config := s.Settings
 	config.Log = s.logger(app)
+	config.ChartCommand = renderer()
 	market, err := server.New(app.Ctx, config)
 	if err != nil {
 		return asUsage(err)
@@ -35,6 +31,10 @@ func (s *ServeCommand) Run(app *App) error {
 	_, err = fmt.Fprintf(app.Out, "souk: listening on %s\n", market.URL())
 	if err != nil {
 		config.Log.Warn("the line that says we are ready could not be written", "error", err)
+	}
+	err = keepSmall()
+	if err != nil {
+		config.Log.Debug("memory of the start was not given back", "error", err)
 	}
 	return market.Run(app.Ctx)
 }
@@ -59,4 +59,13 @@ func asUsage(err error) error {
 		return &UsageError{Text: err.Error()}
 	}
 	return err
+}
+
+// renderer is the command that renders charts: this program again.
+func renderer() []string {
+	self, err := os.Executable()
+	if err != nil {
+		return nil // then charts are rendered in this process
+	}
+	return []string{self, chart.Argument}
 }

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"souk/access/iam"
+	"souk/artifact/logo"
+	"souk/artifact/registry"
+	"souk/catalog"
+	"souk/catalog/change"
+	"souk/catalog/changeset"
+	"souk/catalog/procurement"
+	"souk/egress/fetch"
+	"souk/storage/blob"
+)
+
+// rooms are the parts of a market that stand on its store: the same for a
+// server and for a command that works where no server runs.
+type rooms struct {
+	blobs    *blob.Store
+	registry *registry.Registry
+	engine   *changeset.Engine
+	types    []*change.EntityType
+}
+
+// join makes the rooms and gives each what it needs of the others. public is
+// how clients reach the market; observe, if not nil, is told of change sets.
+func (m *market) join(config Config, public *url.URL, node string, observe func(changeset.Event)) error {
+	var err error
+	m.blobs, err = blob.New(blob.Config{Root: filepath.Join(config.Blobs, "files"), PublicURL: public, Keyring: m.ring})
+	if err != nil {
+		return err
+	}
+	m.registry, err = registry.New(registry.Config{
+		Root:         filepath.Join(config.Blobs, "registry"),
+		Store:        m.store,
+		Credentials:  m.organization.Lookup,
+		Decide:       iam.Decide,
+		MayObtain:    procurement.New(procurement.Config{Product: m.product}).MayObtain,
+		PublicURL:    public,
+		Keyring:      m.ring,
+		ChartCommand: config.ChartCommand,
+		Log:          config.Log,
+	})
+	if err != nil {
+		return err
+	}
+	fetcher, err := newFetcher(config)
+	if err != nil {
+		return err
+	}
+	m.types = catalog.Types(catalog.Config{RegistryHost: public.Host})
+	m.engine, err = changeset.New(changeset.Config{
+		Store:    m.store,
+		Types:    m.types,
+		World:    change.World{Images: m.registry.Images(), Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs})},
+		Keys:     m.ring,
+		Sellers:  m.seller,
+		Owner:    node,
+		Log:      config.Log,
+		OpenSets: openSets(config),
+		History:  config.History,
+		Workers:  config.Workers,
+		Observe:  observe,
+	})
+	return err
+}
+
+// seller finds what change types must know of an account.
+func (m *market) seller(ctx context.Context, account string) (change.Seller, error) {
+	namespace, err := m.organization.Seller(ctx, account)
+	return change.Seller{Account: account, Namespace: namespace}, err
+}
+
+// openSets is the bound of an account's change sets under way: none that
+// anybody meets where quotas are off.
+func openSets(config Config) int {
+	if config.Quota == "off" {
+		return 1 << 30
+	}
+	return config.OpenChangeSets
+}
+
+// newFetcher makes what goes where users' addresses lead.
+func newFetcher(config Config) (*fetch.Fetcher, error) {
+	var roots *x509.CertPool
+	if config.FetchCA != "" {
+		pem, err := os.ReadFile(config.FetchCA)
+		if err != nil {
+			return nil, fmt.Errorf("reading certificate authorities: %w", err)
+		}
+		roots, err = x509.SystemCertPool()
+		if err != nil {
+			return nil, fmt.Errorf("reading the system's certificate authorities: %w", err)
+		}
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, &SettingError{Setting: "fetch-ca", Text: config.FetchCA + " holds no certificate in PEM form"}
+		}
+	}
+	return fetch.New(fetch.Config{Allow: config.FetchAllow, RootCAs: roots}), nil
+}
+
+// close closes what join opened.
+func (r *rooms) close() error {
+	var all []error
+	if r.registry != nil {
+		all = append(all, r.registry.Close())
+	}
+	if r.blobs != nil {
+		all = append(all, r.blobs.Close())
+	}
+	return errors.Join(all...)
+}
