@@ -155,6 +155,7 @@ func TestRegistryIds(t *testing.T) {
 	for ids, want := range map[string]int{"": 1, "709825985650": 1, "709825985650,123456789012": 2, "x": 0, "1,2,3,4,5,6,7,8,9,10,11": 0} {
 		in := &awsecr.GetAuthorizationTokenInput{}
 		if ids != "" {
+			//lint:ignore SA1019 older clients send it
 			in.RegistryIds = strings.Split(ids, ",")
 		}
 		out, err := client(at, root).GetAuthorizationToken(t.Context(), in)
