@@ -1,0 +1,172 @@
+package marketplacecatalog
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"souk/access/iam"
+	"souk/catalog/changeset"
+	"souk/gateway"
+	"souk/gateway/apierror"
+)
+
+// DescribeEntityInput names an entity.
+type DescribeEntityInput struct {
+	Catalog  string `query:"catalog" required:"" len:"1,64" pattern:"^[a-zA-Z]+$"`
+	EntityId string `query:"entityId" required:"" len:"1,255" pattern:"^[\\w\\-]+$"`
+
+	// What Authorize found, so that Call need not look again.
+	found *answer
+	err   error
+}
+
+// describeEntity shows an entity of the account.
+//
+// Catalog API Reference, "DescribeEntity".
+func (s *service) describeEntity() gateway.Operation {
+	return gateway.Op(gateway.Def[DescribeEntityInput, gateway.Raw]{
+		Name: "DescribeEntity", Method: "GET", Path: "/DescribeEntity", ReadOnly: true,
+		// The resource has the entity's type in it, so it is read here already.
+		Authorize: func(ctx context.Context, c *gateway.Caller, in *DescribeEntityInput) ([]iam.Question, error) {
+			if err := checkCatalog(in.Catalog); err != nil {
+				return nil, err
+			}
+			in.found, in.err = s.find(ctx, c.Principal.Account, in.EntityId)
+			resource := ""
+			switch {
+			case in.err == nil:
+				resource = in.found.arn
+			case apierror.Is(in.err, "ResourceNotFoundException"):
+				resource = arn(c.Principal.Account, "*", in.EntityId)
+			default:
+				return nil, in.err
+			}
+			return []iam.Question{{Action: action("DescribeEntity"), Resource: resource}}, nil
+		},
+		Call: func(_ context.Context, _ *gateway.Caller, in *DescribeEntityInput) (gateway.Raw, error) {
+			if in.err != nil {
+				return nil, in.err
+			}
+			return in.found.body, nil
+		},
+	})
+}
+
+// answer is DescribeEntity's answer for one revision of an entity.
+type answer struct {
+	id       string
+	revision int64
+	owner    string
+	arn      string
+	body     gateway.Raw
+}
+
+// find returns the answer for an account's entity. One look into the store
+// tells the revision; what is shown of it is rendered once.
+func (s *service) find(ctx context.Context, account, id string) (*answer, error) {
+	e, err := s.engine.Entity(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	a := s.rendered.get(id, e.Revision)
+	if a == nil {
+		if a, err = render(e); err != nil {
+			return nil, err
+		}
+		s.rendered.put(a)
+	}
+	if a.owner != account {
+		return nil, apierror.New("ResourceNotFoundException", "Entity '%s' can't be found.", id)
+	}
+	return a, nil
+}
+
+// render makes the answer: EntityType, EntityIdentifier, EntityArn,
+// LastModifiedDate, and the details as a string and as a document.
+func render(e *changeset.Entity) (*answer, error) {
+	d, err := e.Describe()
+	if err != nil {
+		return nil, err
+	}
+	a := &answer{id: e.ID, revision: e.Revision, owner: d.Owner, arn: arn(d.Owner, unversioned(d.Type), e.ID)}
+	b := make([]byte, 0, 2*len(d.Details)+len(d.Details)/4+512)
+	for _, m := range []struct{ name, value string }{
+		{`{"EntityType":`, d.Type},
+		{`,"EntityIdentifier":`, e.ID + "@" + strconv.FormatInt(e.Revision, 10)},
+		{`,"EntityArn":`, a.arn},
+		{`,"LastModifiedDate":`, timestamp(d.LastModified)},
+		{`,"Details":`, string(d.Details)},
+	} {
+		b = append(b, m.name...)
+		if b, err = jsontext.AppendQuote(b, m.value); err != nil {
+			return nil, errors.New("rendering entity " + e.ID + ": " + err.Error())
+		}
+	}
+	b = append(b, `,"DetailsDocument":`...)
+	b = append(b, d.Details...)
+	a.body = append(b, '}')
+	return a, nil
+}
+
+// renderedBytes bounds the answers that are kept.
+const renderedBytes = 24 << 20
+
+// rendered keeps the newest answers, the least used of them going first. An
+// answer is right for its revision for ever.
+type rendered struct {
+	most int
+
+	mu    sync.Mutex // guards what follows
+	bytes int
+	order *list.List               // of *answer, the last used first
+	byID  map[string]*list.Element // an entity's newest answer
+}
+
+func newRendered(most int) *rendered {
+	return &rendered{most: most, order: list.New(), byID: map[string]*list.Element{}}
+}
+
+func (r *rendered) get(id string, revision int64) *answer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.byID[id]
+	if e == nil || e.Value.(*answer).revision != revision {
+		return nil
+	}
+	r.order.MoveToFront(e)
+	return e.Value.(*answer)
+}
+
+func (r *rendered) put(a *answer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.byID[a.id]; e != nil {
+		if e.Value.(*answer).revision > a.revision {
+			return
+		}
+		r.drop(e)
+	}
+	if a.size() > r.most/8 {
+		return
+	}
+	r.byID[a.id] = r.order.PushFront(a)
+	r.bytes += a.size()
+	for r.bytes > r.most {
+		r.drop(r.order.Back())
+	}
+}
+
+// drop takes an answer out. mu is held.
+func (r *rendered) drop(e *list.Element) {
+	a := r.order.Remove(e).(*answer)
+	delete(r.byID, a.id)
+	r.bytes -= a.size()
+}
+
+// size is about what an answer takes in memory.
+func (a *answer) size() int { return len(a.body) + len(a.id) + len(a.arn) + 300 }
