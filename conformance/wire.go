@@ -127,7 +127,8 @@ func documentedMembers() (map[string][]string, error) {
 		if e.Kind != examples.Syntax || !strings.HasSuffix(e.Name, "-response") {
 			continue
 		}
-		_, body, _ := strings.Cut(e.Text(), "\n\n")
+		_, inside, _ := strings.Cut(e.Text(), "{")
+		body := "{" + inside
 		var v map[string]any
 		err := json.Unmarshal([]byte(body), &v)
 		if err != nil {

@@ -12,8 +12,14 @@ func TestExamplesThatAreNoJSON(t *testing.T) {
 	for _, e := range all(t) {
 		body := e.Text()
 		switch e.Kind {
-		case Script, Syntax:
+		case Script:
 			continue
+		case Syntax:
+			_, members, ok := strings.Cut(body, "{")
+			if !ok {
+				continue // a request line alone
+			}
+			body = "{" + strings.ReplaceAll(members, ": number", ": 1") // types stand where values would
 		case Request:
 			h, err := Parse(body)
 			if err != nil {
