@@ -34,7 +34,7 @@ func fullName(t *change.EntityType) string { return t.Name + "@" + t.Version }
 // delivered is an image or chart that a version of a product names.
 type delivered struct {
 	Product, Version string
-	Repository       string // NAMESPACE/NAME
+	Repository       string // NAMESPACE/NAME; "" if the version names it by a host that is not ours any more
 	Digest           string
 }
 
@@ -82,10 +82,7 @@ func (m *market) deliveredByProduct(ctx context.Context, id string, f func(deliv
 				artifacts = append(artifacts[:len(artifacts):len(artifacts)], o.Helm.Chart)
 			}
 			for _, a := range artifacts {
-				ref, ok := m.registry.Parse(a.URI)
-				if !ok {
-					continue // named before our own name changed: its repository can't be told
-				}
+				ref, _ := m.registry.Parse(a.URI)
 				err := f(delivered{Product: id, Version: v.Title, Repository: ref.Repository, Digest: a.Digest})
 				if err != nil {
 					return err
@@ -110,6 +107,9 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 		findings = append(findings, f.String())
 	}
 	err = m.deliveredBy(ctx, func(d delivered) error {
+		if d.Repository == "" {
+			return nil // where it was published can't be told
+		}
 		there, err := m.registry.HasPublished(ctx, d.Product, d.Repository, d.Digest)
 		if err == nil && !there {
 			findings = append(findings, fmt.Sprintf("entity %s: version %s names %s@%s, which is not in the registry", d.Product, d.Version, d.Repository, d.Digest))
@@ -133,7 +133,7 @@ func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
 			return true, nil
 		}
 		err := m.deliveredByProduct(ctx, product, func(d delivered) error {
-			if registry.Published(d.Product, d.Repository) == repository && d.Digest == digest {
+			if d.Digest == digest { // whatever host its version names it by
 				return errInUse
 			}
 			return nil

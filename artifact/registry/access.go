@@ -123,7 +123,7 @@ func (r *Registry) mayWrite(ctx context.Context, a asker, action, name string) e
 	repo, err := r.repository(ctx, name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		if product, ok := publishedProduct(name); ok {
+		if product, ok := PublishedProduct(name); ok {
 			may, err := r.obtains(ctx, a, name, product)
 			if err == nil && may {
 				return &refusal{http.StatusForbidden, "DENIED", "published images are written by change sets alone"}
@@ -163,7 +163,7 @@ func (r *Registry) mayRead(ctx context.Context, a asker, name string) (readable,
 	repo, err := r.repository(ctx, name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		product, ok := publishedProduct(name)
+		product, ok := PublishedProduct(name)
 		if !ok || !validName(name) {
 			return readable{}, nameUnknown()
 		}

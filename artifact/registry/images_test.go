@@ -347,7 +347,7 @@ func TestPublishedNamesFitForLongOnes(t *testing.T) {
 		if !validName(name) {
 			t.Errorf("name of %d letters: %s is not valid", n, name)
 		}
-		if product, ok := publishedProduct(name); !ok || product != theProduct {
+		if product, ok := PublishedProduct(name); !ok || product != theProduct {
 			t.Errorf("name of %d letters: product %q, %t", n, product, ok)
 		}
 	}

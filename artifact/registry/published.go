@@ -2,7 +2,9 @@ package registry
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -29,6 +31,28 @@ func (r *Registry) HasPublished(ctx context.Context, productID, repository, dgst
 	return there, nil
 }
 
+// publishedPrefix starts the names of the repositories that only Souk writes.
+const publishedPrefix = "published/"
+
+// Published is the name of the repository that keeps what a product has
+// published of a repository of its seller (NAMESPACE/NAME). It holds
+// manifests by digest and no tags: which tags are published is what the tag
+// documents say.
+func Published(productID, repository string) string {
+	_, name, _ := strings.Cut(repository, "/")
+	if len(name) > 160 { // so that the whole stays within the 255 characters of a name
+		name = fmt.Sprintf("%x", sha256.Sum256([]byte(name)))
+	}
+	return publishedPrefix + productID + "/" + name
+}
+
 // PublishedProduct returns the product of a published repository's name; ok is
-// false if the name is none of a published repository.
-func PublishedProduct(name string) (product string, ok bool) { return publishedProduct(name) }
+// false for names of other repositories.
+func PublishedProduct(name string) (product string, ok bool) {
+	rest, ok := strings.CutPrefix(name, publishedPrefix)
+	if !ok {
+		return "", false
+	}
+	product, name, _ = strings.Cut(rest, "/")
+	return product, product != "" && name != ""
+}

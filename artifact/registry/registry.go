@@ -10,7 +10,6 @@ package registry
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,7 +18,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -209,29 +207,4 @@ func (r *Registry) Close() error {
 		return fmt.Errorf("closing the registry: %w", err)
 	}
 	return nil
-}
-
-// publishedPrefix starts the names of the repositories that only Souk writes.
-const publishedPrefix = "published/"
-
-// Published is the name of the repository that keeps what a product has
-// published of a repository of its seller (NAMESPACE/NAME). It holds
-// manifests by digest and no tags: which tags are published is what the tag
-// documents say.
-func Published(productID, repository string) string {
-	_, name, _ := strings.Cut(repository, "/")
-	if len(name) > 160 { // so that the whole stays within the 255 characters of a name
-		name = fmt.Sprintf("%x", sha256.Sum256([]byte(name)))
-	}
-	return publishedPrefix + productID + "/" + name
-}
-
-// publishedProduct returns the product of a published repository's name.
-func publishedProduct(name string) (product string, ok bool) {
-	rest, ok := strings.CutPrefix(name, publishedPrefix)
-	if !ok {
-		return "", false
-	}
-	product, name, _ = strings.Cut(rest, "/")
-	return product, product != "" && name != ""
 }
