@@ -3,10 +3,10 @@ package store
 import "context"
 
 // Walker is what every engine offers beside Store, for those who check a whole
-// store or copy it. It sees no single moment: documents that are written while
-// it is walked may be seen before or after.
+// store or copy it.
 type Walker interface {
-	// Walk returns up to n documents of a kind whose ids are greater than
-	// after, in the order of their ids, whole but for Index. Fewer than n are the last.
-	Walk(ctx context.Context, kind, after string, n int) ([]Document, error)
+	// Walk calls look with every document of a kind, whole but for Index, in
+	// any order, until look returns an error, which it returns. Documents that
+	// are written meanwhile may or may not be seen. look may use the store.
+	Walk(ctx context.Context, kind string, look func(Document) error) error
 }
