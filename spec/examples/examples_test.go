@@ -41,7 +41,7 @@ func TestExamplesThatAreNoJSON(t *testing.T) {
 			continue
 		}
 		eachDetails(v, func(details string) {
-			if !json.Valid([]byte(details)) {
+			if e.Kind != Syntax && !json.Valid([]byte(details)) {
 				t.Errorf("%s: Details is no JSON: %s", e.Name, details)
 			}
 		})
