@@ -42,9 +42,9 @@ type Config struct {
 	World change.World // what probes may ask; without Names, the engine's own claims answer
 	Keys  Sealer       // seals page tokens
 
-	// Sellers finds the seller namespace of an account. Nil: "seller-" and the
-	// account's id.
-	Sellers func(ctx context.Context, account string) (namespace string, err error)
+	// Sellers finds what change types must know of an account. Nil: the
+	// namespace of an account is "seller-" and its id.
+	Sellers func(ctx context.Context, account string) (change.Seller, error)
 
 	Owner string           // names this node, new at each start; "": random
 	Clock func() time.Time // nil: time.Now
@@ -140,7 +140,9 @@ func New(cfg Config) (*Engine, error) {
 		cfg.Observe = func(Event) {}
 	}
 	if cfg.Sellers == nil {
-		cfg.Sellers = func(_ context.Context, account string) (string, error) { return "seller-" + account, nil }
+		cfg.Sellers = func(_ context.Context, account string) (change.Seller, error) {
+			return change.Seller{Account: account, Namespace: "seller-" + account}, nil
+		}
 	}
 	e := &Engine{
 		cfg: cfg, store: cfg.Store,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +18,8 @@ import (
 	"souk/catalog/change"
 	"souk/gateway/apierror"
 	"souk/storage/store"
+	"souk/storage/store/postgres"
+	"souk/storage/store/postgres/pgtest"
 	"souk/storage/store/sqlite"
 )
 
@@ -36,7 +39,19 @@ func eachStore(t *testing.T, test func(t *testing.T, s store.Store)) {
 	}
 }
 
-var stores = map[string]func(t testing.TB) store.Store{"sqlite": openSQLite}
+var stores = map[string]func(t testing.TB) store.Store{"sqlite": openSQLite, "postgres": openPostgres}
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+func openPostgres(t testing.TB) store.Store {
+	t.Helper()
+	s, err := postgres.Open(context.Background(), postgres.Config{URL: pgtest.Start(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
 
 func openSQLite(t testing.TB) store.Store {
 	t.Helper()

@@ -85,20 +85,10 @@ func (v *verifier) walk(ctx context.Context, kind string, look func(d store.Docu
 	if !ok {
 		return errors.New("the store can't be walked")
 	}
-	const n = 500
-	for after := ""; ; {
-		docs, err := walker.Walk(ctx, kind, after, n)
-		if err != nil {
-			return err
-		}
-		for _, d := range docs {
-			look(d)
-		}
-		if len(docs) < n {
-			return nil
-		}
-		after = docs[len(docs)-1].ID
-	}
+	return walker.Walk(ctx, kind, func(d store.Document) error {
+		look(d)
+		return nil
+	})
 }
 
 func (v *verifier) history(id string) *history {

@@ -274,11 +274,11 @@ func (w *working) seller(ctx context.Context) (change.Seller, error) {
 	if w.set.Status == Applying {
 		return change.Seller{Account: w.set.Account, Namespace: w.set.Namespace}, nil
 	}
-	namespace, err := w.e.cfg.Sellers(ctx, w.set.Account)
+	s, err := w.e.cfg.Sellers(ctx, w.set.Account)
 	if err != nil {
-		return change.Seller{}, fmt.Errorf("finding seller %s: %w", w.set.Account, err)
+		return s, fmt.Errorf("finding seller %s: %w", w.set.Account, err)
 	}
-	return change.Seller{Account: w.set.Account, Namespace: namespace}, nil
+	return s, nil
 }
 
 // sweep deletes a set whose history has ended, with its token.
