@@ -15,12 +15,9 @@ import (
 // and the lock of a bound. This is safe where the batches touch different
 // documents and have the same bounds: then the one transaction is the same as
 // all of them one after the other. If it is refused, each goes alone.
-const (
-	// lanes is the number of groups under way. With more, groups are smaller.
-	lanes = 4
-	// maxGroup bounds the batches of a group.
-	maxGroup = 64
-)
+//
+// maxGroup bounds the batches of a group.
+const maxGroup = 64
 
 // request is a Commit that waits. The first of a group leads: its goroutine
 // does the work for all.
@@ -40,6 +37,8 @@ type order struct {
 
 // queue is the requests that wait for a lane.
 type queue struct {
+	lanes int // groups that may be under way
+
 	mu      sync.Mutex // guards all below
 	busy    int        // lanes in use
 	waiting []*request
@@ -49,7 +48,7 @@ type queue struct {
 func (q *queue) enter(r *request) []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.busy < lanes {
+	if q.busy < q.lanes {
 		q.busy++
 		return []*request{r}
 	}

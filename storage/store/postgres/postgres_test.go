@@ -23,7 +23,12 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func open(t testing.TB, url string) *postgres.Store {
 	t.Helper()
-	s, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+	return openWith(t, postgres.Config{URL: url})
+}
+
+func openWith(t testing.TB, config postgres.Config) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), config)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -38,6 +43,13 @@ func open(t testing.TB, url string) *postgres.Store {
 func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, pgtest.Start(t)) })
+}
+
+func TestStoreWhereAllCommitsWaitForOneAnother(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) store.Store {
+		return openWith(t, postgres.Config{URL: pgtest.Start(t), Groups: 1})
+	})
 }
 
 func BenchmarkStore(b *testing.B) {

@@ -36,9 +36,15 @@ type Config struct {
 	// MaxConns bounds the connections of this node. 0 means the URL's
 	// pool_max_conns, or 24.
 	MaxConns int
+	// Groups is the number of commits that are under way at a time; others wait
+	// and then share a transaction. With more, fewer share. 0 means 4.
+	Groups int
 }
 
-const defaultMaxConns = 24
+const (
+	defaultMaxConns = 24
+	defaultGroups   = 4
+)
 
 // Store is an open database.
 type Store struct {
@@ -62,7 +68,10 @@ const settings = `
 // Open opens the database and brings its schema up to date. It returns
 // store.ErrNewerSchema if a newer program has written it.
 func Open(ctx context.Context, config Config) (*Store, error) {
-	s := &Store{log: config.Log}
+	s := &Store{log: config.Log, queue: queue{lanes: config.Groups}}
+	if s.queue.lanes <= 0 {
+		s.queue.lanes = defaultGroups
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

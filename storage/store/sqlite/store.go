@@ -156,7 +156,15 @@ func makeFile(path string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	// The file's name must last as long as the first commit in it.
+	// The names of the file and its folder must last as long as the first
+	// commit in it.
+	if err := syncFolder(dir); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(dir))
+}
+
+func syncFolder(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
