@@ -10,7 +10,7 @@ BIN := bin/souk
 OUTSIDE := ./conformance/... ./cmd/... ./docs/... ./bench/...
 INSIDE = $(shell $(GO) list ./... | grep -v -e '^souk/conformance' -e '^souk/cmd/' -e '^souk/docs' -e '^souk/bench')
 
-.PHONY: help setup build lint test race outside demo bench soak clean
+.PHONY: help setup build release lint test race outside demo bench soak clean
 
 help: ## this list
 	@echo "Souk: a software marketplace that speaks AWS Marketplace's own APIs."
@@ -22,8 +22,12 @@ help: ## this list
 setup: ## install what the tests need (as root on Debian; elsewhere it says what is missing)
 	@./.ci/setup
 
+# With the flags of go test, so that both share what was compiled.
 build: ## the binary, bin/souk
-	$(GO) build -trimpath -o $(BIN) ./cmd/souk
+	$(GO) build -o $(BIN) ./cmd/souk
+
+release: ## the binary for others: static, without paths and symbols of this machine
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN) ./cmd/souk
 
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "gofmt these:"; echo "$$files"; exit 1; fi

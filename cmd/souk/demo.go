@@ -16,7 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"souk/access/organization"
 	"souk/server"
 )
 
@@ -72,15 +71,8 @@ func (d *DemoCommand) Run(app *App) error {
 	}
 	s := &story{
 		tell: tell, host: strings.TrimPrefix(market.URL(), "http://"), logo: pictures.url,
-		root: newShopper(tell, market.URL(), root.AccessKeyID, root.SecretAccessKey),
-		seller: func(ctx context.Context, name, namespace string) (account, keyID, secret string, err error) {
-			a, err := market.Organization().CreateAccount(ctx, organization.NewAccount{Name: name, Namespace: namespace})
-			if err != nil {
-				return "", "", "", err
-			}
-			key, err := market.Organization().CreateKey(ctx, a.ID, "")
-			return a.ID, key.ID, key.Secret, err
-		},
+		root:   newShopper(tell, market.URL(), root.AccessKeyID, root.SecretAccessKey),
+		market: server.Place{Data: filepath.Join(dir, "souk-data")},
 	}
 	ctx, cancel := context.WithTimeout(app.Ctx, time.Minute)
 	defer cancel()

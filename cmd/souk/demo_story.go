@@ -15,21 +15,23 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+
+	"souk/access/organization"
+	"souk/server"
+	"souk/server/control"
 )
 
 // story is what the demo tells: a seller publishes a product. Each step looks
 // at what really came of it; an error ends the story.
 type story struct {
-	tell *teller
-	host string // HOST:PORT of the registry
-	logo string // URL of the logo
-	root *shopper
-	// seller makes a seller's account and its first key, as souk account and
-	// souk key do.
-	seller func(ctx context.Context, name, namespace string) (account, keyID, secret string, err error)
+	tell   *teller
+	host   string // HOST:PORT of the registry
+	logo   string // URL of the logo
+	root   *shopper
+	market server.Place
 
 	acme    *shopper
-	account string
 	product string
 	digest  string // of the image of version 1.0
 }
@@ -69,6 +71,7 @@ func (s *story) tellAll(ctx context.Context) error {
 		{"She opens it to everybody", s.publish},
 		{"A wrong version is refused, and the market says all that is wrong with it", s.wrongVersion},
 		{"Version 1.1 comes, and version 1.0 is restricted: no new buyer gets it", s.restrict},
+		{"A buyer pulls what is public", s.buy},
 		{"What is in the market now", s.list},
 	} {
 		s.tell.chapter(step.title)
@@ -90,16 +93,11 @@ func (s *story) whoAmI(ctx context.Context) error {
 }
 
 func (s *story) join(ctx context.Context) error {
-	s.tell.command("souk account create --name 'Acme Analytics' --namespace acme")
-	account, id, secret, err := s.seller(ctx, "Acme Analytics", "acme")
+	account, seller, err := s.newAccount(ctx, "Acme Analytics", "acme")
 	if err != nil {
 		return err
 	}
-	s.tell.answer([]byte(account))
-	s.tell.command("souk key create --account " + account)
-	s.tell.answer([]byte("AccessKeyId      " + id + "\nSecretAccessKey  " + secret))
-	s.account = account
-	s.acme = newShopper(s.tell, s.root.url, id, secret)
+	s.acme = seller
 	s.tell.say("With these keys:")
 	got, err := s.acme.identity(ctx)
 	if err != nil {
@@ -109,6 +107,30 @@ func (s *story) join(ctx context.Context) error {
 		return fmt.Errorf("the keys of account %s belong to %s", account, got)
 	}
 	return nil
+}
+
+// newAccount makes an account and its first key, by the door that souk account
+// and souk key use.
+func (s *story) newAccount(ctx context.Context, name, namespace string) (id string, user *shopper, err error) {
+	caller, closer, err := server.Reach(ctx, s.market)
+	if err != nil {
+		return "", nil, err
+	}
+	defer closer()
+	directory := control.Directory{Caller: caller}
+	s.tell.command("souk account create --name '" + name + "' --namespace " + namespace + " --data " + s.market.Data)
+	a, err := directory.CreateAccount(ctx, organization.NewAccount{Name: name, Namespace: namespace})
+	if err != nil {
+		return "", nil, err
+	}
+	s.tell.answer([]byte(a.ID))
+	s.tell.command("souk key create --account " + a.ID + " --data " + s.market.Data)
+	key, err := directory.CreateKey(ctx, a.ID, "")
+	if err != nil {
+		return "", nil, err
+	}
+	s.tell.answer([]byte("AccessKeyId      " + key.ID + "\nSecretAccessKey  " + key.Secret))
+	return a.ID, newShopper(s.tell, s.root.url, key.ID, key.Secret), nil
 }
 
 func (s *story) create(ctx context.Context) error {
@@ -474,6 +496,33 @@ func (s *story) options(ctx context.Context, title string) ([]option, error) {
 	return found, nil
 }
 
+func (s *story) buy(ctx context.Context) error {
+	_, buyer, err := s.newAccount(ctx, "Globex", "globex")
+	if err != nil {
+		return err
+	}
+	image := s.image("query", "1.1")
+	s.tell.command("docker pull " + image)
+	ref, err := name.ParseReference(image, name.Insecure)
+	if err != nil {
+		return err
+	}
+	img, err := remote.Image(ref, remote.WithAuth(&authn.Basic{Username: buyer.id, Password: buyer.key}), remote.WithContext(ctx))
+	if err != nil {
+		return err
+	}
+	err = validate.Image(img) // reads every layer and compares every digest
+	if err != nil {
+		return fmt.Errorf("pulling %s: %w", image, err)
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		return err
+	}
+	s.tell.good("pulled %s", digest)
+	return nil
+}
+
 func (s *story) list(ctx context.Context) error {
 	s.acme.aws("marketplace-catalog list-entities", "--catalog "+catalogName+" --entity-type "+entityType)
 	entities, err := s.acme.catalog.ListEntities(ctx, &marketplacecatalog.ListEntitiesInput{
@@ -512,6 +561,24 @@ func (s *story) list(ctx context.Context) error {
 		return err
 	}
 	s.answer(p.Description)
-	s.tell.good("a product, published")
+	return s.doctor(ctx)
+}
+
+func (s *story) doctor(ctx context.Context) error {
+	caller, closer, err := server.Reach(ctx, s.market)
+	if err != nil {
+		return err
+	}
+	defer closer()
+	s.tell.command("souk doctor --data " + s.market.Data)
+	var findings []string
+	err = caller.Call(ctx, "doctor", struct{}{}, &findings)
+	if err != nil {
+		return err
+	}
+	if len(findings) > 0 {
+		return fmt.Errorf("the doctor found: %s", strings.Join(findings, "; "))
+	}
+	s.tell.good("the doctor finds nothing wrong")
 	return nil
 }
