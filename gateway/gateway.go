@@ -89,11 +89,16 @@ func New(c Config) (*Gateway, error) {
 	return g, nil
 }
 
+// answerTime bounds the work on a request. It is less than Server's WriteTimeout,
+// after which nobody would get the answer.
+const answerTime = 50 * time.Second
+
 // call is one request on its way.
 type call struct {
 	g       *Gateway
 	w       http.ResponseWriter
 	r       *http.Request
+	ctx     context.Context // of the answer: outlives the client, ends after answerTime
 	service *Service
 	route   *route // nil until the operation is known
 	table   *table // of the signing name
@@ -107,7 +112,12 @@ type call struct {
 
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := call{g: g, w: w, r: r}
+	// net/http ends a request's context when the client ends its side of the
+	// connection, which a client may do once it has said everything. What has
+	// arrived whole is answered; the time that it may take is bounded instead.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), answerTime)
+	defer cancel()
+	c := call{g: g, w: w, r: r, ctx: ctx}
 	c.caller = &Caller{
 		RequestID: g.config.RequestID(),
 		SourceIP:  sourceIP(r.RemoteAddr),
@@ -125,7 +135,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if c.route != nil {
 			o.Operation = c.route.op
 		}
-		g.config.Observe(r.Context(), o)
+		g.config.Observe(ctx, o)
 	}
 }
 
@@ -139,7 +149,7 @@ func (c *call) serve() {
 		if p == http.ErrAbortHandler {
 			panic(p) // the server's own way to cut a connection
 		}
-		c.g.config.Log.ErrorContext(c.r.Context(), "a request made the server panic",
+		c.g.config.Log.ErrorContext(c.ctx, "a request made the server panic",
 			"request", c.caller.RequestID, "operation", c.operation(), "panic", p, "stack", string(debug.Stack()))
 		c.fail(c.internal())
 	}()
@@ -151,8 +161,8 @@ func (c *call) serve() {
 		c.fail(c.apiError(err))
 		return
 	}
-	if log := c.g.config.Log; log.Enabled(c.r.Context(), slog.LevelDebug) {
-		log.DebugContext(c.r.Context(), "answered", "request", c.caller.RequestID, "operation", c.operation(), "principal", c.caller.Principal.ARN)
+	if log := c.g.config.Log; log.Enabled(c.ctx, slog.LevelDebug) {
+		log.DebugContext(c.ctx, "answered", "request", c.caller.RequestID, "operation", c.operation(), "principal", c.caller.Principal.ARN)
 	}
 }
 
@@ -194,7 +204,7 @@ func (c *call) answer() (any, error) {
 	if l := c.g.config.Limiter; l != nil && !l.Allow(c.caller.Principal.Account, c.service.Name, op.Name) {
 		return nil, c.throttled()
 	}
-	return op.Call(c.r.Context(), c.caller, input)
+	return op.Call(c.ctx, c.caller, input)
 }
 
 // operation names the operation in the log.

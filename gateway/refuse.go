@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
@@ -23,12 +22,7 @@ func (c *call) apiError(err error) *apierror.Error {
 		with.Status = c.status(e)
 		return &with
 	}
-	log, ctx := c.g.config.Log, c.r.Context()
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		log.DebugContext(ctx, "the client went away", "request", c.caller.RequestID, "operation", c.operation())
-	} else {
-		log.ErrorContext(ctx, "a request failed", "request", c.caller.RequestID, "operation", c.operation(), "error", err)
-	}
+	c.g.config.Log.ErrorContext(c.ctx, "a request failed", "request", c.caller.RequestID, "operation", c.operation(), "error", err)
 	return c.internal()
 }
 

@@ -56,13 +56,13 @@ func (s *Seller) Push(ctx context.Context, path, tag string, image v1.Image) err
 
 // Image is a container image with a layer for each text, in which the text is a file.
 func Image(texts ...string) (v1.Image, error) {
-	image := mutate.MediaType(empty.Image, types.DockerManifestSchema2)
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	for i, text := range texts {
 		layer, err := archive(map[string]string{fmt.Sprintf("layer-%d.txt", i+1): text})
 		if err != nil {
 			return nil, err
 		}
-		image, err = mutate.AppendLayers(image, static.NewLayer(layer, types.DockerLayer))
+		image, err = mutate.AppendLayers(image, static.NewLayer(layer, types.OCILayer))
 		if err != nil {
 			return nil, fmt.Errorf("making an image: %w", err)
 		}
