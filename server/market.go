@@ -49,6 +49,7 @@ func openMarket(ctx context.Context, f *folder, config Config, create bool) (_ *
 	if err != nil {
 		return nil, err
 	}
+	m.store = crashpoints(m.store)
 	m.organization = organization.New(organization.Config{Store: m.store, Keyring: m.ring})
 	return m, nil
 }
