@@ -188,6 +188,42 @@ func TestCollectOfUntaggedManifests(t *testing.T) {
 	}
 }
 
+// A blob that lies there unreferenced for days is in use again from the moment
+// in which somebody uploads or mounts it once more.
+func TestWhatIsPushedAgainIsNotIdle(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	m.put(KindRepository, "acme/other", Repository{Account: sellerAccount, Product: theProduct})
+	owner := m.root(sellerAccount)
+	const digest = "sha256:b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9" // of hello world
+	upload := func(repository string) {
+		resp, _ := m.do(&owner, http.MethodPost, "/v2/"+repository+"/blobs/uploads/", "", "")
+		resp, body := m.do(&owner, http.MethodPut, resp.Header.Get("Location")+"&digest="+digest, "", "hello world")
+		if resp.StatusCode != http.StatusCreated {
+			t.Fatalf("upload: %s %s", resp.Status, body)
+		}
+	}
+	upload(theRepository)
+	for what, again := range map[string]func(){
+		"upload to the same repository": func() { upload(theRepository) },
+		"upload to another repository":  func() { upload("acme/other") },
+		"mount into another repository": func() {
+			m.do(&owner, http.MethodPost, "/v2/acme/other/blobs/uploads/?mount="+digest+"&from="+theRepository, "", "")
+		},
+		"question whether it is there": func() { m.do(&owner, http.MethodHead, "/v2/"+theRepository+"/blobs/"+digest, "", "") },
+	} {
+		old := time.Now().Add(-10 * Idle)
+		if err := touch(old, m.registry.layout.blob(digest), m.registry.layout.layer(theRepository, digest)); err != nil {
+			t.Fatal(err)
+		}
+		again()
+		info, err := os.Stat(m.registry.layout.blob(digest))
+		if err != nil || time.Since(info.ModTime()) > Idle {
+			t.Errorf("%s: the blob was last touched %v, %v", what, info.ModTime(), err)
+		}
+	}
+}
+
 // Every push that was answered well stays whole, however often the sweep runs
 // meanwhile and though it takes for idle what was not touched for a moment.
 func TestCollectWhilePushesGoOn(t *testing.T) {

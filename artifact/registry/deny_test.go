@@ -118,6 +118,7 @@ func TestPathTricks(t *testing.T) {
 	m.put(KindRepository, "other/secret", Repository{Account: otherAccount, Product: "prod-bbbbbbbbbbbbb"})
 	owner, other := m.root(sellerAccount), m.root(otherAccount)
 	m.push(other, "other/secret:1")
+	m.push(owner, theRepository+":1")
 	for _, path := range []string{
 		"/v2/acme/web/../../other/secret/manifests/1",
 		"/v2/acme/web/%2e%2e/%2e%2e/other/secret/manifests/1",

@@ -250,6 +250,18 @@ func TestBuyersReadWhatIsPublishedAndNoMore(t *testing.T) {
 		_, err := remote.Get(m.ref(ref), buyer.auth())
 		refused(t, err, http.StatusNotFound, ref)
 	}
+	for policy, status := range map[string]int{
+		"": http.StatusForbidden,
+		`{"Statement":{"Effect":"Allow","Action":"ecr:BatchGetImage","Resource":"arn:aws:ecr:us-east-1:` + otherAccount + `:repository/*"}}`:                                   http.StatusForbidden,
+		`{"Statement":{"Effect":"Allow","Action":"ecr:BatchGetImage","Resource":["arn:aws:ecr:*:` + sellerAccount + `:repository/acme/*","arn:aws:ecr:*:` + Account + `:*"]}}`: http.StatusOK,
+	} {
+		user := m.user(otherAccount, policy)
+		for _, ref := range []string{theRepository, published} {
+			if resp, _ := m.do(&user, http.MethodHead, "/v2/"+ref+"/manifests/"+digestOf(t, img), "", ""); resp.StatusCode != status {
+				t.Errorf("buyer's user with policy %q reads %s: %s, want %d", policy, ref, resp.Status, status)
+			}
+		}
+	}
 	_, err = remote.List(m.ref(theRepository).Context(), buyer.auth())
 	refused(t, err, http.StatusForbidden, "tags")
 	for _, ref := range []string{theRepository + ":mine", published + ":mine"} {
