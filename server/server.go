@@ -187,11 +187,11 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.admin != nil {
 		serve(s.adminS, s.admin)
 	}
-	s.log.Info("listening", "url", s.url, "node", s.node, "database", s.market.database, "took", time.Since(s.started))
+	s.log.Info("listening", "url", s.url, "node", s.node, "database", s.market.database, "took", time.Since(s.started).String())
 	g.Go(func() error { return s.market.door().Serve(running, s.door) })
 	g.Go(func() error {
 		<-running.Done()
-		s.log.Info("draining", "for at most", s.config.Drain)
+		s.log.Info("draining", "patience", s.config.Drain.String())
 		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Drain)
 		defer cancel()
 		err := s.publicS.Shutdown(patience)
