@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"souk/artifact/registry"
 	"souk/catalog/change"
@@ -33,13 +34,14 @@ func fullName(t *change.EntityType) string { return t.Name + "@" + t.Version }
 
 // delivered is an image or chart that a version of a product names.
 type delivered struct {
-	Product, Version string
-	Repository       string // NAMESPACE/NAME; "" if the version names it by a host that is not ours any more
-	Digest           string
+	Version    string // its title
+	Repository string // NAMESPACE/NAME; "" if the URI names another host: the market's own name has changed
+	Tag        string // "" if the URI has none
+	Digest     string
 }
 
-// deliveredBy calls f for all that the versions of container products name.
-func (m *market) deliveredBy(ctx context.Context, f func(delivered) error) error {
+// eachContainerProduct calls f for every container product of the market.
+func (m *market) eachContainerProduct(ctx context.Context, f func(change.Entity, *containerproduct.Product) error) error {
 	accounts, err := m.organization.Accounts(ctx)
 	if err != nil {
 		return err
@@ -52,7 +54,7 @@ func (m *market) deliveredBy(ctx context.Context, f func(delivered) error) error
 				return fmt.Errorf("listing products of account %s: %w", account.ID, err)
 			}
 			for _, e := range page {
-				err := m.deliveredByProduct(ctx, e.ID, f)
+				err := m.containerProduct(ctx, e.ID, f)
 				if err != nil {
 					return err
 				}
@@ -66,15 +68,22 @@ func (m *market) deliveredBy(ctx context.Context, f func(delivered) error) error
 	return nil
 }
 
-func (m *market) deliveredByProduct(ctx context.Context, id string, f func(delivered) error) error {
+// containerProduct calls f for one container product, if it is there.
+func (m *market) containerProduct(ctx context.Context, id string, f func(change.Entity, *containerproduct.Product) error) error {
 	var p containerproduct.Product
-	_, err := m.engine.State(ctx, "ContainerProduct@1.0", id, &p)
+	e, err := m.engine.State(ctx, "ContainerProduct@1.0", id, &p)
 	if apierror.Is(err, "ResourceNotFoundException") {
 		return nil // it went between the list and now
 	}
 	if err != nil {
 		return err
 	}
+	return f(e, &p)
+}
+
+// deliveredBy returns what the versions of a product name.
+func (m *market) deliveredBy(p *containerproduct.Product) []delivered {
+	var all []delivered
 	for _, v := range p.Versions {
 		for _, o := range v.DeliveryOptions {
 			artifacts := o.Images
@@ -83,43 +92,11 @@ func (m *market) deliveredByProduct(ctx context.Context, id string, f func(deliv
 			}
 			for _, a := range artifacts {
 				ref, _ := m.registry.Parse(a.URI)
-				err := f(delivered{Product: id, Version: v.Title, Repository: ref.Repository, Digest: a.Digest})
-				if err != nil {
-					return err
-				}
+				all = append(all, delivered{Version: v.Title, Repository: ref.Repository, Tag: ref.Tag, Digest: a.Digest})
 			}
 		}
 	}
-	return nil
-}
-
-// verify checks every invariant of the market, and says what is wrong.
-func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
-	findings, err := m.organization.Verify(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("verifying the organisation: %w", err)
-	}
-	found, err := m.engine.Verify(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range found {
-		findings = append(findings, f.String())
-	}
-	err = m.deliveredBy(ctx, func(d delivered) error {
-		if d.Repository == "" {
-			return nil // where it was published can't be told
-		}
-		there, err := m.registry.HasPublished(ctx, d.Product, d.Repository, d.Digest)
-		if err == nil && !there {
-			findings = append(findings, fmt.Sprintf("entity %s: version %s names %s@%s, which is not in the registry", d.Product, d.Version, d.Repository, d.Digest))
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("verifying what versions deliver: %w", err)
-	}
-	return findings, nil
+	return all
 }
 
 // errInUse ends a walk early: what was looked for is there.
@@ -132,8 +109,9 @@ func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
 		if !ok {
 			return true, nil
 		}
-		err := m.deliveredByProduct(ctx, product, func(d delivered) error {
-			if d.Digest == digest { // whatever host its version names it by
+		err := m.containerProduct(ctx, product, func(_ change.Entity, p *containerproduct.Product) error {
+			// Whatever host its version names it by.
+			if slices.ContainsFunc(m.deliveredBy(p), func(d delivered) bool { return d.Digest == digest }) {
 				return errInUse
 			}
 			return nil

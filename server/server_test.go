@@ -21,8 +21,13 @@ import (
 	"testing"
 	"time"
 
+	"souk/access/organization"
 	"souk/server/control"
+	"souk/storage/store/postgres/pgtest"
 )
+
+// TestMain stops the PostgreSQL that the tests started.
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // start starts a server on a free port and a temporary folder. stop drains it
 // and returns what Run returned.
@@ -414,5 +419,52 @@ func TestAdminPortHasADefaultOnlyBesideTheDefaultPort(t *testing.T) {
 		if err != nil || got.AdminListen != c.want {
 			t.Errorf("listen %q, admin %q: got %q, %v; want %q", c.listen, c.admin, got.AdminListen, err, c.want)
 		}
+	}
+}
+
+// TestTwoNodesShareOneDatabase: what one node makes the other knows, and the
+// root user's key is written down once.
+func TestTwoNodesShareOneDatabase(t *testing.T) {
+	t.Parallel()
+	database, shared := pgtest.Start(t), t.TempDir()
+	place := func() Place {
+		return Place{
+			Data: filepath.Join(t.TempDir(), "souk-data"), Database: database,
+			KeyFile: filepath.Join(shared, "key"), Blobs: filepath.Join(shared, "blobs"),
+		}
+	}
+	first, second := place(), place()
+	start(t, Config{Place: first})
+	node, _ := start(t, Config{Place: second})
+	if _, err := os.Stat(filepath.Join(second.Data, "credentials")); err == nil {
+		t.Error("the node that did not make the organisation has its credentials")
+	}
+	caller, closer, err := Reach(t.Context(), first)
+	if err != nil {
+		t.Fatalf("reaching the first node: %v", err)
+	}
+	defer closer()
+	made, err := (control.Directory{Caller: caller}).CreateAccount(t.Context(), organization.NewAccount{Name: "Acme"})
+	if err != nil {
+		t.Fatalf("making an account at the first node: %v", err)
+	}
+	seen, err := node.Organization().Account(t.Context(), made.ID)
+	if err != nil || seen.Name != "Acme" {
+		t.Errorf("the account at the second node: %+v, %v", seen, err)
+	}
+	root, err := ReadCredentials(first.Data)
+	if err != nil {
+		t.Fatalf("reading the root user's key: %v", err)
+	}
+	_, who, ok, err := node.Organization().Lookup(t.Context(), root.AccessKeyID)
+	if err != nil || !ok || !who.Root {
+		t.Errorf("the root user's key at the second node: %+v, %v, %v", who, ok, err)
+	}
+
+	other := place()
+	other.KeyFile = filepath.Join(t.TempDir(), "key")
+	_, err = New(t.Context(), Config{Place: other, Listen: "127.0.0.1:0"})
+	if err == nil || !strings.Contains(err.Error(), "--key-file") {
+		t.Errorf("a node with a key of its own: got %v, want an error that names --key-file", err)
 	}
 }

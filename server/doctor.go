@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"souk/artifact/registry"
+	"souk/catalog/change"
+	"souk/catalog/containerproduct"
+	"souk/storage/store"
+)
+
+// verify checks every invariant of the market, and says what is wrong: of the
+// organisation, of change sets and entities, and of what products have in the
+// registry.
+func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
+	findings, err := m.organization.Verify(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("verifying the organisation: %w", err)
+	}
+	found, err := m.engine.Verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range found {
+		findings = append(findings, f.String())
+	}
+	err = m.eachContainerProduct(ctx, func(e change.Entity, p *containerproduct.Product) error {
+		wrong, err := m.verifyProduct(ctx, e, p)
+		for _, w := range wrong {
+			findings = append(findings, "entity "+e.ID+": "+w)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("verifying what products have in the registry: %w", err)
+	}
+	return findings, nil
+}
+
+// verifyProduct says what is wrong with the repositories, tags and images that
+// a product names.
+func (m *market) verifyProduct(ctx context.Context, e change.Entity, p *containerproduct.Product) (wrong []string, err error) {
+	for _, r := range p.Repositories {
+		var claim registry.Repository
+		there, err := m.claim(ctx, registry.KindRepository, r.Name, &claim)
+		if err != nil {
+			return nil, err
+		}
+		if !there || claim.Account != e.Owner || claim.Product != e.ID {
+			wrong = append(wrong, fmt.Sprintf("repository %s is not its own: %+v", r.Name, claim))
+		}
+	}
+	for _, d := range m.deliveredBy(p) {
+		if d.Repository == "" {
+			continue // where it was published can't be told
+		}
+		if d.Tag != "" {
+			var claim registry.Tag
+			there, err := m.claim(ctx, registry.KindTag, d.Repository+":"+d.Tag, &claim)
+			if err != nil {
+				return nil, err
+			}
+			if !there {
+				wrong = append(wrong, fmt.Sprintf("version %s names %s:%s, which can be pushed again", d.Version, d.Repository, d.Tag))
+			}
+		}
+		there, err := m.registry.HasPublished(ctx, e.ID, d.Repository, d.Digest)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			wrong = append(wrong, fmt.Sprintf("version %s names %s@%s, which is not in the registry", d.Version, d.Repository, d.Digest))
+		}
+	}
+	return wrong, nil
+}
+
+// claim reads what is written down with a unique name.
+func (m *market) claim(ctx context.Context, kind, id string, body any) (there bool, err error) {
+	d, err := m.store.Get(ctx, store.Key{Kind: kind, ID: id})
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(d.Body, body)
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading %s %s: %w", kind, id, err)
+	}
+	return true, nil
+}
