@@ -17,14 +17,18 @@ const claimTag = "tag"
 
 // apply does APPLYING: every change is checked once more and applied, and one
 // commit writes all entities, the claims, the set's end and its locks. It
-// conflicts if any of what it rests on was written meanwhile.
-func (w *working) apply(ctx context.Context) error {
+// conflicts if any of what it rests on was written meanwhile. fixed is the set
+// with the time and the seed that Apply gets.
+func (w *working) apply(ctx context.Context, fixed *setBody) error {
 	reprobed := 0
 	for range maxRounds {
+		if w.set.Status == Applying {
+			fixed = w.set
+		}
 		if err := w.decode(); err != nil {
 			return err
 		}
-		next := w.set.clone()
+		next := fixed.clone()
 		x, err := w.walk(context.WithoutCancel(ctx), next, false)
 		if err != nil {
 			return err
@@ -32,7 +36,7 @@ func (w *working) apply(ctx context.Context) error {
 		if x.refused {
 			return w.fail(ctx, next)
 		}
-		b, err := w.batch(ctx, x)
+		b, err := w.batch(ctx, x, next.Now)
 		if err != nil {
 			return err
 		}
@@ -76,10 +80,10 @@ func (w *working) reprobe(ctx context.Context) error {
 }
 
 // batch makes the writes of the set's entities and claims.
-func (w *working) batch(ctx context.Context, x *examined) (store.Batch, error) {
+func (w *working) batch(ctx context.Context, x *examined, now time.Time) (store.Batch, error) {
 	b := store.Batch{Put: make([]store.Write, 0, len(x.states)+len(x.claims)+2)}
 	for _, s := range x.states {
-		s.LastModified = latest(s.LastModified, w.set.Now)
+		s.LastModified = latest(s.LastModified, now)
 		write, err := writeEntity(s.kind, s.Entity, s.state, s.Revision)
 		if err != nil {
 			return b, err

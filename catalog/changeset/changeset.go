@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"souk/catalog/change"
@@ -106,7 +107,13 @@ type Engine struct {
 	names   map[string]*change.EntityType // by Name
 	changes map[typeKey]*change.Type
 	runner  *work.Runner
+
+	starting atomic.Int64 // calls of Start that store their set now
 }
+
+// crowd is the number of callers that wait for Start from which on the workers
+// make room: a request's answer is waited for, a set's end is polled.
+const crowd = 8
 
 type typeKey struct{ entity, change string }
 
@@ -170,6 +177,7 @@ func New(cfg Config) (*Engine, error) {
 	e.runner = work.New(work.Config{
 		Store: cfg.Store, Kind: kindSet, Owner: e.cfg.Owner, Do: e.do,
 		Lease: cfg.Lease, Slots: cfg.Workers, Log: cfg.Log,
+		Busy: func() bool { return e.starting.Load() >= crowd },
 	})
 	return e, nil
 }

@@ -170,11 +170,15 @@ const (
 	indexOpen = "open" // partition account; by start
 	// Closed sets, by start and by end: indexStatus+byStart, ...
 	indexStatus = "status/" // partition account/status
-	indexName   = "name/"   // partition account/name
+	indexName   = "name/"   // partition account/name; not those of defaultName
 	indexEntity = "entity/" // partition account/entity id
 	byStart     = "start"
 	byEnd       = "end"
 )
+
+// defaultName is the ChangeSetName of a set that was given none. Most sets have
+// it, so who asks for it is answered from the indexes by status.
+func defaultName(account string) string { return "Submitted by " + account }
 
 // sortTime is the form of times in indexes: of one length, to the microsecond.
 const sortTime = "2006-01-02T15:04:05.000000Z"
@@ -211,7 +215,9 @@ func (s *setBody) write(id string, was int64) (store.Write, error) {
 			store.Entry{Index: index + byEnd, Partition: partition, Sort: end, Cover: cover})
 	}
 	add(indexStatus, string(s.Status))
-	add(indexName, s.Name)
+	if s.Name != defaultName(s.Account) {
+		add(indexName, s.Name)
+	}
 	for _, id := range shown {
 		add(indexEntity, id)
 	}

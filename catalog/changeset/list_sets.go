@@ -184,7 +184,7 @@ func (f *setFilters) streams(account, by string, backward bool) []stream {
 	case f.entities != nil:
 		index, values = indexEntity, f.entities
 		used++
-	case f.names != nil:
+	case f.names != nil && !slices.Contains(f.names, defaultName(account)):
 		index, values = indexName, f.names
 		used++
 	default:

@@ -16,13 +16,22 @@ import (
 // which they apply, each against what the ones before it make of its entity.
 // It ends with FAILED, or with a commit that stores what the probes found and
 // fixes the time and the seed of ids, from which on the set is APPLYING.
+//
+// A set without a change that asks the world has nothing to store in between:
+// it passes through APPLYING within the commit that ends it.
 func (w *working) prepare(ctx context.Context) error {
+	if err := w.decode(); err != nil {
+		return err
+	}
 	next := w.set.clone()
 	var err error
 	if next.Seed, err = w.e.newSeed(); err != nil {
 		return err
 	}
 	next.Now = w.now()
+	if !w.plan.probes && next.Intent == IntentApply {
+		return w.apply(ctx, next)
+	}
 	x, err := w.examine(ctx, next)
 	var panicked *work.Panic
 	switch {

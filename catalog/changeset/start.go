@@ -54,6 +54,8 @@ func (e *Engine) Start(ctx context.Context, r *Request) (id string, err error) {
 	if r.Token != "" {
 		s.Token, input = tokenID(r.Account, r.Token), r.hash()
 	}
+	e.starting.Add(1)
+	defer e.starting.Add(-1)
 	// Each round reads, decides and commits; a conflict means that what was
 	// read has changed, and begins the next.
 	for range 100 {
@@ -97,7 +99,7 @@ func (e *Engine) accept(r *Request) (*setBody, *plan, error) {
 		Changes: make([]record, len(r.Changes)),
 	}
 	if s.Name == "" {
-		s.Name = "Submitted by " + r.Account
+		s.Name = defaultName(r.Account)
 	}
 	if s.Intent == "" {
 		s.Intent = IntentApply

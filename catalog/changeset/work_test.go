@@ -433,7 +433,7 @@ func TestRedoOfApplyingWritesTheSameBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := w.batch(context.Background(), x)
+		b, err := w.batch(context.Background(), x, s.Now)
 		if err != nil {
 			t.Fatal(err)
 		}

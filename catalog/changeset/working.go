@@ -146,7 +146,7 @@ func (w *working) step(ctx context.Context) (err error) {
 	if w.set.Status == Preparing {
 		return w.prepare(ctx)
 	}
-	return w.apply(ctx)
+	return w.apply(ctx, w.set)
 }
 
 // decode makes the plan where there is none.

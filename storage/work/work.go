@@ -43,6 +43,9 @@ type Config struct {
 
 	Lease time.Duration // how long a claim holds without renewal; 0: 5 s
 	Slots int           // handlers that run at once, those in Hold not counted; 0: 64
+	// Busy, if set, says that what people wait for needs the store now. Handlers
+	// that begin while it is true run on a quarter of the slots.
+	Busy  func() bool
 	Most  int           // tasks at once, waiting for a slot or in Hold included; 0: 1,024
 	Poll  time.Duration // between claims while there was work; 0: 250 ms. Idle, it grows to 4 times that
 	Watch time.Duration // between looks at a document in Hold; 0: 500 ms
@@ -54,6 +57,7 @@ type Config struct {
 type Runner struct {
 	cfg   Config
 	slots chan struct{} // one element for each handler that runs
+	few   chan struct{} // one for each of them that began while Busy
 	wake  chan struct{} // asks the dispatcher to claim now
 	skew  atomic.Int64  // the database's clock minus ours, in nanoseconds
 	full  atomic.Bool   // there was no room at the last claim: the next handler that ends wakes
@@ -88,6 +92,7 @@ func New(cfg Config) *Runner {
 	return &Runner{
 		cfg:   cfg,
 		slots: make(chan struct{}, cfg.Slots),
+		few:   make(chan struct{}, max(1, cfg.Slots/4)),
 		wake:  make(chan struct{}, 1),
 		tasks: map[string]*Task{},
 	}
@@ -259,6 +264,11 @@ func (r *Runner) do(ctx context.Context, t *Task) {
 			r.Wake()
 		}
 	}()
+	if r.cfg.Busy != nil && r.cfg.Busy() {
+		r.few <- struct{}{}
+		t.few = true
+		defer t.many()
+	}
 	if !r.Now().Before(t.Due) {
 		return // it waited longer than its lease: somebody has it, or will
 	}
