@@ -3,32 +3,66 @@ package registry
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
-
-	"github.com/opencontainers/go-digest"
 )
 
 // HasPublished says whether a product's published copy of a manifest of a
-// repository (NAMESPACE/NAME) is there. It looks at the manifest alone.
+// repository (NAMESPACE/NAME) is there and whole: the manifest with the content
+// that its digest says, all that it names, and, of an index, its manifests.
+// Layers are looked for and not read.
 func (r *Registry) HasPublished(ctx context.Context, productID, repository, dgst string) (bool, error) {
 	name := Published(productID, repository)
 	if !digestPattern.MatchString(dgst) || !validName(name) {
 		return false, nil
 	}
-	repo, err := r.open(ctx, name)
-	if err != nil {
-		return false, err
-	}
-	manifests, err := repo.Manifests(ctx)
-	if err != nil {
-		return false, fmt.Errorf("opening %s: %w", name, err)
-	}
-	there, err := manifests.Exists(ctx, digest.Digest(dgst))
+	there, err := r.isWhole(ctx, name, dgst, map[string]bool{})
 	if err != nil {
 		return false, fmt.Errorf("looking for %s@%s: %w", name, dgst, err)
 	}
 	return there, nil
+}
+
+// isWhole looks at the files of a manifest in a repository and at those of its
+// manifests that are not seen yet.
+func (r *Registry) isWhole(ctx context.Context, name, dgst string, seen map[string]bool) (bool, error) {
+	if seen[dgst] {
+		return true, nil
+	}
+	seen[dgst] = true
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	payload, err := os.ReadFile(r.layout.blob(dgst))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	refs, err := references(payload)
+	if err != nil || fmt.Sprintf("sha256:%x", sha256.Sum256(payload)) != dgst {
+		return false, nil // it was written by nobody who can push
+	}
+	for _, f := range r.filesOf(name, dgst, refs) {
+		_, err := os.Stat(f)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	for _, child := range refs.manifests {
+		there, err := r.isWhole(ctx, name, child, seen)
+		if err != nil || !there {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // publishedPrefix starts the names of the repositories that only Souk writes.
