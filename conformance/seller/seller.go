@@ -52,10 +52,9 @@ type Seller struct {
 	STS     *sts.Client
 	ECR     *ecr.Client
 
-	// mu guards account and namespace, which are asked for once.
-	mu        sync.Mutex
-	account   string
-	namespace string
+	// mu guards account, which is asked for once.
+	mu      sync.Mutex
+	account string
 }
 
 // New returns the view that an access key gives.
