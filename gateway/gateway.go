@@ -98,7 +98,6 @@ type call struct {
 	g       *Gateway
 	w       http.ResponseWriter
 	r       *http.Request
-	ctx     context.Context // of the answer: outlives the client, ends after answerTime
 	service *Service
 	route   *route // nil until the operation is known
 	table   *table // of the signing name
@@ -117,7 +116,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// arrived whole is answered; the time that it may take is bounded instead.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), answerTime)
 	defer cancel()
-	c := call{g: g, w: w, r: r, ctx: ctx}
+	r = r.WithContext(ctx)
+	c := call{g: g, w: w, r: r}
 	c.caller = &Caller{
 		RequestID: g.config.RequestID(),
 		SourceIP:  sourceIP(r.RemoteAddr),
@@ -149,7 +149,7 @@ func (c *call) serve() {
 		if p == http.ErrAbortHandler {
 			panic(p) // the server's own way to cut a connection
 		}
-		c.g.config.Log.ErrorContext(c.ctx, "a request made the server panic",
+		c.g.config.Log.ErrorContext(c.r.Context(), "a request made the server panic",
 			"request", c.caller.RequestID, "operation", c.operation(), "panic", p, "stack", string(debug.Stack()))
 		c.fail(c.internal())
 	}()
@@ -161,8 +161,8 @@ func (c *call) serve() {
 		c.fail(c.apiError(err))
 		return
 	}
-	if log := c.g.config.Log; log.Enabled(c.ctx, slog.LevelDebug) {
-		log.DebugContext(c.ctx, "answered", "request", c.caller.RequestID, "operation", c.operation(), "principal", c.caller.Principal.ARN)
+	if log := c.g.config.Log; log.Enabled(c.r.Context(), slog.LevelDebug) {
+		log.DebugContext(c.r.Context(), "answered", "request", c.caller.RequestID, "operation", c.operation(), "principal", c.caller.Principal.ARN)
 	}
 }
 
@@ -204,7 +204,7 @@ func (c *call) answer() (any, error) {
 	if l := c.g.config.Limiter; l != nil && !l.Allow(c.caller.Principal.Account, c.service.Name, op.Name) {
 		return nil, c.throttled()
 	}
-	return op.Call(c.ctx, c.caller, input)
+	return op.Call(c.r.Context(), c.caller, input)
 }
 
 // operation names the operation in the log.
