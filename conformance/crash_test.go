@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -20,8 +21,24 @@ import (
 	"souk/conformance/souktest"
 )
 
+var (
+	killsFlag    = flag.Int("kills", 0, "TestCrashAtRandom: kills on each database")
+	requestsFlag = flag.Int("requests", 0, "TestMalformedRequests: requests to each database")
+)
+
 // soak says whether the long runs are asked for (make soak).
 func soak() bool { return os.Getenv("SOUK_SOAK") != "" }
+
+// howMany is a flag's number or, where it is not given, that of a short or a long run.
+func howMany(given *int, short, long int) int {
+	switch {
+	case *given > 0:
+		return *given
+	case soak():
+		return long
+	}
+	return short
+}
 
 // TestCrashAtRandom kills the server (kill -9) again and again while writers
 // start and cancel change sets. After each kill souk doctor finds nothing; in
@@ -29,10 +46,7 @@ func soak() bool { return os.Getenv("SOUK_SOAK") != "" }
 // as before, and each set that succeeded had its effect exactly once.
 func TestCrashAtRandom(t *testing.T) {
 	t.Parallel()
-	kills := 10
-	if soak() {
-		kills = 500 // on each of the two databases
-	}
+	kills := howMany(killsFlag, 10, 500) // on each of the two databases
 	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
 		t.Parallel()
 		crashAtRandom(t, o, kills)

@@ -14,10 +14,7 @@ import (
 // and answers afterwards. make soak sends a million, on both databases.
 func TestMalformedRequests(t *testing.T) {
 	t.Parallel()
-	count := 3000
-	if soak() {
-		count = 500_000
-	}
+	count := howMany(requestsFlag, 3000, 500_000)
 	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
 		t.Parallel()
 		server := souktest.Start(t, o)
