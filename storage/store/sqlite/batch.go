@@ -261,26 +261,30 @@ func (w *writer) checkBound(b *store.Bound) error {
 
 // put writes a document as the next revision of h.
 func (w *writer) put(p *store.Write, h head, places []byte) error {
-	q, i := w.update, 2
+	row, content := w.update, w.refill
 	if h.revision == 0 {
-		q, i = w.insert, 4
-		q.bindText(2, p.Kind)
-		q.bindText(3, p.ID)
+		row, content = w.insert, w.fill
+		row.bindText(6, p.Kind)
+		row.bindText(7, p.ID)
 	}
 	h.revision++
 	h.places = places
-	q.bindInt(1, h.number)
-	q.bindInt(i, h.revision)
+	row.bindInt(1, h.number)
+	row.bindInt(2, h.revision)
 	if p.Due.IsZero() {
-		q.bindNull(i + 1)
+		row.bindNull(3)
 	} else {
-		q.bindInt(i+1, p.Due.UnixMilli())
+		row.bindInt(3, p.Due.UnixMilli())
 	}
-	q.bindText(i+2, p.Owner)
-	q.bindBlob(i+3, p.Summary)
-	q.bindBlob(i+4, places)
-	q.bindBlob(i+5, p.Body)
-	if err := q.run(); err != nil {
+	row.bindText(4, p.Owner)
+	row.bindBlob(5, p.Summary)
+	if err := row.run(); err != nil {
+		return err
+	}
+	content.bindInt(1, h.number)
+	content.bindBlob(2, places)
+	content.bindBlob(3, p.Body)
+	if err := content.run(); err != nil {
 		return err
 	}
 	w.heads.keep(p.Key, h)
@@ -297,9 +301,11 @@ func (w *writer) delete(key store.Key, h head) error {
 	if h.number == 0 {
 		return nil
 	}
-	w.remove.bindInt(1, h.number)
-	if err := w.remove.run(); err != nil {
-		return err
+	for _, q := range []*stmt{w.remove, w.empty} {
+		q.bindInt(1, h.number)
+		if err := q.run(); err != nil {
+			return err
+		}
 	}
 	delete(w.heads, key)
 	w.effects = append(w.effects, effect{doc: store.Document{Key: key}})

@@ -8,14 +8,14 @@ import (
 	"souk/storage/store/internal/layout"
 )
 
-// A document's row has a copy of its entries, so that the next write of the
+// A document keeps a copy of its entries, so that the next write of the
 // document knows what it must remove and what it may leave, without looking
 // into the index. The entries stand in the order of their places, each as
 //
 //	length of the place, place, cover
 //
 // where a cover is 0 for none, 1 for that of the entry before, else its length
-// plus 2 and its bytes. Most documents have one cover for all entries.
+// plus 2 and its bytes. Most documents have one cover for all their entries.
 const (
 	coverNone = 0
 	coverSame = 1

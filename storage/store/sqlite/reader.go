@@ -20,8 +20,9 @@ type reader struct {
 }
 
 const (
-	sqlDocument = `SELECT revision, due, owner, summary, body FROM document WHERE kind = ?1 AND id = ?2`
 	// CROSS JOIN keeps SQLite from choosing another order.
+	sqlDocument = `SELECT d.revision, d.due, d.owner, d.summary, c.body
+		FROM document d CROSS JOIN content c ON c.number = d.number WHERE d.kind = ?1 AND d.id = ?2`
 	sqlPage = `SELECT e.key, d.revision, d.summary FROM entry e CROSS JOIN document d ON d.number = e.document
 		WHERE e.key >= ?1 AND e.key < ?2 ORDER BY e.key`
 	sqlScan = `SELECT key, document, cover FROM entry WHERE key >= ?1 AND key < ?2 ORDER BY key`

@@ -212,9 +212,15 @@ func checkFile(t *testing.T, path string) {
 	if err := db.QueryRow(`PRAGMA integrity_check`).Scan(&says); err != nil || says != "ok" {
 		t.Errorf("integrity check: %q, %v", says, err)
 	}
-	var lost int
-	if err := db.QueryRow(`SELECT count(*) FROM entry WHERE document NOT IN (SELECT number FROM document)`).Scan(&lost); err != nil || lost != 0 {
-		t.Errorf("%d entries have no document, %v", lost, err)
+	for what, count := range map[string]string{
+		"entries without a document":  `SELECT count(*) FROM entry WHERE document NOT IN (SELECT number FROM document)`,
+		"contents without a document": `SELECT count(*) FROM content WHERE number NOT IN (SELECT number FROM document)`,
+		"documents without a content": `SELECT count(*) FROM document WHERE number NOT IN (SELECT number FROM content)`,
+	} {
+		var n int
+		if err := db.QueryRow(count).Scan(&n); err != nil || n != 0 {
+			t.Errorf("%s: %d, %v", what, n, err)
+		}
 	}
 }
 

@@ -68,7 +68,8 @@ type effect struct {
 type statements struct {
 	begin, commit, rollback *stmt
 	look                    *stmt
-	insert, update, remove  *stmt
+	insert, update, remove  *stmt // rows of document
+	fill, refill, empty     *stmt // rows of content
 	putEntry, dropEntry     *stmt
 	count                   *stmt
 	due, mark               *stmt
@@ -84,15 +85,20 @@ func newWriter(s *Store, c *conn) (*writer, error) {
 		{&w.begin, `BEGIN IMMEDIATE`},
 		{&w.commit, `COMMIT`},
 		{&w.rollback, `ROLLBACK`},
-		{&w.look, `SELECT number, revision, places FROM document WHERE kind = ?1 AND id = ?2`},
-		{&w.insert, `INSERT INTO document (number, kind, id, revision, due, owner, summary, places, body)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)`},
-		{&w.update, `UPDATE document SET revision = ?2, due = ?3, owner = ?4, summary = ?5, places = ?6, body = ?7 WHERE number = ?1`},
+		{&w.look, `SELECT d.number, d.revision, c.places
+			FROM document d CROSS JOIN content c ON c.number = d.number WHERE d.kind = ?1 AND d.id = ?2`},
+		{&w.insert, `INSERT INTO document (number, revision, due, owner, summary, kind, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)`},
+		{&w.update, `UPDATE document SET revision = ?2, due = ?3, owner = ?4, summary = ?5 WHERE number = ?1`},
 		{&w.remove, `DELETE FROM document WHERE number = ?1`},
+		{&w.fill, `INSERT INTO content (number, places, body) VALUES (?1, ?2, ?3)`},
+		{&w.refill, `UPDATE content SET places = ?2, body = ?3 WHERE number = ?1`},
+		{&w.empty, `DELETE FROM content WHERE number = ?1`},
 		{&w.putEntry, `REPLACE INTO entry (key, document, cover) VALUES (?1, ?2, ?3)`},
 		{&w.dropEntry, `DELETE FROM entry WHERE key = ?1`},
 		{&w.count, `SELECT count(*) FROM (SELECT 1 FROM entry WHERE key >= ?1 AND key < ?2 LIMIT ?3)`},
-		{&w.due, `SELECT number, id, revision, summary, body FROM document WHERE kind = ?1 AND due <= ?2 ORDER BY due, number LIMIT ?3`},
+		{&w.due, `SELECT d.number, d.id, d.revision, d.summary, c.body
+			FROM document d CROSS JOIN content c ON c.number = d.number
+			WHERE d.kind = ?1 AND d.due <= ?2 ORDER BY d.due, d.number LIMIT ?3`},
 		{&w.mark, `UPDATE document SET revision = ?2, due = ?3, owner = ?4 WHERE number = ?1`},
 	} {
 		if err == nil {
@@ -112,7 +118,7 @@ func newWriter(s *Store, c *conn) (*writer, error) {
 func (w *writer) finalize() {
 	for _, s := range []*stmt{
 		w.begin, w.commit, w.rollback, w.look, w.insert, w.update, w.remove,
-		w.putEntry, w.dropEntry, w.count, w.due, w.mark,
+		w.fill, w.refill, w.empty, w.putEntry, w.dropEntry, w.count, w.due, w.mark,
 	} {
 		s.finalize()
 	}

@@ -1,7 +1,7 @@
 -- +goose Up
 
--- A document. What lists and claims read stands before the body, which may
--- continue on pages of its own.
+-- What lists and claims need of a document. The rows are short, so that a
+-- dozen stand on a page and a list of a million documents stays quick.
 CREATE TABLE document (
     number   INTEGER PRIMARY KEY, -- in the order of creation; never leaves the database
     kind     TEXT    NOT NULL,
@@ -9,14 +9,19 @@ CREATE TABLE document (
     revision INTEGER NOT NULL,
     due      INTEGER,             -- milliseconds since 1970; NULL is no work
     owner    TEXT    NOT NULL,
-    summary  BLOB,
-    places   BLOB,                -- its entries without the id, as places.go writes them
-    body     BLOB
+    summary  BLOB
 ) STRICT;
 
 CREATE UNIQUE INDEX document_name ON document (kind, id);
 
 CREATE INDEX document_due ON document (kind, due) WHERE due IS NOT NULL;
+
+-- The rest of it.
+CREATE TABLE content (
+    number INTEGER PRIMARY KEY, -- document.number
+    places BLOB,                -- its entries without the id, as places.go writes them
+    body   BLOB
+) STRICT;
 
 -- A place of a document in an index. The key is hash(kind, index, partition),
 -- the sort value and the id, so that a page is one range of keys.
