@@ -157,6 +157,9 @@ func (w *working) walk(ctx context.Context, next *setBody, probing bool) (*exami
 		s.change.Check(entity.state, c)
 		if probing && s.change.Probe != nil && len(c.Refusals()) == 0 {
 			c.World = w.e.world(x)
+			if next.Intent == IntentValidate {
+				c.World.Images = unpublished{c.World.Images}
+			}
 			if err := s.change.Probe(ctx, entity.state, c); err != nil {
 				return nil, fmt.Errorf("probing %s of %s: %w", r.ChangeType, r.EntityID, err)
 			}
@@ -226,6 +229,13 @@ func (e *Engine) world(x *examined) change.World {
 	w.Products = products{store: e.store, states: x.states}
 	return w
 }
+
+// unpublished is the registry for sets that only validate: what they deliver
+// must not come within the reach of those who may obtain the product.
+type unpublished struct{ change.Images }
+
+// Publish implements change.Images.
+func (unpublished) Publish(context.Context, string, change.ImageRef, string) error { return nil }
 
 type names struct {
 	next   change.Names // nil: the store is asked
