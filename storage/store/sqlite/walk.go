@@ -9,7 +9,8 @@ import (
 
 var _ store.Walker = (*Store)(nil)
 
-const sqlWalk = `SELECT id, revision, due, owner, summary, body FROM document WHERE kind = ?1`
+const sqlWalk = `SELECT d.id, d.revision, d.due, d.owner, d.summary, c.body
+	FROM document d LEFT JOIN content c ON c.number = d.number WHERE d.kind = ?1`
 
 // Walk calls look with every document of a kind. It holds one of the
 // connections that read until it returns.
