@@ -63,7 +63,8 @@ type Config struct {
 
 	// Insecure allows to listen beyond loopback without TLS: behind a proxy that
 	// ends TLS, or in a network that is trusted. Signatures still hold, but what
-	// is said can be read, and registry passwords with it.
+	// is said can be read, and registry passwords with it. The admin port, which
+	// never has TLS, needs it beyond loopback, too.
 	Insecure bool `name:"insecure" help:"Listen beyond loopback without TLS."`
 
 	// AdminListen is the address of metrics (/metrics), profiles (/debug/pprof/)
@@ -193,8 +194,12 @@ func (c Config) wrong() error {
 		return refuse("listen", "%s is reachable by others and nothing would be encrypted: give --tls-cert and --tls-key, or --insecure if a proxy before it ends TLS", c.Listen)
 	}
 	if c.AdminListen != "off" {
-		if _, _, err := net.SplitHostPort(c.AdminListen); err != nil {
+		host, _, err := net.SplitHostPort(c.AdminListen)
+		if err != nil {
 			return refuse("admin-listen", "%q is neither HOST:PORT nor off", c.AdminListen)
+		}
+		if !c.Insecure && !loopback(host) {
+			return refuse("admin-listen", "%s is reachable by others, and the admin port asks for no credentials and has no TLS: give --insecure if that network is trusted", c.AdminListen)
 		}
 	}
 	if c.PublicURL != "" {

@@ -398,6 +398,16 @@ func TestListeningBeyondLoopbackNeedsTLSOrAWord(t *testing.T) {
 			t.Errorf("--listen %s --insecure: %v", address, err)
 		}
 	}
+	for _, config := range []Config{{AdminListen: "0.0.0.0:0"}, {AdminListen: ":0", TLSCert: "c", TLSKey: "k"}} {
+		_, err := config.filled()
+		if err == nil || !strings.Contains(err.Error(), "--insecure") {
+			t.Errorf("--admin-listen %s: got %v, want an error that names --insecure", config.AdminListen, err)
+		}
+		config.Insecure = true
+		if _, err := config.filled(); err != nil {
+			t.Errorf("--admin-listen %s --insecure: %v", config.AdminListen, err)
+		}
+	}
 	for _, address := range []string{"127.0.0.1:0", "localhost:0", "[::1]:0", "127.9.9.9:1"} {
 		_, err := Config{Listen: address}.filled()
 		if err != nil {
