@@ -20,7 +20,7 @@ type market struct {
 
 // newMarket prepares a market in a folder. It is not started.
 func newMarket(folder, database string) (*market, error) {
-	s, err := souktest.Prepare(souktest.Options{Dir: folder, Database: database, Flags: []string{"--log-level", "warn", "--open-change-sets", "1000000"}})
+	s, err := souktest.Prepare(souktest.Options{Dir: folder, Database: database, Flags: []string{"--log-level", "warn"}})
 	if err != nil {
 		return nil, err
 	}

@@ -76,6 +76,7 @@ func makeTemplates(ctx context.Context, folder string) (*templates, error) {
 	engine, err := changeset.New(changeset.Config{
 		Store: kept, Types: []*change.EntityType{containerproduct.EntityType("127.0.0.1:8470")},
 		Keys: keyring.New([32]byte{}), Clock: func() time.Time { return at },
+		OpenSets: -1, // as --quota=off has it
 		Observe: func(e changeset.Event) {
 			if e.Step == changeset.Ended {
 				ended <- e
@@ -207,10 +208,6 @@ func (t *templates) another(n int) store.Batch {
 		r = append(r, [2]string{id, vary(id, n)})
 	}
 	b := t.start
-	b.Bounds = slices.Clone(b.Bounds)
-	for i := range b.Bounds {
-		b.Bounds[i].Most = 1 << 30
-	}
 	b.Put = make([]store.Write, len(t.start.Put))
 	for i, w := range t.start.Put {
 		b.Put[i] = r.write(w)

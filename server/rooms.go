@@ -82,7 +82,7 @@ func (m *market) seller(ctx context.Context, account string) (change.Seller, err
 // anybody meets where quotas are off.
 func openSets(config Config) int {
 	if config.Quota == "off" {
-		return 1 << 30
+		return -1 // no bound
 	}
 	return config.OpenChangeSets
 }
@@ -103,7 +103,7 @@ func newFetcher(config Config) (*fetch.Fetcher, error) {
 			return nil, &SettingError{Setting: "fetch-ca", Text: config.FetchCA + " holds no certificate in PEM form"}
 		}
 	}
-	return fetch.New(fetch.Config{Allow: config.FetchAllow, RootCAs: roots}), nil
+	return fetch.New(fetch.Config{Allow: config.FetchAllow, RootCAs: roots, MaxBytes: logo.MaxBytes}), nil
 }
 
 // close closes what join opened.

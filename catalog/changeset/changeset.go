@@ -52,7 +52,7 @@ type Config struct {
 	Rand  io.Reader        // of ids; nil: crypto/rand
 	Log   *slog.Logger     // nil: slog.Default()
 
-	OpenSets int           // change sets of an account that may be open at once; 0: 250
+	OpenSets int           // change sets of an account that may be open at once; 0: 250, below 0: no bound
 	History  time.Duration // how long a set is kept after its end; 0: 60 days
 
 	// Retry has the pauses between the tries of a probe that fails by our
@@ -131,7 +131,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	if cfg.OpenSets <= 0 {
+	if cfg.OpenSets == 0 {
 		cfg.OpenSets = 250
 	}
 	if cfg.History <= 0 {

@@ -208,8 +208,10 @@ func (e *Engine) begin(ctx context.Context, id string, s *setBody, p *plan, l lo
 	}
 	b := store.Batch{
 		Expect: expected,
-		Bounds: []store.Bound{{Kind: kindSet, Index: indexOpen, Partition: s.Account, Most: e.cfg.OpenSets}},
 		Put:    append([]store.Write{w}, holds...),
+	}
+	if e.cfg.OpenSets > 0 {
+		b.Bounds = []store.Bound{{Kind: kindSet, Index: indexOpen, Partition: s.Account, Most: e.cfg.OpenSets}}
 	}
 	if s.Token != "" {
 		body, err := json.Marshal(tokenBody{Input: input, Set: id})
