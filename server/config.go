@@ -85,7 +85,7 @@ type Config struct {
 	// FetchAllow lists networks that are fetched from although they are private:
 	// 127.0.0.0/8, 10.1.0.0/16. By default an address that a user gives (a
 	// logo's) is fetched from public networks only.
-	FetchAllow []netip.Prefix `name:"fetch-allow" placeholder:"CIDR,..." help:"Private networks from which logos may be fetched, such as 127.0.0.0/8."`
+	FetchAllow []netip.Prefix `name:"fetch-allow" placeholder:"CIDR" help:"Private networks from which logos may be fetched, such as 127.0.0.0/8."`
 
 	// FetchCA is a PEM file of further authorities that are trusted when fetching.
 	FetchCA string `name:"fetch-ca" placeholder:"FILE" help:"Further certificate authorities trusted when fetching (PEM)."`
@@ -96,6 +96,9 @@ type Config struct {
 	// OpenChangeSets is how many change sets of an account may be in PREPARING or
 	// APPLYING (ServiceQuotaExceededException beyond). Default: 250, as AWS has it.
 	OpenChangeSets int `name:"open-change-sets" placeholder:"N" help:"Change sets that an account may have under way (default 250)."`
+
+	// MaxLayer bounds one layer of an image, in bytes. Default: 20 GiB.
+	MaxLayer int64 `name:"max-layer" placeholder:"BYTES" help:"Largest layer of an image that may be pushed (default 21474836480, 20 GiB)."`
 
 	// History is how long a change set is kept after its end. Default: 60 days.
 	History time.Duration `name:"history" placeholder:"DURATION" help:"How long ended change sets are kept (default 1440h, 60 days)."`
@@ -220,6 +223,7 @@ func (c Config) wrong() error {
 	}{
 		{"workers", c.Workers < 1 || c.Workers > 1000},
 		{"open-change-sets", c.OpenChangeSets < 1},
+		{"max-layer", c.MaxLayer < 0},
 		{"history", c.History < 0},
 		{"drain", c.Drain < 0},
 	} {

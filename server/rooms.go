@@ -45,6 +45,7 @@ func (m *market) join(config Config, public *url.URL, node string, observe func(
 		MayObtain:    procurement.New(procurement.Config{Product: m.product}).MayObtain,
 		PublicURL:    public,
 		Keyring:      m.ring,
+		MaxBlob:      config.MaxLayer, // 0: its own default
 		ChartCommand: config.ChartCommand,
 		Log:          config.Log,
 	})

@@ -370,6 +370,7 @@ func TestWrongSettingsAreRefused(t *testing.T) {
 		"quota":            {Quota: "perhaps"},
 		"workers":          {Workers: -1},
 		"open-change-sets": {OpenChangeSets: -1},
+		"max-layer":        {MaxLayer: -1},
 		"history":          {History: -1},
 		"drain":            {Drain: -1},
 		"tls-cert":         {TLSKey: "x"},

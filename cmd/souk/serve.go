@@ -15,8 +15,8 @@ type ServeCommand struct {
 	Settings server.Config `embed:""`
 
 	Config    string `name:"config" placeholder:"FILE" help:"YAML file with settings; a key for each flag of serve."`
-	LogLevel  string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"What is logged to standard error: debug, info, warn or error (default info)."`
-	LogFormat string `name:"log-format" enum:"text,json" default:"text" help:"How it is logged: text or json (default text)."`
+	LogLevel  string `name:"log-level" placeholder:"LEVEL" enum:"debug,info,warn,error" default:"info" help:"What is logged to standard error: debug, info, warn or error (default info)."`
+	LogFormat string `name:"log-format" placeholder:"FORMAT" enum:"text,json" default:"text" help:"How it is logged: text or json (default text)."`
 }
 
 // Run serves until the process is told to end, then drains.
