@@ -78,6 +78,10 @@ func (n *nodes) Claim(ctx context.Context, kind string, m int, owner string, lea
 	return n.any().Claim(ctx, kind, m, owner, lease)
 }
 
+func (n *nodes) Walk(ctx context.Context, kind string, look func(store.Document) error) error {
+	return n.any().(store.Walker).Walk(ctx, kind, look)
+}
+
 func (n *nodes) Now(ctx context.Context) (time.Time, error) { return n.any().Now(ctx) }
 
 func (n *nodes) Close() error {

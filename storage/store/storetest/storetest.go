@@ -18,8 +18,8 @@ import (
 	"souk/storage/store"
 )
 
-// Run runs the suite. open returns an empty store, which it closes itself when
-// its test ends; the suite may have closed it before.
+// Run runs the suite. open returns an empty store, which is a store.Walker too
+// and which open closes itself when its test ends; the suite may have closed it before.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, part := range []struct {
 		name  string
@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"List", listTests},
 		{"Match", matchTests},
 		{"Claim", claimTests},
+		{"Walk", walkTests},
 		{"Property", propertyTests},
 		{"Close", closeTests},
 	} {
