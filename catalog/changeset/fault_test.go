@@ -13,26 +13,6 @@ import (
 	"souk/storage/store/storetest"
 )
 
-// until waits until a set has ended, whoever ends it.
-func (m *market) until(id string) *Description {
-	m.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		d, err := m.Describe(ctx, alice, id)
-		if err == nil && d.Status.Ended() {
-			return d
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			m.t.Fatalf("change set %s did not end: %v, %v", id, d, err)
-		}
-	}
-}
-
 // TestEveryWriteMayFail runs each story once for every commit in it, with that
 // commit not written, or written with its answer lost, by a node that goes on
 // or that dies of it. Afterwards the client asks again with its token, another
@@ -78,6 +58,7 @@ func faultyCell(t *testing.T, healthy *market, s store.Store, name string, fault
 	faulty := storetest.Faulty(s, fault)
 	var tries atomic.Int32
 	fetch := func(c *Config) {
+		shortLease(c)
 		c.World.Logos = logos(func(_ context.Context, url string) (string, error) {
 			if tries.Add(1) == 1 || url == "never" {
 				return "", errors.New("down")
@@ -106,7 +87,7 @@ func faultyCell(t *testing.T, healthy *market, s store.Store, name string, fault
 			t.Fatalf("%s: asked again: %v", what, err)
 		}
 	}
-	d := healthy.until(id)
+	d := healthy.ended(id)
 	th, revision := healthy.thing(lamp)
 	switch name {
 	case "apply":
@@ -161,8 +142,8 @@ func TestEveryClaimMayFail(t *testing.T) {
 		asker := idle(t, s, nil)
 		for _, fault := range []storetest.Fault{{Claim: 1}, {Claim: 1, Kept: true}} {
 			id := asker.begin(doc("CreateThing", "", `{"Title":"x"}`))
-			m := open(t, storetest.Faulty(s, fault), nil)
-			if d := asker.until(id); d.Status != Succeeded {
+			m := open(t, storetest.Faulty(s, fault), shortLease)
+			if d := asker.ended(id); d.Status != Succeeded {
 				t.Errorf("%+v: set is %s", fault, d.Status)
 			}
 			m.stop()

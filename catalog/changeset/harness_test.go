@@ -89,7 +89,7 @@ func idle(t testing.TB, s store.Store, set func(*Config)) *market {
 	cfg := Config{
 		Store: s, Types: []*change.EntityType{thingType(), rockType()},
 		Keys: keyring.New([32]byte{1}), Observe: m.observed,
-		Lease: 600 * time.Millisecond, Retry: []time.Duration{time.Millisecond, time.Millisecond},
+		Lease: 5 * time.Second, Retry: []time.Duration{time.Millisecond, time.Millisecond},
 		Log: slog.New(slog.DiscardHandler), // many tests provoke errors
 		World: change.World{Logos: logos(func(_ context.Context, url string) (string, error) {
 			return "kept:" + url, nil
@@ -196,11 +196,27 @@ func (m *market) begin(changes ...Change) string {
 	return id
 }
 
-// ended waits for the end of a set and describes it.
+// shortLease makes dead nodes' work come back soon.
+func shortLease(c *Config) { c.Lease = 600 * time.Millisecond }
+
+// ended waits until a set has ended, whichever node ends it, and describes it.
 func (m *market) ended(id string) *Description {
 	m.t.Helper()
-	m.await(id, Ended)
-	return m.described(id)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		d, err := m.Describe(ctx, alice, id)
+		if err == nil && d.Status.Ended() {
+			return d
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			m.t.Fatalf("change set %s did not end: %+v, %v", id, d, err)
+		}
+	}
 }
 
 func (m *market) described(id string) *Description {

@@ -235,7 +235,7 @@ func TestRequestsWithOneTokenThatRace(t *testing.T) {
 					t.Fatalf("round %d: answers %v (%v), all must be one", round, ids, errs)
 				}
 			}
-			m.until(ids[0]) // whichever node ends it
+			m.ended(ids[0])
 		}
 		if th, revision := m.thing(lamp); len(th.Notes) != 10 || revision != 11 {
 			t.Errorf("%d notes at revision %d after 10 sets", len(th.Notes), revision)

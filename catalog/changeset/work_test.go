@@ -275,16 +275,17 @@ func TestASlowProbeKeepsItsLease(t *testing.T) {
 		hold := make(chan struct{})
 		var probes atomic.Int32
 		slowly := func(c *Config) {
+			shortLease(c)
 			c.World.Logos = logos(func(ctx context.Context, url string) (string, error) {
 				probes.Add(1)
 				return waitFor(hold)(ctx, url)
 			})
 		}
 		m := open(t, s, slowly)
-		open(t, s, slowly) // would take it, were the lease to run out
 		lamp := m.made("lamp")
 		slow := m.begin(doc("FetchLogo", lamp, `{"URL":"u"}`))
 		m.await(slow, Probing)
+		open(t, s, slowly) // would take it, were the lease to run out
 		// Three renewals later the set is still in its first hands.
 		ticker := time.NewTicker(20 * time.Millisecond)
 		defer ticker.Stop()
@@ -312,17 +313,18 @@ func (m *market) raw(id string) store.Document {
 func TestAnotherNodeTakesOverFromADeadOne(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s store.Store) {
-		// The dead node stored the sets with its lease, and nothing after that.
-		dead := idle(t, s, nil)
-		dead.start()
-		lamp := dead.made("lamp")
-		dead.stop()
-		dead.cfg.Owner = "dead"
+		asker := open(t, s, nil)
+		lamp := asker.made("lamp")
+		asker.stop()
 		var ids []string
 		for range 5 {
-			ids = append(ids, dead.begin(doc("CreateThing", "", `{"Title":"x"}`)))
+			ids = append(ids, asker.begin(doc("CreateThing", "", `{"Title":"x"}`)))
 		}
-		ids = append(ids, dead.begin(doc("Rename", lamp, `{"Title":"new"}`)))
+		ids = append(ids, asker.begin(doc("Rename", lamp, `{"Title":"new"}`)))
+		// The dead node claimed them, and did nothing after that.
+		if d, err := s.Claim(context.Background(), kindSet, 10, "dead", 400*time.Millisecond); err != nil || len(d) != len(ids) {
+			t.Fatalf("claimed %d (%v)", len(d), err)
+		}
 		m, n := open(t, s, nil), open(t, s, nil)
 		for _, id := range ids {
 			for m.count(id, Ended)+n.count(id, Ended) == 0 {
