@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 
 	"souk/artifact/registry"
 	"souk/catalog/change"
 	"souk/catalog/containerproduct"
+	"souk/storage/blob"
 	"souk/storage/store"
 )
 
@@ -40,8 +42,8 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 	return findings, nil
 }
 
-// verifyProduct says what is wrong with the repositories, tags and images that
-// a product names.
+// verifyProduct says what is wrong with the repositories, tags, images and the
+// logo that a product names.
 func (m *market) verifyProduct(ctx context.Context, e change.Entity, p *containerproduct.Product) (wrong []string, err error) {
 	for _, r := range p.Repositories {
 		var claim registry.Repository
@@ -50,7 +52,7 @@ func (m *market) verifyProduct(ctx context.Context, e change.Entity, p *containe
 			return nil, err
 		}
 		if !there || claim.Account != e.Owner || claim.Product != e.ID {
-			wrong = append(wrong, fmt.Sprintf("repository %s is not its own: %+v", r.Name, claim))
+			wrong = append(wrong, fmt.Sprintf("repository %s is not its own: account %q, product %q", r.Name, claim.Account, claim.Product))
 		}
 	}
 	for _, d := range m.deliveredBy(p) {
@@ -75,7 +77,18 @@ func (m *market) verifyProduct(ctx context.Context, e change.Entity, p *containe
 			wrong = append(wrong, fmt.Sprintf("version %s names %s@%s, which is not in the registry", d.Version, d.Repository, d.Digest))
 		}
 	}
-	return wrong, nil
+	logo := p.PromotionalResources.LogoUrl
+	if logo == "" {
+		return wrong, nil
+	}
+	f, err := m.blobs.Open(blob.Logos, path.Base(logo))
+	if errors.Is(err, blob.ErrNotFound) {
+		return append(wrong, "its logo "+logo+" is not in the blob folder"), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return wrong, f.Close()
 }
 
 // claim reads what is written down with a unique name.
