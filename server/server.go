@@ -82,7 +82,11 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.market.join(config, s.publicURL(), s.node, observeChangeSets(s.metrics))
+	public, err := url.Parse(s.url)
+	if err != nil {
+		return nil, &SettingError{Setting: "public-url", Text: "it is needed, since --listen " + config.Listen + " makes no URL"}
+	}
+	err = s.market.join(config, public, s.node, observeChangeSets(s.metrics))
 	if err != nil {
 		return nil, err
 	}
@@ -159,21 +163,15 @@ func (s *Server) URL() string { return s.url }
 // Organization has the accounts, users and keys of the market.
 func (s *Server) Organization() *organization.Organization { return s.market.organization }
 
-// publicURL is URL, parsed. It is one that Config or listen made, so it parses.
-func (s *Server) publicURL() *url.URL {
-	u, err := url.Parse(s.url)
-	if err != nil {
-		panic("server: its own URL is none: " + s.url)
-	}
-	return u
-}
-
 // Run serves until ctx ends; then it takes no more requests, lets those under
 // way end within Config.Drain, hands back the work that is not done, and closes
 // everything. It returns nil if all that went well.
 func (s *Server) Run(ctx context.Context) error {
 	g, running := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.market.engine.Run(running) })
+	// The engine works until the last request has ended, which may start a set.
+	working, rest := context.WithCancel(context.WithoutCancel(ctx))
+	defer rest()
+	g.Go(func() error { return s.market.engine.Run(working) })
 	serve := func(server *http.Server, l net.Listener) {
 		g.Go(func() error {
 			err := server.Serve(l)
@@ -200,6 +198,7 @@ func (s *Server) Run(ctx context.Context) error {
 			_ = s.publicS.Close() // what is left is cut off
 		}
 		_ = s.adminS.Close() // nobody's data hangs on it
+		rest()
 		return nil
 	})
 	err := g.Wait()
