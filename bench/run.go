@@ -357,6 +357,10 @@ func (b *bench) writes(ctx context.Context, d database, m *market, root *seller.
 	if err != nil {
 		return err
 	}
+	before, err := cpu(m.PID())
+	if err != nil {
+		return err
+	}
 	started := time.Now()
 	r, err := load{address: root.Host(), connections: 64, requests: requests, duration: time.Minute}.run()
 	if err != nil {
@@ -366,7 +370,14 @@ func (b *bench) writes(ctx context.Context, d database, m *market, root *seller.
 	if err != nil {
 		return err
 	}
-	b.table.add(d.name+": change sets from start to SUCCEEDED, 64 connections", float64(r.answers+1)/time.Since(started).Seconds(), "1/s", fmt.Sprintf("%d sets", r.answers))
+	took := time.Since(started)
+	after, err := cpu(m.PID())
+	if err != nil {
+		return err
+	}
+	ended := r.answers + 1 // the last one of allEnded
+	b.table.add(d.name+": change sets from start to SUCCEEDED, 64 connections", float64(ended)/took.Seconds(), "1/s",
+		fmt.Sprintf("%d sets, %v of server CPU each", ended, ((after-before)/time.Duration(ended)).Round(100*time.Nanosecond)))
 	b.table.least(floor3(64), succeededOfFloor3)
 	return nil
 }
