@@ -17,6 +17,9 @@ import (
 type configFile struct {
 	values map[string]any // nil until a file was named and read
 	read   bool
+	// err is why the file can't be used. It is kept for run, since kong would
+	// blame the flag for which it asked first.
+	err error
 }
 
 // Validate implements kong.Resolver. What the file says is looked at when it is read.
@@ -30,10 +33,7 @@ func (c *configFile) Resolve(line *kong.Context, _ *kong.Path, flag *kong.Flag) 
 	}
 	if !c.read {
 		c.read = true
-		err := c.load(line)
-		if err != nil {
-			return nil, err
-		}
+		c.err = c.load(line)
 	}
 	for _, name := range flag.Envs {
 		if _, set := os.LookupEnv(name); set {

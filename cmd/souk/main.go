@@ -76,6 +76,7 @@ func run(app *App, args []string) int {
 	}
 	var (
 		commands commands
+		file     configFile
 		printed  = -1 // the status with which kong ended: --help was printed
 	)
 	parser, err := kong.New(&commands,
@@ -85,7 +86,7 @@ func run(app *App, args []string) int {
 		kong.Exit(func(status int) { printed = status }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.DefaultEnvars("SOUK"),
-		kong.Resolvers(&configFile{}),
+		kong.Resolvers(&file),
 		kong.Bind(app),
 	)
 	if err != nil {
@@ -94,6 +95,10 @@ func run(app *App, args []string) int {
 	line, err := parser.Parse(args)
 	if printed >= 0 {
 		return printed
+	}
+	if file.err != nil {
+		fmt.Fprintf(app.Err, "souk: %v\n", file.err)
+		return exitUsage
 	}
 	if err != nil {
 		var wrong *kong.ParseError
