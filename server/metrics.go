@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -44,18 +45,37 @@ func observeRequests(r prometheus.Registerer) func(context.Context, gateway.Outc
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 	}, []string{"service", "operation"})
 	r.MustRegister(answered, took)
+	// What nearly all requests need is looked up once for each operation.
+	type series struct {
+		took prometheus.Observer
+		well prometheus.Counter
+	}
+	var known sync.Map // *gateway.Operation to series
 	return func(_ context.Context, o gateway.Outcome) {
-		var service, operation, code string
-		if o.Service != nil {
-			service = o.Service.Name
+		if o.Operation == nil || o.Service == nil {
+			service, code := "", ""
+			if o.Service != nil {
+				service = o.Service.Name
+			}
+			if o.Err != nil {
+				code = o.Err.Code
+			}
+			answered.WithLabelValues(service, "", code).Inc()
+			return
 		}
-		if o.Operation != nil {
-			operation = o.Operation.Name
-			took.WithLabelValues(service, operation).Observe(o.Took.Seconds())
+		found, ok := known.Load(o.Operation)
+		if !ok {
+			found, _ = known.LoadOrStore(o.Operation, series{
+				took: took.WithLabelValues(o.Service.Name, o.Operation.Name),
+				well: answered.WithLabelValues(o.Service.Name, o.Operation.Name, ""),
+			})
 		}
-		if o.Err != nil {
-			code = o.Err.Code
+		s := found.(series)
+		s.took.Observe(o.Took.Seconds())
+		if o.Err == nil {
+			s.well.Inc()
+			return
 		}
-		answered.WithLabelValues(service, operation, code).Inc()
+		answered.WithLabelValues(o.Service.Name, o.Operation.Name, o.Err.Code).Inc()
 	}
 }
