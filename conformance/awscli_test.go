@@ -29,30 +29,29 @@ func TestAWSCommandLine(t *testing.T) {
 			t.Fatalf("%s is needed (make setup installs it): %v", program, err)
 		}
 	}
-	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
-		t.Parallel()
-		server := souktest.Start(t, o)
-		account := server.Account(t, "command line", "cli")
-		s := account.Seller(server)
-		t.Run("scripts", func(t *testing.T) {
-			testscript.Run(t, testscript.Params{
-				Dir:      "testdata/awscli",
-				Deadline: time.Now().Add(5 * time.Minute),
-				Setup: func(e *testscript.Env) error {
-					return setupScript(e, s, account)
-				},
-				Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-					"keep":  keepOutput,
-					"await": func(ts *testscript.TestScript, neg bool, args []string) { awaitSet(ts, s, args) },
-				},
-			})
+	// What a command line sees doesn't depend on the database.
+	server := souktest.Start(t, souktest.Options{})
+	account := server.Account(t, "command line", "cli")
+	s := account.Seller(server)
+	logos := souktest.ServeLogos(t)
+	t.Run("scripts", func(t *testing.T) {
+		testscript.Run(t, testscript.Params{
+			Dir:      "testdata/awscli",
+			Deadline: time.Now().Add(5 * time.Minute),
+			Setup: func(e *testscript.Env) error {
+				return setupScript(e, s, account, logos)
+			},
+			Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+				"keep":  keepOutput,
+				"await": func(ts *testscript.TestScript, neg bool, args []string) { awaitSet(ts, s, args) },
+			},
 		})
 	})
 }
 
 // setupScript gives a script its variables and an image to push. Nothing of the
 // person who runs the tests is seen: neither ~/.aws nor any login.
-func setupScript(e *testscript.Env, s *seller.Seller, account souktest.Account) error {
+func setupScript(e *testscript.Env, s *seller.Seller, account souktest.Account, logos *souktest.Logos) error {
 	home := filepath.Join(e.WorkDir, "home")
 	err := os.Mkdir(home, 0o700)
 	if err != nil {
@@ -65,7 +64,7 @@ func setupScript(e *testscript.Env, s *seller.Seller, account souktest.Account) 
 		"REGISTRY_AUTH_FILE": filepath.Join(home, "auth.json"),
 		// Where python is one of several (pyenv), the command finds its own by this.
 		"PYENV_ROOT": os.Getenv("PYENV_ROOT"),
-		"URL":        s.URL, "REGISTRY": s.Host(), "ACCOUNT": account.ID,
+		"LOGOS":      logos.URL, "URL": s.URL, "REGISTRY": s.Host(), "ACCOUNT": account.ID,
 		"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
 	} {
 		e.Setenv(name, value)
