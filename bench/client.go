@@ -36,14 +36,6 @@ type result struct {
 	bodySize int           // of the last answer
 }
 
-// perSecond is the rate of answers.
-func (r result) perSecond() float64 {
-	if r.elapsed == 0 {
-		return 0
-	}
-	return float64(r.answers) / r.elapsed.Seconds()
-}
-
 // run sends the load. Any answer but 200 ends it with an error that shows the
 // answer: a rate of refusals is no rate.
 func (l load) run() (result, error) {

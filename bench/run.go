@@ -224,26 +224,56 @@ func (b *bench) catalogue(ctx context.Context, d database, n int) error {
 	return m.Stop()
 }
 
-// measure sends requests to a server and adds rows with its rate and the
-// processor time of a request.
-func (b *bench) measure(l load, pid int, name string) (result, error) {
-	l.duration = b.window
-	before, err := cpu(pid)
-	if err != nil {
-		return result{}, err
+// lane is a load on one server.
+type lane struct {
+	load
+	name string
+	pid  int
+}
+
+// rounds is how often lanes that are compared with each other take turns, so
+// that what else the machine does falls on all of them.
+const rounds = 3
+
+// measure sends each lane's requests to its server, in turns, and adds a row
+// with its rate and the processor time of a request.
+func (b *bench) measure(lanes ...lane) error {
+	type sum struct {
+		answers, size   int
+		elapsed, used   time.Duration
+		median, slowest time.Duration
 	}
-	r, err := l.run()
-	if err != nil {
-		return r, fmt.Errorf("%s: %w", name, err)
+	sums := make([]sum, len(lanes))
+	turns := rounds
+	if len(lanes) == 1 {
+		turns = 1
 	}
-	after, err := cpu(pid)
-	if err != nil {
-		return r, err
+	for range turns {
+		for i, l := range lanes {
+			l.duration = b.window / time.Duration(turns)
+			before, err := cpu(l.pid)
+			if err != nil {
+				return err
+			}
+			r, err := l.run()
+			if err != nil {
+				return fmt.Errorf("%s: %w", l.name, err)
+			}
+			after, err := cpu(l.pid)
+			if err != nil {
+				return err
+			}
+			s := &sums[i]
+			s.answers, s.size = s.answers+r.answers, r.bodySize
+			s.elapsed, s.used = s.elapsed+r.elapsed, s.used+after-before
+			s.median, s.slowest = max(s.median, r.median), max(s.slowest, r.slowest)
+		}
 	}
-	perRequest := (after - before) / time.Duration(r.answers)
-	b.table.add(name, r.perSecond(), "1/s", fmt.Sprintf("%v of server CPU each, %d bytes; median %v, 99%% within %v",
-		perRequest.Round(100*time.Nanosecond), r.bodySize, r.median.Round(time.Microsecond), r.slowest.Round(time.Microsecond)))
-	return r, nil
+	for i, s := range sums {
+		b.table.add(lanes[i].name, float64(s.answers)/s.elapsed.Seconds(), "1/s", fmt.Sprintf("%v of server CPU each, %d bytes; median %v, 99%% within %v",
+			(s.used/time.Duration(s.answers)).Round(100*time.Nanosecond), s.size, s.median.Round(time.Microsecond), s.slowest.Round(time.Microsecond)))
+	}
+	return nil
 }
 
 // reads measures DescribeEntity beside its floors, and ListEntities.
@@ -265,15 +295,12 @@ func (b *bench) reads(ctx context.Context, d database, m *market, root *seller.S
 		return fmt.Errorf("warming up: %w", err)
 	}
 	floor1, floor2 := d.name+": floor 1 of DescribeEntity", d.name+": floor 2 of DescribeEntity"
+	souk := lane{l, fmt.Sprintf("%s: DescribeEntity, %d connections, %d entities", d.name, connections, n), m.PID()}
 	if n == small {
-		for _, f := range []struct{ kind, name string }{{floorPlain, floor1}, {floorSigned, floor2}} {
-			err = b.floor(f.kind, f.name, warmed.bodySize, l, root)
-			if err != nil {
-				return err
-			}
-		}
+		err = b.besideFloors(souk, warmed.bodySize, root, floor1, floor2)
+	} else {
+		err = b.measure(souk)
 	}
-	_, err = b.measure(l, m.PID(), fmt.Sprintf("%s: DescribeEntity, %d connections, %d entities", d.name, connections, n))
 	if err != nil {
 		return err
 	}
@@ -289,7 +316,7 @@ func (b *bench) reads(ctx context.Context, d database, m *market, root *seller.S
 	}
 	l.requests = [][]byte{list}
 	name := func(n int) string { return fmt.Sprintf("%s: ListEntities, page of 20 by name, %d entities", d.name, n) }
-	_, err = b.measure(l, m.PID(), name(n))
+	err = b.measure(lane{l, name(n), m.PID()})
 	if err != nil {
 		return err
 	}
@@ -299,16 +326,20 @@ func (b *bench) reads(ctx context.Context, d database, m *market, root *seller.S
 	return nil
 }
 
-// floor measures a floor with the same load.
-func (b *bench) floor(kind, name string, size int, l load, root *seller.Seller) error {
-	f, err := startFloor(kind, size, root.AccessKeyID, root.SecretAccessKey)
-	if err != nil {
-		return err
+// besideFloors measures a lane and the two floors with the same load.
+func (b *bench) besideFloors(souk lane, size int, root *seller.Seller, floor1, floor2 string) error {
+	lanes := make([]lane, 0, 3)
+	for _, f := range []struct{ kind, name string }{{floorPlain, floor1}, {floorSigned, floor2}} {
+		server, err := startFloor(f.kind, size, root.AccessKeyID, root.SecretAccessKey)
+		if err != nil {
+			return err
+		}
+		defer server.stop()
+		l := souk.load
+		l.address = server.address
+		lanes = append(lanes, lane{l, f.name, server.process.Process.Pid})
 	}
-	defer f.stop()
-	l.address = f.address
-	_, err = b.measure(l, f.process.Process.Pid, name)
-	return err
+	return b.measure(append(lanes, souk)...)
 }
 
 // writes measures StartChangeSet beside floor 3, and whole change sets.
@@ -337,8 +368,10 @@ func (b *bench) writes(ctx context.Context, d database, m *market, root *seller.
 		if err != nil {
 			return err
 		}
-		_, err = b.measure(load{address: root.Host(), connections: c, requests: requests}, m.PID(),
-			fmt.Sprintf("%s: StartChangeSet, durable, workers running, %d connections", d.name, c))
+		err = b.measure(lane{
+			load{address: root.Host(), connections: c, requests: requests},
+			fmt.Sprintf("%s: StartChangeSet, durable, workers running, %d connections", d.name, c), m.PID(),
+		})
 		if err != nil {
 			return err
 		}
