@@ -53,7 +53,23 @@ type entryChange struct {
 	drop     bool
 	document int64
 	cover    []byte
+	show     *shown
 	added    int // entries that its partition wins: 1, 0 or -1
+}
+
+// shown is what the entries of a document hold for lists.
+type shown struct {
+	revision int64
+	summary  []byte
+}
+
+// maxShown is the length of the longest summary that entries hold.
+const maxShown = 512
+
+// shows says whether the entries of a document hold what lists show. They do
+// not for work: each claim would have to write them all again.
+func shows(d *store.Document) bool {
+	return d.Due.IsZero() && len(d.Summary) <= maxShown
 }
 
 func (p *plan) reset() {
@@ -171,17 +187,20 @@ func (w *writer) planEntries(b *store.Batch) error {
 			w.next++
 		}
 		rows := layout.Rows(doc.Kind, doc.Index)
-		places := h.places
-		if fresh := appendPlaces(nil, rows); !bytes.Equal(fresh, h.places) {
-			if err := p.compare(h, rows, doc.ID); err != nil {
-				return fmt.Errorf("put %s %s: %w", doc.Kind, doc.ID, err)
-			}
-			places = fresh
+		var show *shown
+		if shows(doc) {
+			show = &shown{revision: h.revision + 1, summary: doc.Summary}
+		}
+		places := appendPlaces(nil, rows, show != nil)
+		if show == nil && bytes.Equal(places, h.places) {
+			places = h.places
+		} else if err := p.compare(h, rows, doc.ID, show); err != nil {
+			return fmt.Errorf("put %s %s: %w", doc.Kind, doc.ID, err)
 		}
 		p.places = append(p.places, places)
 	}
 	for i := range b.Delete {
-		if err := p.compare(&p.heads[len(b.Put)+i], nil, b.Delete[i].ID); err != nil {
+		if err := p.compare(&p.heads[len(b.Put)+i], nil, b.Delete[i].ID, nil); err != nil {
 			return fmt.Errorf("delete %s %s: %w", b.Delete[i].Kind, b.Delete[i].ID, err)
 		}
 	}
@@ -190,12 +209,13 @@ func (w *writer) planEntries(b *store.Batch) error {
 
 // compare plans what turns a document's old entries into rows. Both are in
 // the order of their places.
-func (p *plan) compare(h *head, rows []layout.Row, id string) error {
-	old, err := readPlaces(p.old[:0], h.places)
+func (p *plan) compare(h *head, rows []layout.Row, id string, show *shown) error {
+	old, wasShown, err := readPlaces(p.old[:0], h.places)
 	if err != nil {
 		return err
 	}
 	p.old = old
+	all := show != nil || wasShown // then what an entry holds is never as it was
 	for len(old) > 0 || len(rows) > 0 {
 		c := 0
 		switch {
@@ -212,10 +232,10 @@ func (p *plan) compare(h *head, rows []layout.Row, id string) error {
 			old = old[1:]
 			continue
 		case c > 0:
-			p.addEntry(rows[0].Place, id, entryChange{document: h.number, cover: rows[0].Cover, added: 1})
+			p.addEntry(rows[0].Place, id, entryChange{document: h.number, cover: rows[0].Cover, show: show, added: 1})
 		default:
-			if !bytes.Equal(old[0].Cover, rows[0].Cover) || (old[0].Cover == nil) != (rows[0].Cover == nil) {
-				p.addEntry(rows[0].Place, id, entryChange{document: h.number, cover: rows[0].Cover})
+			if all || !bytes.Equal(old[0].Cover, rows[0].Cover) || (old[0].Cover == nil) != (rows[0].Cover == nil) {
+				p.addEntry(rows[0].Place, id, entryChange{document: h.number, cover: rows[0].Cover, show: show})
 			}
 			old = old[1:]
 		}
@@ -326,6 +346,13 @@ func (w *writer) writeEntry(e *entryChange) error {
 	w.putEntry.bindBlob(1, key)
 	w.putEntry.bindInt(2, e.document)
 	w.putEntry.bindBlob(3, e.cover)
+	if e.show != nil {
+		w.putEntry.bindInt(4, e.show.revision)
+		w.putEntry.bindBlob(5, e.show.summary)
+	} else {
+		w.putEntry.bindNull(4)
+		w.putEntry.bindNull(5)
+	}
 	return w.putEntry.run()
 }
 

@@ -11,10 +11,9 @@ import (
 // reader is a connection that reads, with its statements.
 type reader struct {
 	c *conn
-	// document, page[backward], scan[backward], head and due are prepared.
+	// document, page[backward], head and due are prepared.
 	document *stmt
 	page     [2]*stmt
-	scan     [2]*stmt
 	head     *stmt
 	due      *stmt
 }
@@ -23,9 +22,7 @@ const (
 	// CROSS JOIN keeps SQLite from choosing another order.
 	sqlDocument = `SELECT d.revision, d.due, d.owner, d.summary, c.body
 		FROM document d CROSS JOIN content c ON c.number = d.number WHERE d.kind = ?1 AND d.id = ?2`
-	sqlPage = `SELECT e.key, d.revision, d.summary FROM entry e CROSS JOIN document d ON d.number = e.document
-		WHERE e.key >= ?1 AND e.key < ?2 ORDER BY e.key`
-	sqlScan = `SELECT key, document, cover FROM entry WHERE key >= ?1 AND key < ?2 ORDER BY key`
+	sqlPage = `SELECT key, document, cover, revision, summary FROM entry WHERE key >= ?1 AND key < ?2 ORDER BY key`
 	sqlHead = `SELECT revision, summary FROM document WHERE number = ?1`
 	sqlDue  = `SELECT 1 FROM document WHERE kind = ?1 AND due <= ?2 LIMIT 1`
 )
@@ -45,8 +42,6 @@ func openReader(path string) (*reader, error) {
 		{&r.document, sqlDocument},
 		{&r.page[0], sqlPage + ` LIMIT ?3`},
 		{&r.page[1], sqlPage + ` DESC LIMIT ?3`},
-		{&r.scan[0], sqlScan + ` LIMIT ?3`},
-		{&r.scan[1], sqlScan + ` DESC LIMIT ?3`},
 		{&r.head, sqlHead},
 		{&r.due, sqlDue},
 	} {
@@ -62,7 +57,7 @@ func openReader(path string) (*reader, error) {
 }
 
 func (r *reader) close() {
-	for _, s := range []*stmt{r.document, r.page[0], r.page[1], r.scan[0], r.scan[1], r.head, r.due} {
+	for _, s := range []*stmt{r.document, r.page[0], r.page[1], r.head, r.due} {
 		s.finalize()
 	}
 	r.c.close()
@@ -131,66 +126,26 @@ func (r *reader) anyDue(kind string, now int64) (bool, error) {
 	return q.step()
 }
 
-// direction is the place of a query's statement in page and scan.
-func direction(q store.Query) int {
-	if q.Backward {
-		return 1
-	}
-	return 0
-}
-
+// list walks entries until it has a page of matches and one more, which tells
+// that there is more. Documents whose entries do not show them are looked up
+// while the walk is open, which holds the state of the database that both see.
 func (r *reader) list(q store.Query) (store.Page, error) {
+	scan := q.Limit // entries that may be looked at
 	if q.Match != nil {
-		return r.listMatching(q)
+		if scan = q.Scan; scan == 0 {
+			scan = layout.DefaultScan
+		}
 	}
-	walk := layout.RangeOf(q)
-	rows := r.page[direction(q)]
+	rows := r.page[0]
+	if q.Backward {
+		rows = r.page[1]
+	}
 	defer rows.reset()
-	rows.bindBlob(1, walk.From)
-	rows.bindBlob(2, walk.To)
-	rows.bindInt(3, int64(q.Limit)+1) // one more, to know whether there is more
-	page := store.Page{Documents: make([]store.Document, 0, min(q.Limit, 1000))}
-	for {
-		row, err := rows.step()
-		if err != nil {
-			return store.Page{}, err
-		}
-		if !row {
-			page.Next = store.Position{}
-			return page, nil
-		}
-		if len(page.Documents) == q.Limit {
-			page.More = true
-			return page, nil
-		}
-		sort, id, err := layout.SplitKey(rows.view(0))
-		if err != nil {
-			return store.Page{}, err
-		}
-		page.Next = store.Position{Sort: sort, ID: id}
-		page.Documents = append(page.Documents, store.Document{
-			Key:      store.Key{Kind: q.Kind, ID: id},
-			Revision: rows.columnInt(1),
-			Summary:  rows.columnBytes(2),
-		})
-	}
-}
-
-// listMatching walks entries and looks at the documents of those that match
-// only. The walk is open while it does so, which holds the state of the
-// database that both see.
-func (r *reader) listMatching(q store.Query) (store.Page, error) {
-	scan := q.Scan
-	if scan == 0 {
-		scan = layout.DefaultScan
-	}
 	walk := layout.RangeOf(q)
-	rows := r.scan[direction(q)]
-	defer rows.reset()
 	rows.bindBlob(1, walk.From)
 	rows.bindBlob(2, walk.To)
 	rows.bindInt(3, int64(scan)+1)
-	var page store.Page
+	page := store.Page{Documents: make([]store.Document, 0, min(q.Limit, 1000))}
 	var looked store.Position // behind the last entry that was looked at
 	for n := 0; ; n++ {
 		row, err := rows.step()
@@ -213,7 +168,7 @@ func (r *reader) listMatching(q store.Query) (store.Page, error) {
 			return store.Page{}, err
 		}
 		looked = store.Position{Sort: sort, ID: id}
-		if !q.Match(sort, id, rows.view(2)) {
+		if q.Match != nil && !q.Match(sort, id, rows.view(2)) {
 			continue
 		}
 		if len(page.Documents) == q.Limit {
@@ -221,7 +176,10 @@ func (r *reader) listMatching(q store.Query) (store.Page, error) {
 			return page, nil
 		}
 		doc := store.Document{Key: store.Key{Kind: q.Kind, ID: id}}
-		if err := r.readHead(rows.columnInt(1), &doc); err != nil {
+		if !rows.columnNull(3) {
+			doc.Revision = rows.columnInt(3)
+			doc.Summary = rows.columnBytes(4)
+		} else if err := r.readHead(rows.columnInt(1), &doc); err != nil {
 			return store.Page{}, err
 		}
 		page.Documents = append(page.Documents, doc)

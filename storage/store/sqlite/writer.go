@@ -93,7 +93,7 @@ func newWriter(s *Store, c *conn) (*writer, error) {
 		{&w.fill, `INSERT INTO content (number, places, body) VALUES (?1, ?2, ?3)`},
 		{&w.refill, `UPDATE content SET places = ?2, body = ?3 WHERE number = ?1`},
 		{&w.empty, `DELETE FROM content WHERE number = ?1`},
-		{&w.putEntry, `REPLACE INTO entry (key, document, cover) VALUES (?1, ?2, ?3)`},
+		{&w.putEntry, `REPLACE INTO entry (key, document, cover, revision, summary) VALUES (?1, ?2, ?3, ?4, ?5)`},
 		{&w.dropEntry, `DELETE FROM entry WHERE key = ?1`},
 		{&w.count, `SELECT count(*) FROM (SELECT 1 FROM entry WHERE key >= ?1 AND key < ?2 LIMIT ?3)`},
 		{&w.due, `SELECT d.number, d.id, d.revision, d.summary, c.body

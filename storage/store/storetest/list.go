@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"souk/storage/store"
 )
@@ -87,6 +88,48 @@ var listTests = []test{
 		if got.Key != d.Key || got.Revision != 2 || !bytes.Equal(got.Summary, d.Summary) || got.Body != nil || got.Index != nil {
 			t.Errorf("got %+v", got)
 		}
+	}},
+	{"what a list shows of work and of what is no work", func(t *testing.T, s *room) {
+		now := s.now(t)
+		var revision int64
+		write := func(summary string, due time.Time, index ...store.Entry) {
+			t.Helper()
+			d := s.doc("a", "x", index...)
+			d.Summary, d.Due = []byte(summary), due
+			s.commit(t, put(revision, d))
+			revision++
+		}
+		shows := func(summary string) {
+			t.Helper()
+			for _, match := range []func(string, string, []byte) bool{nil, covers("")} {
+				got := s.all(t, store.Query{Index: "by", Partition: "p", Limit: 9, Match: match})
+				if len(got) != 1 || got[0].Revision != revision || string(got[0].Summary) != summary {
+					t.Fatalf("got %+v, want revision %d with %.40q", got, revision, summary)
+				}
+			}
+		}
+		write("new", time.Time{}, in("p", "x"))
+		shows("new")
+		write("changed", time.Time{}, in("p", "x"))
+		shows("changed")
+		write("due", now, in("p", "x"))
+		shows("due")
+		s.claim(t, 1, "me", 0)
+		revision++
+		shows("due")
+		write("later", now.Add(long), in("p", "x"))
+		shows("later")
+		write("done", time.Time{}, in("p", "x"))
+		shows("done")
+		write(strings.Repeat("long", 1000), time.Time{}, in("p", "x"))
+		shows(strings.Repeat("long", 1000))
+		write("", time.Time{}, in("p", "y"), in("q", "x"))
+		shows("")
+		write("in two", now, in("p", "z"), in("q", "x"))
+		shows("in two")
+		write("no longer", now)
+		s.lists(t, "p", "")
+		s.lists(t, "q", "")
 	}},
 	{"pages that end at the end", func(t *testing.T, s *room) {
 		var b store.Batch

@@ -1,7 +1,7 @@
 -- +goose Up
 
--- What lists and claims need of a document. The rows are short, so that a
--- dozen stand on a page and a list of a million documents stays quick.
+-- What claims, and some lists, need of a document. The rows are short, so that a
+-- dozen stand on a page.
 CREATE TABLE document (
     number   INTEGER PRIMARY KEY, -- in the order of creation; never leaves the database
     kind     TEXT    NOT NULL,
@@ -24,9 +24,12 @@ CREATE TABLE content (
 ) STRICT;
 
 -- A place of a document in an index. The key is hash(kind, index, partition),
--- the sort value and the id, so that a page is one range of keys.
+-- the sort value and the id, so that a page is one range of keys. Most entries
+-- hold what a list shows, so that a page needs no other row.
 CREATE TABLE entry (
     key      BLOB    NOT NULL PRIMARY KEY,
     document INTEGER NOT NULL, -- document.number
-    cover    BLOB
+    cover    BLOB,
+    revision INTEGER,          -- NULL: what is shown stands in document
+    summary  BLOB
 ) STRICT, WITHOUT ROWID;
