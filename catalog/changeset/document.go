@@ -165,15 +165,17 @@ type setSummary struct {
 }
 
 // Indexes of change sets. Open sets have one entry; they are few (OpenSets), so
-// that each list reads them beside what has ended.
+// that each list reads them beside what has ended. Ended sets have two entries
+// in each of the others, by start and by end: these stand in one partition, so
+// that a set's neighbours are written together.
 const (
-	indexOpen = "open" // partition account; by start
-	// Closed sets, by start and by end: indexStatus+byStart, ...
-	indexStatus = "status/" // partition account/status
-	indexName   = "name/"   // partition account/name; not those of defaultName
-	indexEntity = "entity/" // partition account/entity id
-	byStart     = "start"
-	byEnd       = "end"
+	indexOpen   = "open"   // partition account; by start
+	indexStatus = "status" // partition account/status
+	indexName   = "name"   // partition account/name; not those of defaultName
+	indexEntity = "entity" // partition account/entity id
+
+	byStart = "s" // stands before the time in Sort
+	byEnd   = "e"
 )
 
 // defaultName is the ChangeSetName of a set that was given none. Most sets have
@@ -211,8 +213,8 @@ func (s *setBody) write(id string, was int64) (store.Write, error) {
 	add := func(index, value string) {
 		partition := s.Account + "/" + value
 		w.Index = append(w.Index,
-			store.Entry{Index: index + byStart, Partition: partition, Sort: start, Cover: cover},
-			store.Entry{Index: index + byEnd, Partition: partition, Sort: end, Cover: cover})
+			store.Entry{Index: index, Partition: partition, Sort: byEnd + end, Cover: cover},
+			store.Entry{Index: index, Partition: partition, Sort: byStart + start, Cover: cover})
 	}
 	add(indexStatus, string(s.Status))
 	if s.Name != defaultName(s.Account) {
@@ -259,10 +261,10 @@ type entitySummary struct {
 // Indexes of entities. All partitions begin with owner/type (without version).
 const (
 	indexModified           = "modified"            // owner/type; by LastModified
+	indexNameModified       = "name"                // owner/type; by name, NUL, LastModified
 	indexVisibilityModified = "visibility/modified" // owner/type/visibility; by LastModified
 	indexVisibilityName     = "visibility/name"     // owner/type/visibility; by name
 	indexVisibilityID       = "visibility/id"       // owner/type/visibility; by id
-	indexNameModified       = "name/modified"       // owner/type/name; by LastModified
 )
 
 // visibilities are those that an entity type may list, in their order.
@@ -302,15 +304,16 @@ func writeEntity(et *change.EntityType, e change.Entity, state any, was int64) (
 			{Index: indexVisibilityModified, Partition: all + "/" + l.Visibility, Sort: modified, Cover: cover},
 			{Index: indexVisibilityName, Partition: all + "/" + l.Visibility, Sort: cut(l.Name), Cover: cover},
 			{Index: indexVisibilityID, Partition: all + "/" + l.Visibility, Cover: cover},
-			{Index: indexNameModified, Partition: all + "/" + l.Name, Sort: modified, Cover: cover},
+			{Index: indexNameModified, Partition: all, Sort: cut(l.Name) + "\x00" + modified, Cover: cover},
 		},
 	}}, nil
 }
 
-// maxSort is the length to which the store cuts Sort values.
-const maxSort = 512
+// maxSort is the length to which names are cut in Sort values: with a time
+// behind them they stay below the length that the store allows.
+const maxSort = 480
 
-// cut shortens a Sort value between characters, so that the store need not and
+// cut shortens a name between characters, so that the store need not and
 // positions made from documents equal those made by the store.
 func cut(sort string) string {
 	if len(sort) <= maxSort {

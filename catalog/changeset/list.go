@@ -50,11 +50,11 @@ func (p position) compare(q position) int {
 // ended change sets.
 type stream struct {
 	store.Query
-	// prefix stands before the index's Sort value in the list's keys.
-	prefix string
-	// fixed: all entries have this Sort value, and the prefix alone is the key.
+	// An entry's Sort value is lead and a rest, its key in the list is prefix
+	// and that rest.
+	lead, prefix string
+	// fixed: the Sort value is lead alone, and the key prefix alone.
 	fixed bool
-	sort  string
 }
 
 // after says where the stream goes on behind a place of the list; over: nowhere.
@@ -63,11 +63,8 @@ func (s *stream) after(p *position) (after store.Position, over bool) {
 		return store.Position{}, false
 	}
 	rest, within := strings.CutPrefix(p.Key, s.prefix)
-	if s.fixed {
-		rest, within = s.sort, p.Key == s.prefix
-	}
-	if within {
-		return store.Position{Sort: rest, ID: p.ID}, false
+	if within && !(s.fixed && rest != "") {
+		return store.Position{Sort: s.lead + rest, ID: p.ID}, false
 	}
 	// The place is before all keys of the stream or behind them.
 	return store.Position{}, (p.Key > s.prefix) != s.Backward
@@ -77,7 +74,7 @@ func (s *stream) position(p store.Position) position {
 	if s.fixed {
 		return position{Key: s.prefix, ID: p.ID}
 	}
-	return position{Key: s.prefix + p.Sort, ID: p.ID}
+	return position{Key: s.prefix + strings.TrimPrefix(p.Sort, s.lead), ID: p.ID}
 }
 
 // listed is a document of a page with its place in the list.

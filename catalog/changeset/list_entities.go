@@ -39,7 +39,7 @@ func (e *Engine) ListEntities(ctx context.Context, q Query) ([]EntitySummary, st
 	if err != nil {
 		return nil, "", err
 	}
-	key, err := entityKey(q.SortBy)
+	key, err := entityKey(q.SortBy, f)
 	if err != nil {
 		return nil, "", err
 	}
@@ -80,7 +80,7 @@ func decodeEntitySummary(raw []byte) (s entitySummary, err error) {
 
 // entityKey returns what finds an entity's key in a list: the value that it is
 // sorted by. Entities with one key are in the order of their ids.
-func entityKey(sortBy string) (func([]byte) (string, error), error) {
+func entityKey(sortBy string, f *entityFilters) (func([]byte) (string, error), error) {
 	var value func(s *entitySummary) string
 	switch sortBy {
 	case "", "LastModifiedDate":
@@ -88,7 +88,12 @@ func entityKey(sortBy string) (func([]byte) (string, error), error) {
 	case "EntityId":
 		value = func(*entitySummary) string { return "" }
 	case "Name":
-		value = func(s *entitySummary) string { return cut(s.Name) }
+		value = func(s *entitySummary) string {
+			if f.visibilities != nil {
+				return cut(s.Name)
+			}
+			return cut(s.Name) + "\x00" + s.LastModified.Format(sortTime) // as indexNameModified has it
+		}
 	case "Visibility":
 		value = func(s *entitySummary) string { return s.Visibility }
 	default:
@@ -150,7 +155,9 @@ func (f *entityFilters) streams(partition, sortBy string, all []string, backward
 		switch {
 		case f.names != nil:
 			for _, name := range f.names {
-				add(matched(1), indexNameModified, partition+"/"+name, stream{})
+				q := matched(f.exactNames())
+				q.From, q.To = nameRange(name)
+				add(q, indexNameModified, partition, stream{lead: q.From})
 			}
 		case f.visibilities != nil:
 			for _, v := range f.visibilities {
@@ -167,12 +174,20 @@ func (f *entityFilters) streams(partition, sortBy string, all []string, backward
 		}
 		return streams
 	}
-	used := 0
+	if sortBy == "Name" && f.visibilities == nil {
+		if f.names == nil {
+			add(matched(0), indexNameModified, partition, stream{})
+		}
+		for _, name := range f.names {
+			q := matched(f.exactNames())
+			q.From, q.To = nameRange(name)
+			add(q, indexNameModified, partition, stream{})
+		}
+		return streams
+	}
+	used := f.exactNames()
 	if f.visibilities != nil {
 		all = f.visibilities
-		used++
-	}
-	if f.names != nil && !slices.ContainsFunc(f.names, func(n string) bool { return len(n) > maxSort }) {
 		used++
 	}
 	for _, v := range all {
@@ -190,7 +205,7 @@ func (f *entityFilters) streams(partition, sortBy string, all []string, backward
 				}
 				s := s
 				if sortBy != "Name" {
-					s.fixed, s.sort = true, cut(name)
+					s.fixed, s.lead = true, cut(name)
 				}
 				add(q, indexVisibilityName, partition+"/"+v, s)
 			}
@@ -202,6 +217,20 @@ func (f *entityFilters) streams(partition, sortBy string, all []string, backward
 		}
 	}
 	return streams
+}
+
+// nameRange is the part of indexNameModified that has a name.
+func nameRange(name string) (from, to string) {
+	return cut(name) + "\x00", cut(name) + "\x01"
+}
+
+// exactNames is the number of filters that a walk over an index by names
+// needs no Match for: 1 if names are given and none of them is cut there.
+func (f *entityFilters) exactNames() int {
+	if f.names == nil || slices.ContainsFunc(f.names, func(n string) bool { return len(n) > maxSort }) {
+		return 0
+	}
+	return 1
 }
 
 func nextSecond(second string) string {

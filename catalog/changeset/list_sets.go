@@ -2,6 +2,7 @@ package changeset
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -206,13 +207,14 @@ func (f *setFilters) streams(account, by string, backward bool) []stream {
 		q.From, q.To = max(f.afterStart, f.afterEnd), f.beforeEnd
 		used += given(f.afterEnd) + given(f.beforeEnd)
 	}
+	q.From, q.To = by+q.From, by+cmp.Or(q.To, "~")
 	if used < f.count {
 		q.Match = f.match
 	}
 	for _, v := range values {
 		c := q
-		c.Index, c.Partition = index+by, account+"/"+v
-		streams = append(streams, stream{Query: c})
+		c.Index, c.Partition = index, account+"/"+v
+		streams = append(streams, stream{Query: c, lead: by})
 	}
 	return streams
 }

@@ -81,7 +81,8 @@ func TestListsOfEntitiesAreSortedAndFiltered(t *testing.T) {
 			"":                 func(l loadedThing) string { return l.modified.Format(sortTime) },
 			"LastModifiedDate": func(l loadedThing) string { return l.modified.Format(sortTime) },
 			"EntityId":         func(loadedThing) string { return "" },
-			"Name":             func(l loadedThing) string { return l.name },
+			"Name":             func(l loadedThing) string { return l.name + "\x00" + l.modified.Format(sortTime) },
+			"Name, filtered":   func(l loadedThing) string { return l.name },
 			"Visibility":       func(l loadedThing) string { return l.visibility },
 		}
 		second := listEpoch.Add(3 * time.Second)
@@ -98,11 +99,19 @@ func TestListsOfEntitiesAreSortedAndFiltered(t *testing.T) {
 				return l.id == all[0].id || l.id == all[1].id || l.id == all[2].id
 			}},
 		}
-		for sortBy, key := range key {
+		keys := key
+		for sortBy, key := range keys {
 			for _, ascending := range []bool{true, false} {
 				for mask := range 1 << len(filters) {
 					if mask&3 == 3 || mask&12 == 12 {
 						continue // a filter stands once in a request
+					}
+					if sortBy == "Name" && mask&12 != 0 { // then things of one name are in the order of ids
+						key = keys["Name, filtered"]
+					} else if sortBy == "Name" {
+						key = keys["Name"]
+					} else if sortBy == "Name, filtered" {
+						continue
 					}
 					q := Query{Account: alice, EntityType: "Thing", SortBy: sortBy, Ascending: ascending, Max: 1 + mask%7}
 					want := slices.DeleteFunc(slices.Clone(all), func(l loadedThing) bool {
