@@ -123,12 +123,11 @@ func (s *story) newAccount(ctx context.Context, name, namespace string) (id stri
 		return "", nil, err
 	}
 	s.tell.answer([]byte(a.ID))
-	s.tell.command("souk key create --account " + a.ID + " --data " + s.market.Data)
+	s.tell.command("eval \"$(souk key create --account " + a.ID + " --env --data " + s.market.Data + ")\"")
 	key, err := directory.CreateKey(ctx, a.ID, "")
 	if err != nil {
 		return "", nil, err
 	}
-	s.tell.answer([]byte("AccessKeyId      " + key.ID + "\nSecretAccessKey  " + key.Secret))
 	return a.ID, newShopper(s.tell, s.root.url, key.ID, key.Secret), nil
 }
 
