@@ -206,7 +206,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 		"set without an end": {want: "and ended at", spoil: func(t *testing.T, m *market, set, lamp string) store.Batch {
 			return rewrite(t, m, kindSet, set, func(s string) string { return strings.Replace(s, `"Ended"`, `"Was"`, 1) })
 		}},
-		"set in no list": {want: "list status has 1 documents, 2 belong there", spoil: func(t *testing.T, m *market, set, lamp string) store.Batch {
+		"set in no list": {want: "lacks it", spoil: func(t *testing.T, m *market, set, lamp string) store.Batch {
 			b := rewrite(t, m, kindSet, set, func(s string) string { return s })
 			b.Put[0].Index = nil
 			return b

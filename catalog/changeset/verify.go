@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"souk/storage/store"
+	"souk/storage/store/audit"
 )
 
 // Finding is something in the store that can't be if Souk works.
@@ -49,7 +50,6 @@ type verifier struct {
 	open     map[string]*setBody // open sets
 	tokens   map[string]string   // of all sets, by token
 	entities map[string]*history // that sets name
-	listed   map[string][]string // ids that a partition of an index must list
 }
 
 // history is what sets tell of an entity.
@@ -67,7 +67,7 @@ func (v *verifier) find(d store.Key, format string, args ...any) {
 
 func (v *verifier) run(ctx context.Context) error {
 	v.open, v.tokens = map[string]*setBody{}, map[string]string{}
-	v.entities, v.listed = map[string]*history{}, map[string][]string{}
+	v.entities = map[string]*history{}
 	return errors.Join(
 		v.walk(ctx, kindSet, v.set),
 		v.walk(ctx, kindToken, v.token),
@@ -80,10 +80,18 @@ func (v *verifier) run(ctx context.Context) error {
 	)
 }
 
-func (v *verifier) walk(ctx context.Context, kind string, look func(d store.Document)) error {
+func (v *verifier) walker() (store.Walker, error) {
 	walker, ok := v.e.store.(store.Walker)
 	if !ok {
-		return errors.New("the store can't be walked")
+		return nil, errors.New("the store can't be walked")
+	}
+	return walker, nil
+}
+
+func (v *verifier) walk(ctx context.Context, kind string, look func(d store.Document)) error {
+	walker, err := v.walker()
+	if err != nil {
+		return err
 	}
 	return walker.Walk(ctx, kind, func(d store.Document) error {
 		look(d)
@@ -126,8 +134,6 @@ func (v *verifier) set(d store.Document) {
 		v.change(d, s, &s.Changes[i])
 	}
 	if s.Status.Ended() {
-		p := indexStatus + byStart + "\x00" + s.Account + "/" + string(s.Status)
-		v.listed[p] = append(v.listed[p], d.ID)
 		if s.Status == Succeeded && s.Intent == IntentApply {
 			for _, id := range s.shown() {
 				h := v.history(id)
@@ -139,8 +145,6 @@ func (v *verifier) set(d store.Document) {
 		return
 	}
 	v.open[d.ID] = s
-	p := indexOpen + "\x00" + s.Account
-	v.listed[p] = append(v.listed[p], d.ID)
 }
 
 // state checks that a set's state agrees with what else it says.
@@ -283,8 +287,6 @@ func (v *verifier) entity(d store.Document) {
 	if _, err := s.decode(et); err != nil {
 		v.find(d.Key, "%v", err)
 	}
-	p := indexModified + "\x00" + s.Owner + "/" + et.Name
-	v.listed[p] = append(v.listed[p], d.ID)
 	h := v.entities[d.ID]
 	if h == nil {
 		return // its change sets are past their history, or it was loaded
@@ -309,30 +311,41 @@ func (v *verifier) missingEntities(context.Context) error {
 	return nil
 }
 
-// lists checks that the lists list what there is, each once, and nothing else.
+// lists checks that every list has what belongs there, shown as it is, and
+// nothing else.
 func (v *verifier) lists(ctx context.Context) error {
-	for p, want := range v.listed {
-		index, partition, _ := strings.Cut(p, "\x00")
-		q := store.Query{Kind: kindSet, Index: index, Partition: partition, Limit: 500}
-		if index == indexModified {
-			q.Kind = kindEntity
-		}
-		var got []string
-		for more := true; more; {
-			page, err := v.e.store.List(ctx, q)
-			if err != nil {
-				return err
-			}
-			for _, d := range page.Documents {
-				got = append(got, d.ID)
-			}
-			q.After, more = page.Next, page.More
-		}
-		slices.Sort(want)
-		slices.Sort(got)
-		if !slices.Equal(want, got) {
-			v.find(store.Key{Kind: q.Kind, ID: partition}, "list %s has %d documents, %d belong there", index, len(got), len(want))
-		}
+	walker, err := v.walker()
+	if err != nil {
+		return err
 	}
-	return nil
+	wrong, err := audit.Lists(ctx, walker, map[string]audit.Should{
+		kindSet: func(d store.Document) ([]byte, []store.Entry, error) {
+			s, err := decodeSet(d)
+			if err != nil {
+				return nil, nil, err
+			}
+			w, err := s.write(d.ID, d.Revision-1)
+			return w.Summary, w.Index, err
+		},
+		kindEntity: func(d store.Document) ([]byte, []store.Entry, error) {
+			s, err := decodeEntity(d)
+			if err != nil {
+				return nil, nil, err
+			}
+			et := v.e.types[s.Type]
+			if et == nil {
+				return nil, nil, errBroken
+			}
+			state, err := s.decode(et)
+			if err != nil {
+				return nil, nil, err
+			}
+			w, err := writeEntity(et, s.Entity, state, d.Revision-1)
+			return w.Summary, w.Index, err
+		},
+	})
+	for _, w := range wrong {
+		v.find(w.Key, "%s", w.What)
+	}
+	return err
 }

@@ -82,6 +82,10 @@ func (n *nodes) Walk(ctx context.Context, kind string, look func(store.Document)
 	return n.any().(store.Walker).Walk(ctx, kind, look)
 }
 
+func (n *nodes) WalkIndex(ctx context.Context, look func(*store.Listing) error) error {
+	return n.any().(store.Walker).WalkIndex(ctx, look)
+}
+
 func (n *nodes) Now(ctx context.Context) (time.Time, error) { return n.any().Now(ctx) }
 
 func (n *nodes) Close() error {

@@ -35,3 +35,28 @@ func (s *Store) Walk(ctx context.Context, kind string, look func(store.Document)
 	}
 	return nil
 }
+
+// WalkIndex calls look with every entry of every index, in one statement. It
+// holds a connection until it returns.
+func (s *Store) WalkIndex(ctx context.Context, look func(*store.Listing) error) error {
+	rows, err := s.pool.Query(ctx, `SELECT e.key, e.cover, coalesce(d.kind, ''), coalesce(d.revision, 0), d.summary
+		FROM entry e LEFT JOIN document d ON d.key = e.document`)
+	if err != nil {
+		return fmt.Errorf("walk the indexes: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var l store.Listing
+		err := rows.Scan((*pgtype.DriverBytes)(&l.Place), (*pgtype.DriverBytes)(&l.Cover), &l.Kind, &l.Revision, (*pgtype.DriverBytes)(&l.Summary))
+		if err == nil {
+			err = look(&l)
+		}
+		if err != nil {
+			return fmt.Errorf("walk the indexes: %w", err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("walk the indexes: %w", err)
+	}
+	return nil
+}

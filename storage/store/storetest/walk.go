@@ -70,4 +70,41 @@ var walkTests = []test{
 			t.Errorf("ended before: got %v", err)
 		}
 	}},
+	{"of every entry of every index", func(t *testing.T, s *room) {
+		// One whose entries hold what lists show, and one whose entries may not.
+		s.commit(t, put(0, s.doc("a", "x", in("p", "1"), in("q", "2"))))
+		work := s.doc("b", "y", in("p", "3"))
+		work.Due = time.Now().Add(time.Hour)
+		s.commit(t, put(0, work))
+		s.commit(t, put(0, s.doc("gone", "z", in("p", "4"))))
+		s.commit(t, s.remove(1, "gone"))
+		seen := map[string]int{}
+		err := s.Store.(store.Walker).WalkIndex(t.Context(), func(l *store.Listing) error {
+			if l.Kind == s.kind {
+				seen[fmt.Sprintf("%s %s %d %s", l.Place[len(l.Place)-1:], l.Cover, l.Revision, l.Summary)]++
+			}
+			return nil
+		})
+		want := map[string]int{}
+		for _, e := range []struct {
+			id, body string
+			store.Entry
+		}{{"a", "x", in("p", "1")}, {"a", "x", in("q", "2")}, {"b", "y", in("p", "3")}} {
+			want[fmt.Sprintf("%s %s 1 summary of %s", e.id, e.Cover, e.body)]++
+		}
+		if err != nil || !cmp.Equal(seen, want) {
+			t.Errorf("got %v, %v, want %v", seen, err, want)
+		}
+	}},
+	{"of entries that is ended by look", func(t *testing.T, s *room) {
+		s.commit(t, put(0, s.doc("a", "x", in("p", "1"), in("q", "2"))))
+		enough, n := errors.New("enough"), 0
+		err := s.Store.(store.Walker).WalkIndex(t.Context(), func(*store.Listing) error {
+			n++
+			return enough
+		})
+		if !errors.Is(err, enough) || n != 1 {
+			t.Errorf("got %v after %d", err, n)
+		}
+	}},
 }
