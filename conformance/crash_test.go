@@ -60,7 +60,7 @@ func crashAtRandom(t *testing.T, o souktest.Options, kills int) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 
-	const writers = 6
+	const writers = 12
 	all := make([]*writer, writers)
 	var working sync.WaitGroup
 	stop := make(chan struct{})
