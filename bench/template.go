@@ -51,8 +51,7 @@ type templates struct {
 	start  store.Batch // of a StartChangeSet with one CreateProduct
 	entity store.Write // of a released product with all its information
 
-	startIDs  []string // what is unique in start: the ids of the set, its token, its product
-	entityIDs []string // what is unique in entity: its id
+	startIDs []string // what is unique in start: the ids of the set, its token, its product
 }
 
 const (
@@ -124,7 +123,6 @@ func makeTemplates(ctx context.Context, folder string) (*templates, error) {
 	if !ok {
 		return nil, fmt.Errorf("making templates: no released entity among %d batches", len(kept.batches))
 	}
-	t.entityIDs = []string{t.entity.ID}
 	return t, nil
 }
 
@@ -215,11 +213,11 @@ func (t *templates) another(n int) store.Batch {
 	return b
 }
 
-// product copies the entity, as the n-th of a catalogue.
-func (t *templates) product(n int) store.Write {
+// product copies the entity with an id, as the n-th of a catalogue.
+func (t *templates) product(id string, n int) store.Write {
 	at, _ := time.Parse(time.RFC3339Nano, templateTime) // makeTemplates parsed it
 	r := replacer{
-		{t.entityIDs[0], productID(n)},
+		{t.entity.ID, id},
 		{templateTitle, productTitle(n)},
 		{templateTime, at.Add(time.Duration(n) * 10 * time.Millisecond).Format("2006-01-02T15:04:05.000000Z")},
 	}
