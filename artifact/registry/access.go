@@ -14,14 +14,6 @@ import (
 	"souk/storage/store"
 )
 
-// The IAM actions that the registry asks for. Amazon ECR has one for each of
-// the small steps of a push and a pull; these two say what the steps are for.
-const (
-	actionPull   = "ecr:BatchGetImage"
-	actionPush   = "ecr:PutImage"
-	actionDelete = "ecr:BatchDeleteImage"
-)
-
 // refusal is an error as the OCI distribution specification has them.
 type refusal struct {
 	status  int
@@ -70,15 +62,17 @@ func (r *Registry) asker(p *iam.Principal, req *http.Request) asker {
 
 // decide asks the asker's policies. The refusal names what is missing: it goes
 // only to those who know of the repository anyway.
-func (r *Registry) decide(a asker, action, owner, name string) error {
+func (r *Registry) decide(a asker, p permission, owner, name string) error {
 	resource := "arn:aws:ecr:us-east-1:" + owner + ":repository/" + name
-	d := r.config.Decide(a.principal, iam.Question{Action: action, Resource: resource, Context: a.context})
-	if d.Allowed {
+	ok, action, d := p.given(func(action string) iam.Decision {
+		return r.config.Decide(a.principal, iam.Question{Action: action, Resource: resource, Context: a.context})
+	})
+	if ok {
 		return nil
 	}
 	why := "because no identity-based policy allows the " + action + " action"
 	if d.Explicit {
-		why = "with an explicit deny"
+		why = "with an explicit deny in an identity-based policy"
 	}
 	return &refusal{http.StatusForbidden, "DENIED", "User: " + a.principal.ARN + " is not authorized to perform: " + action + " on resource: " + resource + " " + why}
 }
@@ -117,9 +111,9 @@ func (r *Registry) tag(ctx context.Context, repository, name string) (Tag, error
 	return t, nil
 }
 
-// mayWrite says whether the asker may do action in a repository: only the
-// account that the repository belongs to, and only with a policy that allows it.
-func (r *Registry) mayWrite(ctx context.Context, a asker, action, name string) error {
+// mayWrite says whether the asker may write to a repository: only the account
+// that the repository belongs to, and only with policies that give p.
+func (r *Registry) mayWrite(ctx context.Context, a asker, p permission, name string) error {
 	repo, err := r.repository(ctx, name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -136,7 +130,7 @@ func (r *Registry) mayWrite(ctx context.Context, a asker, action, name string) e
 	case err != nil:
 		return err
 	case repo.Account == a.principal.Account:
-		return r.decide(a, action, repo.Account, name)
+		return r.decide(a, p, repo.Account, name)
 	}
 	may, err := r.obtains(ctx, a, name, repo.Product)
 	if err != nil {
@@ -158,8 +152,9 @@ type readable struct {
 
 // mayRead says what the asker may read under a repository's name. Its owner
 // reads all that was pushed. Others, who may obtain the product, read under
-// the same name what the product has published, and nothing else of it.
-func (r *Registry) mayRead(ctx context.Context, a asker, name string) (readable, error) {
+// the same name what the product has published, and nothing else of it. All
+// need policies that give p.
+func (r *Registry) mayRead(ctx context.Context, a asker, p permission, name string) (readable, error) {
 	repo, err := r.repository(ctx, name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -174,11 +169,11 @@ func (r *Registry) mayRead(ctx context.Context, a asker, name string) (readable,
 		if !may {
 			return readable{}, nameUnknown()
 		}
-		return readable{name: name}, r.decide(a, actionPull, Account, name)
+		return readable{name: name}, r.decide(a, p, Account, name)
 	case err != nil:
 		return readable{}, err
 	case repo.Account == a.principal.Account:
-		return readable{name: name}, r.decide(a, actionPull, repo.Account, name)
+		return readable{name: name}, r.decide(a, p, repo.Account, name)
 	}
 	may, err := r.obtains(ctx, a, name, repo.Product)
 	if err != nil {
@@ -187,7 +182,7 @@ func (r *Registry) mayRead(ctx context.Context, a asker, name string) (readable,
 	if !may {
 		return readable{}, nameUnknown()
 	}
-	return readable{name: Published(repo.Product, name), of: name}, r.decide(a, actionPull, repo.Account, name)
+	return readable{name: Published(repo.Product, name), of: name}, r.decide(a, p, repo.Account, name)
 }
 
 func (r *Registry) obtains(ctx context.Context, a asker, repository, product string) (bool, error) {

@@ -32,7 +32,7 @@ var contentRange = regexp.MustCompile(`^[0-9]{1,18}-[0-9]{1,18}$`)
 // distribution specification has it ("Mounting a blob from another repository").
 func (r *Registry) startUpload(w http.ResponseWriter, req *http.Request, c call) error {
 	ctx := req.Context()
-	err := r.mayWrite(ctx, c.asker, actionPush, c.repository)
+	err := r.mayWrite(ctx, c.asker, beginLayer, c.repository)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,10 @@ func (r *Registry) startUpload(w http.ResponseWriter, req *http.Request, c call)
 	mount, from := q.Get("mount"), q.Get("from")
 	query, actions := "", map[string][]string{c.repository: {"pull", "push"}}
 	if digestPattern.MatchString(mount) && from != "" {
-		source, err := r.mayRead(ctx, c.asker, from)
+		source, err := r.mayRead(ctx, c.asker, pullLayer, from)
+		if err == nil {
+			err = r.mayWrite(ctx, c.asker, mountLayer, c.repository)
+		}
 		var no *refusal
 		switch {
 		case err == nil:
@@ -76,7 +79,11 @@ func (r *Registry) upload(w http.ResponseWriter, req *http.Request, c call) erro
 	if !uploadID.MatchString(c.upload) {
 		return &refusal{http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"}
 	}
-	err := r.mayWrite(req.Context(), c.asker, actionPush, c.repository)
+	need := uploadLayer
+	if req.Method == http.MethodPut {
+		need = completeLayer
+	}
+	err := r.mayWrite(req.Context(), c.asker, need, c.repository)
 	if err != nil {
 		return err
 	}
@@ -246,7 +253,7 @@ func (a *answer) Write(p []byte) (int, error) {
 // putManifest stores a manifest, under a tag or by its digest.
 func (r *Registry) putManifest(w http.ResponseWriter, req *http.Request, c call) error {
 	ctx := req.Context()
-	err := r.mayWrite(ctx, c.asker, actionPush, c.repository)
+	err := r.mayWrite(ctx, c.asker, pushImage, c.repository)
 	if err != nil {
 		return err
 	}

@@ -143,7 +143,11 @@ func clone(req *http.Request, path, query string) *http.Request {
 }
 
 func (r *Registry) pullManifest(w http.ResponseWriter, req *http.Request, c call) error {
-	from, err := r.mayRead(req.Context(), c.asker, c.repository)
+	need := pullImage
+	if req.Method == http.MethodHead {
+		need = lookUpImage
+	}
+	from, err := r.mayRead(req.Context(), c.asker, need, c.repository)
 	if err != nil {
 		return err
 	}
@@ -187,7 +191,11 @@ func (r *Registry) publishedDigest(ctx context.Context, repository, reference st
 }
 
 func (r *Registry) pullBlob(w http.ResponseWriter, req *http.Request, c call) error {
-	from, err := r.mayRead(req.Context(), c.asker, c.repository)
+	need := pullLayer
+	if req.Method == http.MethodHead {
+		need = lookUpLayer
+	}
+	from, err := r.mayRead(req.Context(), c.asker, need, c.repository)
 	if err != nil {
 		return err
 	}
@@ -213,7 +221,7 @@ func (r *Registry) pullBlob(w http.ResponseWriter, req *http.Request, c call) er
 
 // listTags is for those who read all of a repository.
 func (r *Registry) listTags(w http.ResponseWriter, req *http.Request, c call) error {
-	from, err := r.mayRead(req.Context(), c.asker, c.repository)
+	from, err := r.mayRead(req.Context(), c.asker, listImages, c.repository)
 	if err != nil {
 		return err
 	}
@@ -224,7 +232,7 @@ func (r *Registry) listTags(w http.ResponseWriter, req *http.Request, c call) er
 }
 
 func (r *Registry) deleteManifest(w http.ResponseWriter, req *http.Request, c call) error {
-	err := r.mayWrite(req.Context(), c.asker, actionDelete, c.repository)
+	err := r.mayWrite(req.Context(), c.asker, deleteImage, c.repository)
 	if err != nil {
 		return err
 	}
