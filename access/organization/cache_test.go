@@ -248,6 +248,15 @@ func TestVerifyFindsEachBrokenInvariant(t *testing.T) {
 		"document that is no JSON": {func(m *market, _ string) store.Batch {
 			return m.rewrite("user", account+"/ci", `{`, ``)
 		}, "can't be read"},
+		"key that is an empty object": {func(m *market, key string) store.Batch {
+			d, err := m.store.Get(m.t.Context(), store.Key{Kind: "accesskey", ID: key})
+			if err != nil {
+				m.t.Fatal(err)
+			}
+			d.Body = []byte("{}")
+			d.Index = []store.Entry{{Index: "all", Sort: key}}
+			return store.Batch{Put: []store.Write{{Document: d, Was: store.Any}}}
+		}, "can't be read (its document is of something else, or empty)"},
 		"no organisation": {func(m *market, _ string) store.Batch {
 			return remove("organization", "organization")
 		}, "no organisation"},

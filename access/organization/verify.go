@@ -71,10 +71,19 @@ func (v *verification) find(format string, args ...any) {
 	v.findings = append(v.findings, fmt.Sprintf(format, args...))
 }
 
+// unreadable finds a document that can't be decoded, or is not what its id says.
+func (v *verification) unreadable(what string, d store.Document, err error) {
+	if err != nil {
+		v.find("%s %s can't be read (%v)", what, d.ID, err)
+		return
+	}
+	v.find("%s %s can't be read (its document is of something else, or empty)", what, d.ID)
+}
+
 func (v *verification) account(ctx context.Context, d store.Document) error {
 	var a accountDocument
 	if err := decode(d, &a); err != nil || a.ID != d.ID {
-		v.find("account %s can't be read (%v)", d.ID, err)
+		v.unreadable("account", d, err)
 		return nil
 	}
 	v.accounts = append(v.accounts, a.ID)
@@ -94,7 +103,7 @@ func (v *verification) account(ctx context.Context, d store.Document) error {
 func (v *verification) namespace(ctx context.Context, d store.Document) error {
 	var n namespaceDocument
 	if err := decode(d, &n); err != nil {
-		v.find("namespace %s can't be read (%v)", d.ID, err)
+		v.unreadable("namespace", d, err)
 		return nil
 	}
 	var a accountDocument
@@ -111,7 +120,7 @@ func (v *verification) namespace(ctx context.Context, d store.Document) error {
 func (v *verification) user(ctx context.Context, d store.Document) error {
 	var u userDocument
 	if err := decode(d, &u); err != nil || userKey(u.Account, u.Name) != d.Key {
-		v.find("user %s can't be read (%v)", d.ID, err)
+		v.unreadable("user", d, err)
 		return nil
 	}
 	if !slices.Contains(v.accounts, u.Account) {
@@ -129,7 +138,7 @@ func (v *verification) user(ctx context.Context, d store.Document) error {
 func (v *verification) key(ctx context.Context, d store.Document) error {
 	var k keyDocument
 	if err := decode(d, &k); err != nil || k.ID != d.ID {
-		v.find("access key %s can't be read (%v)", d.ID, err)
+		v.unreadable("access key", d, err)
 		return nil
 	}
 	owner := ownerName(k.Account, k.User)
