@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,12 +38,9 @@ func openMarket(ctx context.Context, f *folder, config Config, create bool) (_ *
 			err = errors.Join(err, m.close())
 		}
 	}()
-	if create {
-		m.ring, _, err = keyring.LoadOrCreate(config.KeyFile)
-	} else {
-		m.ring, err = keyring.Load(config.KeyFile)
-	}
-	if err != nil {
+	m.ring, err = keyring.Load(config.KeyFile)
+	missing := create && errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
 		return nil, err
 	}
 	m.store, m.database, err = openStore(ctx, config)
@@ -50,8 +48,28 @@ func openMarket(ctx context.Context, f *folder, config Config, create bool) (_ *
 		return nil, err
 	}
 	m.store = crashpoints(m.store)
+	if missing {
+		m.ring, err = newKey(ctx, m.store, config.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+	}
 	m.organization = organization.New(organization.Config{Store: m.store, Keyring: m.ring})
 	return m, nil
+}
+
+// newKey makes the key file of a market that is about to be made. Where there
+// is a market already, a new key would open none of its secrets.
+func newKey(ctx context.Context, s store.Store, path string) (*keyring.Ring, error) {
+	_, err := organization.New(organization.Config{Store: s}).Info(ctx)
+	if err == nil {
+		return nil, &SettingError{Setting: "key-file", Text: "there is no file " + path + ", and the database has a market already: give the key file with which it was made"}
+	}
+	if !errors.Is(err, organization.ErrNone) {
+		return nil, err
+	}
+	ring, _, err := keyring.LoadOrCreate(path)
+	return ring, err
 }
 
 // openStore opens the engine that Place.Database names.

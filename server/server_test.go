@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"souk/access/keyring"
 	"souk/access/organization"
 	"souk/server/control"
 	"souk/storage/store/postgres/pgtest"
@@ -170,9 +171,19 @@ func TestAnotherKeyFileIsRefused(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatalf("stopping: %v", err)
 	}
-	_, err := New(t.Context(), Config{Place: Place{Data: dir, KeyFile: filepath.Join(t.TempDir(), "key")}, Listen: "127.0.0.1:0"})
-	if err == nil || !strings.Contains(err.Error(), "--key-file") {
-		t.Fatalf("another key file: got %v, want an error that names --key-file", err)
+	missing := filepath.Join(t.TempDir(), "key")
+	other := filepath.Join(t.TempDir(), "key")
+	if _, _, err := keyring.LoadOrCreate(other); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{missing, other} {
+		_, err := New(t.Context(), Config{Place: Place{Data: dir, KeyFile: file}, Listen: "127.0.0.1:0"})
+		if err == nil || !strings.Contains(err.Error(), "--key-file") {
+			t.Errorf("another key file: got %v, want an error that names --key-file", err)
+		}
+	}
+	if _, err := os.Stat(missing); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a key file was made for a market that has one: %v", err)
 	}
 }
 
@@ -267,6 +278,10 @@ func TestAdminPortShowsMetricsAndHealth(t *testing.T) {
 	status, _, _ = get(t, http.DefaultClient, admin+"/debug/pprof/", "")
 	if status != 200 {
 		t.Errorf("profiles: status %d", status)
+	}
+	status, body, _ = get(t, http.DefaultClient, admin+"/debug/pprof/cmdline", "")
+	if status != 404 || strings.Contains(body, os.Args[0]) {
+		t.Errorf("the command line, which may have a password: status %d, %q", status, body)
 	}
 	status, _, _ = get(t, http.DefaultClient, s.URL()+"/metrics", "")
 	if status == 200 {
