@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -98,9 +99,9 @@ func (c *configFile) load(line *kong.Context) error {
 			}
 		}
 	}
-	for key := range values {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if !slices.Contains(known, key) || key == "config" {
-			return fmt.Errorf("configuration file %s has the unknown key %q; keys are the flags of `souk serve --help`", name, key)
+			return fmt.Errorf("configuration file %s has the unknown key %q: correct or remove it; keys are the flags of `souk serve --help`, without their dashes", name, key)
 		}
 	}
 	c.values = values
