@@ -73,15 +73,19 @@ WHERE d.key = n.key`
 
 	// Entries of new documents.
 	sqlInsertEntries = `
-INSERT INTO entry (key, document, cover) SELECT * FROM unnest($1::bytea[], $2::uuid[], $3::bytea[])`
+INSERT INTO entry (key, document, cover, revision, summary)
+SELECT * FROM unnest($1::bytea[], $2::uuid[], $3::bytea[], $4::bigint[], $5::bytea[])`
 
-	// Entries of documents that were there. Most are as they were, and are only
-	// looked at.
+	// Entries of documents that were there. Those that show no revision are
+	// mostly as they were, and only looked at.
 	sqlPutEntries = `
-INSERT INTO entry (key, document, cover)
-SELECT n.key, n.document, n.cover FROM unnest($1::bytea[], $2::uuid[], $3::bytea[]) n(key, document, cover)
-WHERE NOT EXISTS (SELECT FROM entry o WHERE o.key = n.key AND o.cover IS NOT DISTINCT FROM n.cover)
-ON CONFLICT (key) DO UPDATE SET cover = excluded.cover`
+INSERT INTO entry (key, document, cover, revision, summary)
+SELECT n.* FROM unnest($1::bytea[], $2::uuid[], $3::bytea[], $4::bigint[], $5::bytea[]) n(key, document, cover, revision, summary)
+WHERE NOT EXISTS (
+	SELECT FROM entry o
+	WHERE o.key = n.key AND o.cover IS NOT DISTINCT FROM n.cover AND o.revision IS NOT DISTINCT FROM n.revision
+)
+ON CONFLICT (key) DO UPDATE SET cover = excluded.cover, revision = excluded.revision, summary = excluded.summary`
 
 	// Documents that are deleted, and rows that only held a place.
 	sqlDelete = `DELETE FROM document WHERE key = ANY ($1::uuid[])`
@@ -222,10 +226,10 @@ func expectations(b *store.Batch) []store.Expectation {
 
 // Arrays that pgx writes without reflection.
 type (
-	uuids = pgtype.FlatArray[pgtype.UUID]
-	ints  = pgtype.FlatArray[int64]
-	small = pgtype.FlatArray[int32]
-	dues  = pgtype.FlatArray[pgtype.Int8]
-	texts = pgtype.FlatArray[string]
-	blobs = pgtype.FlatArray[[]byte]
+	uuids     = pgtype.FlatArray[pgtype.UUID]
+	ints      = pgtype.FlatArray[int64]
+	small     = pgtype.FlatArray[int32]
+	nullables = pgtype.FlatArray[pgtype.Int8]
+	texts     = pgtype.FlatArray[string]
+	blobs     = pgtype.FlatArray[[]byte]
 )

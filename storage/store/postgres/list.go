@@ -13,14 +13,15 @@ import (
 )
 
 const (
-	sqlPage = `SELECT e.key, d.revision, d.summary FROM entry e JOIN document d ON d.key = e.document
-		WHERE e.key >= $1 AND e.key < $2 ORDER BY e.key`
-	sqlScan = `SELECT key, cover FROM entry WHERE key >= $1 AND key < $2 ORDER BY key`
+	// Of an entry that shows its document, document is not looked at: no key is NULL.
+	sqlShown = `coalesce(e.revision, d.revision), CASE WHEN e.revision IS NULL THEN d.summary ELSE e.summary END`
+	sqlJoin  = `LEFT JOIN document d ON d.key = CASE WHEN e.revision IS NULL THEN e.document END`
+	sqlPage  = `SELECT e.key, ` + sqlShown + ` FROM entry e ` + sqlJoin + ` WHERE e.key >= $1 AND e.key < $2 ORDER BY e.key`
+	sqlScan  = `SELECT key, cover FROM entry WHERE key >= $1 AND key < $2 ORDER BY key`
 	// What was scanned is read again with its documents, in one statement: an
 	// entry that has gone since then gives no row, one that has changed gives its new cover.
-	sqlMatched = `SELECT n.place, e.cover, d.revision, d.summary
-		FROM unnest($1::bytea[]) WITH ORDINALITY n(key, place)
-		JOIN entry e ON e.key = n.key JOIN document d ON d.key = e.document ORDER BY n.place`
+	sqlMatched = `SELECT n.place, e.cover, ` + sqlShown + `
+		FROM unnest($1::bytea[]) WITH ORDINALITY n(key, place) JOIN entry e ON e.key = n.key ` + sqlJoin + ` ORDER BY n.place`
 )
 
 // List implements store.Store.

@@ -45,6 +45,13 @@ type entries struct {
 	keys      blobs
 	documents uuids
 	covers    blobs
+	revisions nullables
+	summaries blobs
+}
+
+// columns are the arguments of a statement that writes the entries from i to j.
+func (e *entries) columns(i, j int) []any {
+	return []any{e.keys[i:j], e.documents[i:j], e.covers[i:j], e.revisions[i:j], e.summaries[i:j]}
 }
 
 // bounds are the bounds of a batch, in the order of their prefixes.
@@ -108,12 +115,21 @@ func (p *plan) addEntries() {
 }
 
 func (p *plan) addEntriesOf(w *want) {
+	var revision pgtype.Int8
+	var summary []byte
+	// Of a write that takes any revision, the new one is not known here.
+	if layout.Shows(&w.put.Document) && w.revision != store.Any {
+		revision = pgtype.Int8{Int64: w.revision + 1, Valid: true}
+		summary = w.put.Summary
+	}
 	w.first = int32(len(p.entries.keys)) + 1
 	for _, row := range layout.Rows(w.name.Kind, w.put.Index) {
 		key := append(make([]byte, 0, len(row.Place)+len(w.name.ID)), row.Place...)
 		p.entries.keys = append(p.entries.keys, append(key, w.name.ID...))
 		p.entries.documents = append(p.entries.documents, w.key)
 		p.entries.covers = append(p.entries.covers, row.Cover)
+		p.entries.revisions = append(p.entries.revisions, revision)
+		p.entries.summaries = append(p.entries.summaries, summary)
 	}
 	w.last = int32(len(p.entries.keys))
 }
@@ -137,11 +153,11 @@ func (p *plan) batch(b *store.Batch) *pgx.Batch {
 	p.queueInserts(batch)
 	p.queueLocks(batch)
 	p.queueUpdates(batch)
-	if e, n := &p.entries, p.fresh; n > 0 {
-		batch.Queue(sqlPutEntries, e.keys[:n], e.documents[:n], e.covers[:n])
+	if p.fresh > 0 {
+		batch.Queue(sqlPutEntries, p.entries.columns(0, p.fresh)...)
 	}
-	if e, n := &p.entries, p.fresh; n < len(e.keys) {
-		batch.Queue(sqlInsertEntries, e.keys[n:], e.documents[n:], e.covers[n:])
+	if n := len(p.entries.keys); n > p.fresh {
+		batch.Queue(sqlInsertEntries, p.entries.columns(p.fresh, n)...)
 	}
 	var gone uuids
 	for i := range p.wants {
@@ -164,7 +180,7 @@ type rows struct {
 	keys                      uuids
 	kinds, ids, owners        texts
 	revisions                 ints
-	dues                      dues
+	dues                      nullables
 	summaries, bodies         blobs
 	firstEntries, lastEntries small
 }

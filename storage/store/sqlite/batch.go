@@ -63,15 +63,6 @@ type shown struct {
 	summary  []byte
 }
 
-// maxShown is the length of the longest summary that entries hold.
-const maxShown = 512
-
-// shows says whether the entries of a document hold what lists show. They do
-// not for work: each claim would have to write them all again.
-func shows(d *store.Document) bool {
-	return d.Due.IsZero() && len(d.Summary) <= maxShown
-}
-
 func (p *plan) reset() {
 	clear(p.heads)
 	clear(p.places)
@@ -188,7 +179,7 @@ func (w *writer) planEntries(b *store.Batch) error {
 		}
 		rows := layout.Rows(doc.Kind, doc.Index)
 		var show *shown
-		if shows(doc) {
+		if layout.Shows(doc) {
 			show = &shown{revision: h.revision + 1, summary: doc.Summary}
 		}
 		places := appendPlaces(nil, rows, show != nil)

@@ -11,7 +11,7 @@ import (
 // A document keeps a copy of its entries, so that the next write of the
 // document knows what it must remove and what it may leave, without looking
 // into the index. The list begins with a byte that says whether the entries
-// show the document (see shows), then they stand in the order of their places, each as
+// show the document, then they stand in the order of their places, each as
 //
 //	length of the place, place, cover
 //

@@ -24,6 +24,8 @@ const (
 	// MaxSort is the length to which Sort values are cut, in bytes. They are
 	// cut between bytes, not runes: any other cut would change their order.
 	MaxSort = 512
+	// MaxShown is the length of the longest summary that entries hold, in bytes.
+	MaxShown = 512
 	// DefaultScan is what a Query's Scan of 0 means.
 	DefaultScan = 2000
 )
@@ -166,6 +168,13 @@ func Rows(kind string, index []store.Entry) []Row {
 		}
 	}
 	return kept
+}
+
+// Shows says whether the entries of a document hold what lists show, its
+// revision and its summary, so that a page needs no other row. They do not for
+// work: each claim would have to write them all again.
+func Shows(d *store.Document) bool {
+	return d.Due.IsZero() && len(d.Summary) <= MaxShown
 }
 
 // Range is the part of an index that a query walks: From <= key < To.

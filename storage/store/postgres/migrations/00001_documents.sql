@@ -17,11 +17,14 @@ CREATE TABLE document (
 CREATE INDEX document_due ON document (kind, due) WHERE due IS NOT NULL;
 
 -- A place of a document in an index. The key is hash(kind, index, partition),
--- the sort value and the id, so that a page is one range of keys.
+-- the sort value and the id, so that a page is one range of keys. Most entries
+-- hold what a list shows, so that a page needs no other row.
 CREATE TABLE entry (
     key      bytea PRIMARY KEY,
     document uuid  NOT NULL, -- document.key
-    cover    bytea
+    cover    bytea,
+    revision bigint,         -- NULL: what is shown stands in document
+    summary  bytea
 );
 
 -- A partition that a bound was set for. Who checks a bound locks its row first.
