@@ -79,7 +79,8 @@ func merged(common, own iam.Context) iam.Context {
 	return all
 }
 
-// denied is the refusal of a question, in the words of today's services.
+// denied is the refusal of a question, in the words of today's services; what
+// the question is about stands behind them.
 func (c *call) denied(q iam.Question, d iam.Decision) *apierror.Error {
 	message := "User: " + c.caller.Principal.ARN + " is not authorized to perform: " + q.Action
 	if q.Resource != "" {
@@ -89,6 +90,9 @@ func (c *call) denied(q iam.Question, d iam.Decision) *apierror.Error {
 		message += " with an explicit deny in an identity-based policy"
 	} else {
 		message += " because no identity-based policy allows the " + q.Action + " action"
+	}
+	if q.About != "" {
+		message += " (" + q.About + ")"
 	}
 	own := c.route.op.DeniedCode
 	if own == "" {

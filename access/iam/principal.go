@@ -17,6 +17,10 @@ type Question struct {
 	Action   string  // such as aws-marketplace:StartChangeSet
 	Resource string  // an ARN, or "*" where the action has no resources
 	Context  Context // condition keys of the request, such as catalog:ChangeType
+	// About says in words what of the request is asked about, for who is
+	// refused: "change type CreateProduct". Policies don't see it; "" where
+	// action and resource say it all.
+	About string
 }
 
 // Context has the values of condition keys, by their full name in lower case.

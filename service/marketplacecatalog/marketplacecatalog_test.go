@@ -375,7 +375,9 @@ func TestPoliciesDecideEveryChange(t *testing.T) {
 	_, err = start(u, edit("Wait", mine, `{}`))
 	refused(t, err, 403, "AccessDeniedException", "")
 	_, err = start(u, edit("UpdateInformation", mine, `{"ProductTitle":"x"}`), edit("UpdateInformation", other, `{"ProductTitle":"x"}`))
-	refused(t, err, 403, "AccessDeniedException", "")
+	refused(t, err, 403, "AccessDeniedException", "AWSMarketplace/ContainerProduct/"+other)
+	_, err = start(u, edit("UpdateInformation", mine, `{"ProductTitle":"x"}`), edit("Wait", mine, `{}`))
+	refused(t, err, 403, "AccessDeniedException", "AWSMarketplace/ContainerProduct/"+mine+" because no identity-based policy allows the aws-marketplace:StartChangeSet action (change type Wait)")
 	// A reference leads to the entity that is really changed.
 	named := edit("Wait", other, `{}`)
 	named.ChangeName = aws.String("A")

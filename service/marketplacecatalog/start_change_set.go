@@ -77,6 +77,7 @@ func (in *StartChangeSetInput) questions(account string) []iam.Question {
 			Action:   action("StartChangeSet"),
 			Resource: arn(account, unversioned(c.Entity.Type), in.target(c)),
 			Context:  keys,
+			About:    "change type " + c.ChangeType,
 		}
 	}
 	return questions
