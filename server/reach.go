@@ -43,7 +43,7 @@ func Reach(ctx context.Context, place Place) (caller control.Caller, close func(
 	}
 	err = m.organization.Check(ctx)
 	if err == nil {
-		err = m.join(config, lastURL(config), "", nil)
+		err = m.join(ctx, config, lastURL(config), "", nil)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, m.close())

@@ -2,11 +2,8 @@ package server
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 
 	"souk/access/iam"
@@ -16,7 +13,6 @@ import (
 	"souk/catalog/change"
 	"souk/catalog/changeset"
 	"souk/catalog/procurement"
-	"souk/egress/fetch"
 	"souk/storage/blob"
 )
 
@@ -31,7 +27,7 @@ type rooms struct {
 
 // join makes the rooms and gives each what it needs of the others. public is
 // how clients reach the market; observe, if not nil, is told of change sets.
-func (m *market) join(config Config, public *url.URL, node string, observe func(changeset.Event)) error {
+func (m *market) join(ctx context.Context, config Config, public *url.URL, node string, observe func(changeset.Event)) error {
 	var err error
 	m.blobs, err = blob.New(blob.Config{Root: filepath.Join(config.Blobs, "files"), PublicURL: public, Keyring: m.ring})
 	if err != nil {
@@ -52,7 +48,7 @@ func (m *market) join(config Config, public *url.URL, node string, observe func(
 	if err != nil {
 		return err
 	}
-	fetcher, err := newFetcher(config)
+	fetcher, err := newFetcher(ctx, config, public)
 	if err != nil {
 		return err
 	}
@@ -86,25 +82,6 @@ func openSets(config Config) int {
 		return -1 // no bound
 	}
 	return config.OpenChangeSets
-}
-
-// newFetcher makes what goes where users' addresses lead.
-func newFetcher(config Config) (*fetch.Fetcher, error) {
-	var roots *x509.CertPool
-	if config.FetchCA != "" {
-		pem, err := os.ReadFile(config.FetchCA)
-		if err != nil {
-			return nil, fmt.Errorf("reading certificate authorities: %w", err)
-		}
-		roots, err = x509.SystemCertPool()
-		if err != nil {
-			return nil, fmt.Errorf("reading the system's certificate authorities: %w", err)
-		}
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, &SettingError{Setting: "fetch-ca", Text: config.FetchCA + " holds no certificate in PEM form"}
-		}
-	}
-	return fetch.New(fetch.Config{Allow: config.FetchAllow, RootCAs: roots, MaxBytes: logo.MaxBytes}), nil
 }
 
 // close closes what join opened.

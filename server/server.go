@@ -86,7 +86,7 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, &SettingError{Setting: "public-url", Text: "it is needed, since --listen " + config.Listen + " makes no URL"}
 	}
-	err = s.market.join(config, public, s.node, observeChangeSets(s.metrics))
+	err = s.market.join(ctx, config, public, s.node, observeChangeSets(s.metrics))
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
+	"path"
 
 	"souk/catalog/change"
 	"souk/egress/fetch"
@@ -44,6 +45,9 @@ type Fetcher interface {
 
 // Keeper keeps logos; *blob.Store.
 type Keeper interface {
+	// Get returns what PutBytes kept; blob.ErrNotFound or blob.ErrName if there
+	// is nothing of that name.
+	Get(ctx context.Context, kind, name string) ([]byte, error)
 	PutBytes(ctx context.Context, kind, name string, content []byte) error
 	LogoURL(name string) string
 }
@@ -71,8 +75,13 @@ func New(c Config) *Logos {
 
 // Copy implements change.Logos. The copy is the picture alone, encoded anew:
 // what else was in the file (places, cameras, scripts behind the end) is not
-// kept. Its name is its hash, so the same logo is kept once.
+// kept. Its name is its hash, so the same logo is kept once. The URL of a logo
+// that is kept already, such as that of another product, is its own copy.
 func (l *Logos) Copy(ctx context.Context, url string) (kept string, err error) {
+	ours, err := l.keeps(ctx, url)
+	if err != nil || ours {
+		return url, err
+	}
 	file, err := l.config.Fetcher.Get(ctx, url, "image/png", "image/jpeg")
 	if errors.Is(err, fetch.ErrRefused) {
 		return "", fmt.Errorf("%w: %w", change.ErrLogoUnreachable, err)
@@ -99,6 +108,22 @@ func (l *Logos) Copy(ctx context.Context, url string) (kept string, err error) {
 		return "", fmt.Errorf("keeping a logo: %w", err)
 	}
 	return l.config.Keeper.LogoURL(name), nil
+}
+
+// keeps says whether a URL is one that Copy returned, and the logo is there.
+func (l *Logos) keeps(ctx context.Context, url string) (bool, error) {
+	name := path.Base(url)
+	if url != l.config.Keeper.LogoURL(name) {
+		return false, nil
+	}
+	_, err := l.config.Keeper.Get(ctx, blob.Logos, name)
+	if errors.Is(err, blob.ErrNotFound) || errors.Is(err, blob.ErrName) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for a logo that is kept: %w", err)
+	}
+	return true, nil
 }
 
 func unsupported(format string, args ...any) error {

@@ -111,6 +111,10 @@ func TestCopyFetchesChecksAndKeeps(t *testing.T) {
 		if err != nil || again != first {
 			t.Errorf("%s again: %s, %v, want %s", path, again, err, first)
 		}
+		// Shown by one product, it may be named by another: nobody answers at souk.example.
+		if own, err := logos.Copy(t.Context(), first); err != nil || own != first {
+			t.Errorf("%s from its own copy: %s, %v, want %s", path, own, err, first)
+		}
 		u, err := url.Parse(first)
 		if err != nil || !strings.HasPrefix(first, "https://souk.example/logos/") || !strings.HasSuffix(first, extension) {
 			t.Errorf("%s is kept at %s, %v", path, first, err)
@@ -124,6 +128,9 @@ func TestCopyFetchesChecksAndKeeps(t *testing.T) {
 		if _, _, err := image.Decode(w.Body); err != nil {
 			t.Errorf("%s: the copy is no picture: %v", path, err)
 		}
+	}
+	if _, err := logos.Copy(t.Context(), public.String()+"/logos/"+strings.Repeat("a", 64)+".png"); err == nil {
+		t.Error("a logo of our own that is not kept: no error")
 	}
 	files["/small.png"], files["/page.png"] = pngOf(t, 10, 10), []byte("<html>")
 	for path, want := range map[string]error{"/none.png": change.ErrLogoUnreachable, "/small.png": change.ErrLogoNotSupported, "/page.png": change.ErrLogoNotSupported} {
