@@ -29,7 +29,7 @@ func (c *call) identify() (refused, err error) {
 	}
 	if !known {
 		return nil, c.unauthenticated(&sigv4.Error{Reason: sigv4.Mismatch,
-			Message: "Credential should be scoped to correct service: '" + c.service.SigningNames[0] + "'."})
+			Message: "Credential should be scoped to correct service: '" + shortened(c.auth.Service) + "' is not offered here, " + g.routes.offered() + "."})
 	}
 	secret, principal, ok, err := g.config.Credentials.Credential(c.r, c.auth.AccessKeyID, c.auth.SessionToken)
 	if err != nil {

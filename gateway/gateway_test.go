@@ -98,7 +98,8 @@ func TestRefusals(t *testing.T) {
 		{"half a signature for sts", request{target: "/?Action=GetCallerIdentity", unsigned: true, header: http.Header{"Authorization": {"AWS4-HMAC-SHA256 Credential=A"}}}, 400, "IncompleteSignature", "requires 'Signature'"},
 		{"unknown key", request{target: entity, key: "AKIDNOBODY"}, 403, "UnrecognizedClientException", "The security token included in the request is invalid."},
 		{"unknown key for sts", request{target: "/?Action=GetCallerIdentity&" + stsVersion, key: "AKIDNOBODY", service: "sts"}, 403, "InvalidClientTokenId", "security token"},
-		{"signed for a service that is not here", request{target: entity, service: "s3"}, 403, "InvalidSignatureException", "Credential should be scoped to correct service: 'aws-marketplace'."},
+		{"signed for a service that is not here", request{target: entity, service: "s3"}, 403, "InvalidSignatureException", "Credential should be scoped to correct service: 's3' is not offered here, only 'aws-marketplace' and 'sts' are."},
+		{"signed for a service that is not here, in the form of no service", request{target: "/", service: "s3"}, 403, "SignatureDoesNotMatch", "'s3' is not offered here"},
 
 		{"unknown path", request{target: "/Nowhere"}, 404, "UnknownOperationException", ""},
 		{"wrong method", request{method: "POST", target: "/DescribeEntity", body: "{}"}, 404, "UnknownOperationException", ""},

@@ -3,8 +3,10 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"souk/gateway/apierror"
@@ -76,6 +78,16 @@ func (rs *routes) add(s *Service) error {
 		}
 	}
 	return nil
+}
+
+// offered names the services that are here as signatures name them.
+func (rs *routes) offered() string {
+	names := slices.Sorted(maps.Keys(rs.bySigningName))
+	last := len(names) - 1
+	if last == 0 {
+		return "only '" + names[0] + "' is"
+	}
+	return "only '" + strings.Join(names[:last], "', '") + "' and '" + names[last] + "' are"
 }
 
 func bind(s *Service, op *Operation) (*route, error) {
