@@ -94,6 +94,7 @@ func (c *call) denied(q iam.Question, d iam.Decision) *apierror.Error {
 	if q.About != "" {
 		message += " (" + q.About + ")"
 	}
+	c.denial = true
 	own := c.route.op.DeniedCode
 	if own == "" {
 		own = c.service.Denied

@@ -1,6 +1,8 @@
 package gateway_test
 
 import (
+	"io"
+	"log/slog"
 	"net/http"
 	"testing"
 
@@ -53,6 +55,7 @@ func BenchmarkDescribeEntity(b *testing.B) {
 		b.Fatal(err)
 	}
 	c.Limiter, c.RequestID = limiter, nil
+	c.Log = slog.New(slog.NewTextHandler(io.Discard, nil)) // of level info, as a server's
 	g := newGateway(b, c)
 	r := entityRequest(b)
 	w := &sink{header: http.Header{}}

@@ -107,6 +107,7 @@ type call struct {
 	claimed *iam.Principal // whose key that is
 	input   any
 	failed  *apierror.Error
+	denial  bool // failed says that policies refuse it
 }
 
 // ServeHTTP implements http.Handler.
@@ -124,14 +125,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		UserAgent: r.UserAgent(),
 		Time:      g.config.Clock().UTC(),
 	}
-	var begun time.Time
-	if g.config.Observe != nil {
-		begun = time.Now()
-	}
+	begun := time.Now()
 	w.Header()["X-Amzn-Requestid"] = []string{c.caller.RequestID}
 	c.serve()
+	took := time.Since(begun)
+	c.log(ctx, took)
 	if g.config.Observe != nil {
-		o := Outcome{Service: c.service, Caller: c.caller, Input: c.input, Err: c.failed, Took: time.Since(begun)}
+		o := Outcome{Service: c.service, Caller: c.caller, Input: c.input, Err: c.failed, Took: took}
 		if c.route != nil {
 			o.Operation = c.route.op
 		}
@@ -159,10 +159,6 @@ func (c *call) serve() {
 	}
 	if err != nil {
 		c.fail(c.apiError(err))
-		return
-	}
-	if log := c.g.config.Log; log.Enabled(c.r.Context(), slog.LevelDebug) {
-		log.DebugContext(c.r.Context(), "answered", "request", c.caller.RequestID, "operation", c.operation(), "principal", c.caller.Principal.ARN)
 	}
 }
 

@@ -148,6 +148,8 @@ type readable struct {
 	// of is the repository that was asked for, if the images that the asker
 	// may have of it lie elsewhere. Its tags are those that versions name.
 	of string
+	// product is whose published images these are; "" if they are the asker's own.
+	product string
 }
 
 // mayRead says what the asker may read under a repository's name. Its owner
@@ -169,7 +171,7 @@ func (r *Registry) mayRead(ctx context.Context, a asker, p permission, name stri
 		if !may {
 			return readable{}, nameUnknown()
 		}
-		return readable{name: name}, r.decide(a, p, Account, name)
+		return readable{name: name, product: product}, r.decide(a, p, Account, name)
 	case err != nil:
 		return readable{}, err
 	case repo.Account == a.principal.Account:
@@ -182,7 +184,7 @@ func (r *Registry) mayRead(ctx context.Context, a asker, p permission, name stri
 	if !may {
 		return readable{}, nameUnknown()
 	}
-	return readable{name: Published(repo.Product, name), of: name}, r.decide(a, p, repo.Account, name)
+	return readable{name: Published(repo.Product, name), of: name, product: repo.Product}, r.decide(a, p, repo.Account, name)
 }
 
 func (r *Registry) obtains(ctx context.Context, a asker, repository, product string) (bool, error) {

@@ -253,10 +253,10 @@ func (c *collection) follow(revisions map[string]time.Time, kept map[string]bool
 }
 
 // references reads what a manifest names. One whose content is gone names nothing.
-func (c *collection) references(digest string) (manifestRefs, error) {
-	payload, err := os.ReadFile(c.layout.blob(digest))
+func (r *Registry) references(digest string) (manifestRefs, error) {
+	payload, err := os.ReadFile(r.layout.blob(digest))
 	if errors.Is(err, fs.ErrNotExist) {
-		c.config.Log.Warn("registry: a manifest is linked but its content is gone", "digest", digest)
+		r.config.Log.Warn("registry: a manifest is linked but its content is gone", "digest", digest)
 		return manifestRefs{}, nil
 	}
 	if err != nil {

@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
 	"os"
 	"regexp"
@@ -150,5 +152,31 @@ func TestPushPoliciesPush(t *testing.T) {
 		}
 		_, err = remote.Image(m.ref(theRepository+":again"), user.auth())
 		refused(t, err, http.StatusForbidden, what+" policy pulls")
+	}
+}
+
+// TestRefusalsAreLogged: those that keep somebody out at info, the challenge
+// with which every client begins for debugging alone; never a password.
+func TestRefusalsAreLogged(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer // written by one request after the other
+	m := newMarket(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	user := m.user(sellerAccount, "")
+	for what, c := range map[string]struct {
+		key  *key
+		want string
+	}{
+		"a denial":       {&user, "status=403 error=DENIED reason=\"User: arn:aws:iam::111111111111:user/eve is not authorized to perform: ecr:BatchGetImage"},
+		"a wrong secret": {&key{id: user.id, secret: "quite wrong"}, "status=401 error=UNAUTHORIZED"},
+		"a challenge":    {nil, ""},
+	} {
+		log.Reset()
+		m.do(c.key, http.MethodGet, "/v2/"+theRepository+"/manifests/1.0", "", "")
+		if got := log.String(); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%s: logged %q, want %q", what, got, c.want)
+		}
+		if strings.Contains(log.String(), "quite wrong") || strings.Contains(log.String(), user.secret) {
+			t.Errorf("%s: the log has the secret: %s", what, log.String())
+		}
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -63,6 +65,41 @@ func (r *Registry) isWhole(ctx context.Context, name, dgst string, seen map[stri
 		}
 	}
 	return true, nil
+}
+
+// mayHave says whether an asker may have a manifest or a blob of what it may
+// read: all of its own, and of a product what Config.Delivered names, with the
+// manifests of an index and the blobs of each. What a change set that failed
+// has left in a product's repository is nobody's.
+func (r *Registry) mayHave(ctx context.Context, a asker, from readable, dgst string) error {
+	if from.product == "" || r.config.Delivered == nil {
+		return nil
+	}
+	left, err := r.config.Delivered(ctx, a.principal.Account, from.product)
+	if err != nil {
+		return fmt.Errorf("asking what %s may have of %s: %w", a.principal.Account, from.product, err)
+	}
+	if slices.Contains(left, dgst) {
+		return nil // without a look into any of them
+	}
+	seen := map[string]bool{}
+	for len(left) > 0 {
+		next := left[len(left)-1]
+		left = left[:len(left)-1]
+		if seen[next] {
+			continue
+		}
+		seen[next] = true
+		refs, err := r.references(next)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(refs.manifests, dgst) || slices.Contains(refs.blobs, dgst) {
+			return nil
+		}
+		left = append(left, refs.manifests...)
+	}
+	return &refusal{http.StatusNotFound, "MANIFEST_UNKNOWN", "no version of the product that you may have names it"}
 }
 
 // publishedPrefix starts the names of the repositories that only Souk writes.

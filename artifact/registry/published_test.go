@@ -1,9 +1,12 @@
 package registry
 
 import (
+	"context"
 	"os"
+	"sync/atomic"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
@@ -78,5 +81,89 @@ func TestHasPublishedMissesEveryPart(t *testing.T) {
 	}
 	if has() {
 		t.Error("a manifest is cut off and nobody misses the rest")
+	}
+}
+
+// TestBuyersHaveOnlyWhatVersionsName publishes an index and an image as change
+// sets do, of which no version names the image.
+func TestBuyersHaveOnlyWhatVersionsName(t *testing.T) {
+	t.Parallel()
+	var named atomic.Pointer[[]string]
+	named.Store(&[]string{})
+	m := newMarket(t, func(c *Config) {
+		c.Delivered = func(_ context.Context, account, product string) ([]string, error) {
+			if account != otherAccount || product != theProduct {
+				t.Errorf("asked what %s may have of %s", account, product)
+			}
+			return *named.Load(), nil
+		}
+	})
+	owner, buyer := m.root(sellerAccount), m.root(otherAccount)
+	m.publish(theProduct)
+	index, err := random.Index(64, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(m.ref(theRepository+":multi"), index, owner.auth()); err != nil {
+		t.Fatal(err)
+	}
+	left := m.push(owner, theRepository+":left")
+	for tag, digest := range map[string]string{"multi": digestOf(t, index), "left": digestOf(t, left)} {
+		if err := m.registry.Images().Publish(t.Context(), theProduct, m.image(theRepository+":"+tag), digest); err != nil {
+			t.Fatal(err)
+		}
+		m.put(KindTag, theRepository+":"+tag, Tag{Digest: digest})
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := index.Image(manifest.Manifests[1].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer := func(img v1.Image) string {
+		t.Helper()
+		layers, err := img.Layers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return digestOf(t, layers[0])
+	}
+	published := Published(theProduct, theRepository)
+	check := func(when string, want int, paths ...string) {
+		t.Helper()
+		for _, repository := range []string{theRepository, published} {
+			for _, path := range paths {
+				for _, method := range []string{"GET", "HEAD"} {
+					if resp, body := m.do(&buyer, method, "/v2/"+repository+path, "", ""); resp.StatusCode != want {
+						t.Errorf("%s: %s %s%s: got %d %s, want %d", when, method, repository, path, resp.StatusCode, body, want)
+					}
+				}
+			}
+		}
+	}
+	ofIndex := []string{"/manifests/" + digestOf(t, index), "/manifests/" + digestOf(t, child), "/blobs/" + layer(child)}
+	ofLeft := []string{"/manifests/" + digestOf(t, left), "/blobs/" + layer(left)}
+	check("no version names anything", 404, append(ofIndex, ofLeft...)...)
+	named.Store(&[]string{digestOf(t, index)})
+	check("a version names the index", 200, ofIndex...)
+	check("a version names the index", 404, ofLeft...)
+	if _, err := remote.Index(m.ref(theRepository+":multi"), buyer.auth()); err != nil {
+		t.Errorf("by its tag: %v", err)
+	}
+	_, err = remote.Image(m.ref(theRepository+":left"), buyer.auth())
+	refused(t, err, 404, "the tag of what no version names")
+
+	m.put(KindRepository, "globex/app", Repository{Account: otherAccount, Product: "prod-bbbbbbbbbbbbb"})
+	for digest, want := range map[string]int{layer(child): 201, layer(left): 202} {
+		resp, body := m.do(&buyer, "POST", "/v2/globex/app/blobs/uploads/?mount="+digest+"&from="+theRepository, "", "")
+		if resp.StatusCode != want {
+			t.Errorf("mounting %s: got %d %s, want %d", digest, resp.StatusCode, body, want)
+		}
+	}
+	// The owner reads all that was pushed.
+	if _, err := remote.Image(m.ref(theRepository+":left"), owner.auth()); err != nil {
+		t.Error(err)
 	}
 }

@@ -90,6 +90,10 @@ type Config struct {
 	Decide func(p *iam.Principal, q iam.Question) iam.Decision
 	// MayObtain says whether an account may obtain a product, and why not; procurement.
 	MayObtain func(ctx context.Context, account, repository, product string) (ok bool, reason string, err error)
+	// Delivered returns the digests of the manifests that an account may have of
+	// a product that it may obtain: of all that was published for the product,
+	// it reads these, and what they name. Nil means that it reads all.
+	Delivered func(ctx context.Context, account, product string) (digests []string, err error)
 	// PublicURL is the only source of our own name, such as http://127.0.0.1:8470.
 	PublicURL *url.URL
 	Keyring   Keyring

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"path"
 	"regexp"
@@ -51,7 +52,21 @@ func (r *Registry) serve(w http.ResponseWriter, req *http.Request) {
 		}
 		no = &refusal{http.StatusInternalServerError, "UNKNOWN", "unknown error"}
 	}
+	r.logRefusal(req, no)
 	no.write(w)
+}
+
+// logRefusal writes down who was kept out, and for debugging every other
+// refusal: clients ask for much that is not there, and begin without
+// credentials.
+func (r *Registry) logRefusal(req *http.Request, no *refusal) {
+	level := slog.LevelDebug
+	_, _, claimed := req.BasicAuth()
+	if no.status == http.StatusForbidden || no.status == http.StatusUnauthorized && claimed {
+		level = slog.LevelInfo
+	}
+	r.config.Log.Log(req.Context(), level, "registry: refused", "method", req.Method, "path", req.URL.Path,
+		"from", req.RemoteAddr, "status", no.status, "error", no.code, "reason", no.message)
 }
 
 // route does the request. An error has not been answered yet.
@@ -157,6 +172,11 @@ func (r *Registry) pullManifest(w http.ResponseWriter, req *http.Request, c call
 			return err
 		}
 		req = clone(req, "/v2/"+from.name+"/manifests/"+digest, "")
+		c.reference = digest
+	}
+	err = r.mayHave(req.Context(), c.asker, from, c.reference)
+	if err != nil {
+		return err
 	}
 	return r.library(w, req, c, map[string][]string{from.name: {"pull"}})
 }
@@ -201,6 +221,10 @@ func (r *Registry) pullBlob(w http.ResponseWriter, req *http.Request, c call) er
 	}
 	if !digestPattern.MatchString(c.digest) {
 		return &refusal{http.StatusNotFound, "BLOB_UNKNOWN", "blob unknown to registry"}
+	}
+	err = r.mayHave(req.Context(), c.asker, from, c.digest)
+	if err != nil {
+		return err
 	}
 	if from.of == "" && req.Method == http.MethodHead {
 		// Whoever pushes asks first which layers are there; those must not be
