@@ -80,7 +80,7 @@ type Config struct {
 
 	// Quota is on or off. Off lifts the request rates and the bound of open change
 	// sets, for load tests. Default: on.
-	Quota string `name:"quota" placeholder:"on|off" enum:",on,off" default:"" help:"Request rates and account limits: on or off (default on)."`
+	Quota string `name:"quota" placeholder:"on|off" help:"Request rates and account limits: on or off (default on)."`
 
 	// FetchAllow lists networks that are fetched from although they are private:
 	// 127.0.0.0/8, 10.1.0.0/16. By default an address that a user gives (a
@@ -186,20 +186,32 @@ func (c Config) wrong() error {
 	refuse := func(setting, format string, args ...any) error {
 		return &SettingError{Setting: setting, Text: fmt.Sprintf(format, args...)}
 	}
-	host, _, err := net.SplitHostPort(c.Listen)
+	if !sqliteAt(c.Database) && !postgresAt(c.Database) {
+		// It is not repeated: it may hold a password.
+		return refuse("database", "it is neither sqlite:, sqlite:FILE nor postgres://USER:PASSWORD@HOST/NAME")
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return refuse("listen", "%q is no HOST:PORT", c.Listen)
 	}
+	_, err = net.LookupPort("tcp", port)
+	if err != nil {
+		return refuse("listen", "%q has no port: it is a number from 0 to 65535", c.Listen)
+	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
-		return refuse("tls-cert", "--tls-cert and --tls-key are given together or not at all")
+		return refuse("tls-cert", "it and --tls-key are given together or not at all")
 	}
 	if c.TLSCert == "" && !c.Insecure && !loopback(host) {
 		return refuse("listen", "%s is reachable by others and nothing would be encrypted: give --tls-cert and --tls-key, or --insecure if a proxy before it ends TLS", c.Listen)
 	}
 	if c.AdminListen != "off" {
-		host, _, err := net.SplitHostPort(c.AdminListen)
+		host, port, err := net.SplitHostPort(c.AdminListen)
 		if err != nil {
 			return refuse("admin-listen", "%q is neither HOST:PORT nor off", c.AdminListen)
+		}
+		_, err = net.LookupPort("tcp", port)
+		if err != nil {
+			return refuse("admin-listen", "%q has no port: it is a number from 0 to 65535", c.AdminListen)
 		}
 		if !c.Insecure && !loopback(host) {
 			return refuse("admin-listen", "%s is reachable by others, and the admin port asks for no credentials and has no TLS: give --insecure if that network is trusted", c.AdminListen)
@@ -219,16 +231,18 @@ func (c Config) wrong() error {
 	}
 	for _, number := range []struct {
 		setting string
+		value   any
 		wrong   bool
+		allowed string
 	}{
-		{"workers", c.Workers < 1 || c.Workers > 1000},
-		{"open-change-sets", c.OpenChangeSets < 1},
-		{"max-layer", c.MaxLayer < 0},
-		{"history", c.History < 0},
-		{"drain", c.Drain < 0},
+		{"workers", c.Workers, c.Workers < 1 || c.Workers > 1000, "from 1 to 1000"},
+		{"open-change-sets", c.OpenChangeSets, c.OpenChangeSets < 1, "1 or more"},
+		{"max-layer", c.MaxLayer, c.MaxLayer < 0, "1 or more bytes"},
+		{"history", c.History, c.History < 0, "more than 0s"},
+		{"drain", c.Drain, c.Drain < 0, "more than 0s"},
 	} {
 		if number.wrong {
-			return refuse(number.setting, "out of range")
+			return refuse(number.setting, "%v is out of range: it is %s", number.value, number.allowed)
 		}
 	}
 	return nil

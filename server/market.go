@@ -74,26 +74,30 @@ func newKey(ctx context.Context, s store.Store, path string) (*keyring.Ring, err
 
 // openStore opens the engine that Place.Database names.
 func openStore(ctx context.Context, config Config) (_ store.Store, engine string, err error) {
-	scheme, rest, _ := strings.Cut(config.Database, ":")
-	switch scheme {
-	case "sqlite":
-		path := strings.TrimPrefix(rest, "//")
-		if path == "" {
-			path = filepath.Join(config.Data, "souk.db")
-		}
-		s, err := sqlite.Open(ctx, sqlite.Config{Path: path, Log: config.Log})
-		if err != nil {
-			return nil, "", err
-		}
-		return s, scheme, nil
-	case "postgres", "postgresql":
+	if postgresAt(config.Database) {
 		s, err := postgres.Open(ctx, postgres.Config{URL: config.Database, Log: config.Log})
 		if err != nil {
 			return nil, "", err
 		}
 		return s, "postgres", nil
 	}
-	return nil, "", &SettingError{Setting: "database", Text: fmt.Sprintf("%q is neither sqlite:, sqlite:FILE nor postgres://USER:PASSWORD@HOST/NAME", scheme+":")}
+	path := strings.TrimPrefix(strings.TrimPrefix(config.Database, "sqlite:"), "//")
+	if path == "" {
+		path = filepath.Join(config.Data, "souk.db")
+	}
+	s, err := sqlite.Open(ctx, sqlite.Config{Path: path, Log: config.Log})
+	if err != nil {
+		return nil, "", err
+	}
+	return s, "sqlite", nil
+}
+
+// sqliteAt and postgresAt say which engine a Place.Database names; Config.wrong
+// refuses what is neither.
+func sqliteAt(database string) bool { return strings.HasPrefix(database, "sqlite:") }
+
+func postgresAt(database string) bool {
+	return strings.HasPrefix(database, "postgres:") || strings.HasPrefix(database, "postgresql:")
 }
 
 // close closes the rooms and the store, and lets go of the folder.

@@ -378,7 +378,8 @@ func writeCertificate(t *testing.T, dir string, pool *x509.CertPool, number int6
 func TestWrongSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]Config{
-		"listen":           {Listen: "nonsense"},
+		"listen":           {Listen: "127.0.0.1:99999"},
+		"database":         {Place: Place{Database: "x.db"}},
 		"admin-listen":     {AdminListen: "nonsense"},
 		"public-url":       {PublicURL: "market.example.com"},
 		"account-id":       {AccountID: "12"},

@@ -19,15 +19,15 @@ type AccountCommand struct {
 
 // AccountCreateCommand makes an account.
 type AccountCreateCommand struct {
-	Name      string `required:"" env:"-" help:"Name of the account, for people."`
-	Namespace string `placeholder:"NS" env:"-" help:"First part of its repositories' names (default seller-ID); fixed from then on."`
-	ID        string `name:"id" placeholder:"ID" env:"-" help:"12 digits (default: a free one)."`
+	Name      string    `required:"" env:"-" help:"Name of the account, for people."`
+	Namespace string    `placeholder:"NS" env:"-" help:"First part of its repositories' names (default seller-ID); fixed from then on."`
+	ID        accountID `name:"id" placeholder:"ID" env:"-" help:"12 digits (default: a free one)."`
 }
 
 // Run prints the new account's id.
 func (c *AccountCreateCommand) Run(app *App, parent *AccountCommand) error {
 	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		a, err := d.CreateAccount(ctx, organization.NewAccount{Name: c.Name, Namespace: c.Namespace, ID: c.ID})
+		a, err := d.CreateAccount(ctx, organization.NewAccount{Name: c.Name, Namespace: c.Namespace, ID: string(c.ID)})
 		if err != nil {
 			return err
 		}
@@ -64,13 +64,13 @@ func role(a organization.Account) string {
 
 // AccountShowCommand shows an account.
 type AccountShowCommand struct {
-	ID string `arg:"" help:"12 digits."`
+	ID accountID `arg:"" help:"12 digits."`
 }
 
 // Run prints a line for each property.
 func (c *AccountShowCommand) Run(app *App, parent *AccountCommand) error {
 	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		a, err := d.Account(ctx, c.ID)
+		a, err := d.Account(ctx, string(c.ID))
 		if err != nil {
 			return err
 		}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -16,7 +18,9 @@ import (
 // serve; other commands read the keys that they have. Flags win over the
 // environment, the environment over the file.
 type configFile struct {
+	name   string         // as --config or SOUK_CONFIG has it
 	values map[string]any // nil until a file was named and read
+	used   []string       // flags that have their value from the file
 	read   bool
 	// err is why the file can't be used. It is kept for run, since kong would
 	// blame the flag for which it asked first.
@@ -45,6 +49,7 @@ func (c *configFile) Resolve(line *kong.Context, _ *kong.Path, flag *kong.Flag) 
 	if !ok {
 		return nil, nil
 	}
+	c.used = append(c.used, flag.Name)
 	switch v := value.(type) {
 	case []any:
 		parts := make([]string, len(v))
@@ -62,7 +67,7 @@ func (c *configFile) Resolve(line *kong.Context, _ *kong.Path, flag *kong.Flag) 
 		}
 		return "off", nil
 	case map[string]any, nil:
-		return nil, fmt.Errorf("%s of the configuration file has no single value", flag.Name)
+		return nil, errors.New("it has no single value")
 	default:
 		return fmt.Sprint(v), nil
 	}
@@ -104,6 +109,34 @@ func (c *configFile) load(line *kong.Context) error {
 			return fmt.Errorf("configuration file %s has the unknown key %q: correct or remove it; keys are the flags of `souk serve --help`, without their dashes", name, key)
 		}
 	}
-	c.values = values
+	c.name, c.values = name, values
+	return nil
+}
+
+// blame is the text of an error about a flag (--name: ...), which blames the
+// file where that has the value.
+func (c *configFile) blame(err error) string {
+	text := err.Error()
+	for _, name := range c.used {
+		rest, ok := strings.CutPrefix(text, "--"+name)
+		if ok && rest != "" && strings.ContainsRune(": =", rune(rest[0])) {
+			return "configuration file " + c.name + ": " + name + rest
+		}
+	}
+	return text
+}
+
+// decodeNetwork decodes a network for kong.
+func decodeNetwork(ctx *kong.DecodeContext, target reflect.Value) error {
+	var text string
+	err := ctx.Scan.PopValueInto("network", &text)
+	if err != nil {
+		return err
+	}
+	network, err := netip.ParsePrefix(strings.TrimSpace(text))
+	if err != nil {
+		return fmt.Errorf("%q is no network, such as 10.0.0.0/8 or 192.0.2.1/32", text)
+	}
+	target.Set(reflect.ValueOf(network))
 	return nil
 }

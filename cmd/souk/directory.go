@@ -17,6 +17,17 @@ import (
 // This file has what account, user, key and policy share: the way to a market,
 // tables, and errors that say what to do next.
 
+// accountID is the account that a command is about.
+type accountID string
+
+// Validate is called by kong.
+func (a accountID) Validate() error {
+	if a != "" && (len(a) != 12 || strings.Trim(string(a), "0123456789") != "") {
+		return fmt.Errorf("%q is no account id: it has 12 digits", string(a))
+	}
+	return nil
+}
+
 // reach finds a market. A server that starts, or another command, has the
 // folder for a moment without a socket: that is waited for.
 func reach(app *App, place *PlaceFlags) (control.Caller, func(error) error, error) {
@@ -58,8 +69,8 @@ func advised(err error) error {
 		{"NoSuchEntity", "The user with", "`souk user list --account ID` shows the users of an account"},
 		{"NoSuchEntity", "The user policy", "`souk policy list --account ID --user NAME` shows the policies of a user"},
 		{"NoSuchEntity", "The Access Key", "`souk key list --account ID` shows the access keys of an account"},
-		{"EntityAlreadyExists", "Account", "give another --id, or none"},
-		{"EntityAlreadyExists", "Namespace", "give another --namespace"},
+		{"EntityAlreadyExists", "Account", "Give another --id, or none"},
+		{"EntityAlreadyExists", "Namespace", "Give another --namespace"},
 		{"LimitExceeded", "Cannot exceed quota for AccessKeysPerUser", "`souk key list --account ID` shows the keys, `souk key delete --account ID KEY` makes room"},
 		{"LimitExceeded", "Cannot exceed quota for PoliciesPerUser", "`souk policy delete` makes room"},
 		{"DeleteConflict", "", "--force deletes its access keys and policies with it"},

@@ -13,7 +13,7 @@ import (
 // KeyCommand makes, shows and revokes access keys.
 type KeyCommand struct {
 	Place   PlaceFlags `embed:""`
-	Account string     `required:"" placeholder:"ID" env:"-" help:"The account, 12 digits."`
+	Account accountID  `required:"" placeholder:"ID" env:"-" help:"The account, 12 digits."`
 
 	Create     KeyCreateCommand     `cmd:"" help:"Make an access key; its secret is shown this once."`
 	List       KeyListCommand       `cmd:"" help:"List the access keys of an account."`
@@ -32,7 +32,7 @@ type KeyCreateCommand struct {
 // Run prints the key.
 func (c *KeyCreateCommand) Run(app *App, parent *KeyCommand) error {
 	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		k, err := d.CreateKey(ctx, parent.Account, c.User)
+		k, err := d.CreateKey(ctx, string(parent.Account), c.User)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ type KeyListCommand struct {
 // Run prints a line for each access key.
 func (c *KeyListCommand) Run(app *App, parent *KeyCommand) error {
 	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		list, err := d.Keys(ctx, parent.Account, c.User)
+		list, err := d.Keys(ctx, string(parent.Account), c.User)
 		if err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ type KeyDeactivateCommand struct {
 // Run deactivates the key and prints nothing.
 func (c *KeyDeactivateCommand) Run(app *App, parent *KeyCommand) error {
 	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		return d.SetKeyActive(ctx, parent.Account, c.Key, false)
+		return d.SetKeyActive(ctx, string(parent.Account), c.Key, false)
 	})
 }
 
@@ -110,7 +110,7 @@ type KeyActivateCommand struct {
 // Run activates the key and prints nothing.
 func (c *KeyActivateCommand) Run(app *App, parent *KeyCommand) error {
 	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		return d.SetKeyActive(ctx, parent.Account, c.Key, true)
+		return d.SetKeyActive(ctx, string(parent.Account), c.Key, true)
 	})
 }
 
@@ -122,6 +122,6 @@ type KeyDeleteCommand struct {
 // Run deletes the key and prints nothing.
 func (c *KeyDeleteCommand) Run(app *App, parent *KeyCommand) error {
 	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		return d.DeleteKey(ctx, parent.Account, c.Key)
+		return d.DeleteKey(ctx, string(parent.Account), c.Key)
 	})
 }

@@ -14,8 +14,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/signal"
+	"reflect"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -87,6 +89,7 @@ func run(app *App, args []string) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.DefaultEnvars("SOUK"),
 		kong.Resolvers(&file),
+		kong.TypeMapper(reflect.TypeFor[netip.Prefix](), kong.MapperFunc(decodeNetwork)),
 		kong.Bind(app),
 	)
 	if err != nil {
@@ -106,7 +109,7 @@ func run(app *App, args []string) int {
 		if errors.As(err, &wrong) && wrong.Context != nil && wrong.Context.Command() != "" {
 			where = wrong.Context.Selected().FullPath() + " --help"
 		}
-		fmt.Fprintf(app.Err, "souk: %v\nTry `%s`.\n", err, where)
+		fmt.Fprintf(app.Err, "souk: %s\nTry `%s`.\n", file.blame(err), where)
 		return exitUsage
 	}
 	err = line.Run(app)
@@ -115,7 +118,7 @@ func run(app *App, args []string) int {
 	}
 	var usage *UsageError
 	if errors.As(err, &usage) {
-		fmt.Fprintf(app.Err, "souk: %v\n", err)
+		fmt.Fprintf(app.Err, "souk: %s\n", file.blame(err))
 		return exitUsage
 	}
 	if !errors.Is(err, errFindings) {

@@ -25,7 +25,7 @@ type PolicyCommand struct {
 // policyUser names the user whose policies are meant.
 type policyUser struct {
 	Place   PlaceFlags `embed:""`
-	Account string     `required:"" placeholder:"ID" env:"-" help:"The account, 12 digits."`
+	Account accountID  `required:"" placeholder:"ID" env:"-" help:"The account, 12 digits."`
 	User    string     `required:"" placeholder:"NAME" env:"-" help:"The user."`
 }
 
@@ -43,7 +43,7 @@ func (c *PolicyPutCommand) Run(app *App) error {
 		return err
 	}
 	return withDirectory(app, &c.Place, func(ctx context.Context, d control.Directory) error {
-		return d.PutPolicy(ctx, c.Account, c.User, organization.Policy{Name: c.PolicyName, Document: text})
+		return d.PutPolicy(ctx, string(c.Account), c.User, organization.Policy{Name: c.PolicyName, Document: text})
 	})
 }
 
@@ -55,7 +55,7 @@ type PolicyListCommand struct {
 // Run prints a line for each policy.
 func (c *PolicyListCommand) Run(app *App) error {
 	return withDirectory(app, &c.Place, func(ctx context.Context, d control.Directory) error {
-		list, err := d.Policies(ctx, c.Account, c.User)
+		list, err := d.Policies(ctx, string(c.Account), c.User)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ type PolicyShowCommand struct {
 // Run prints the document as it was put.
 func (c *PolicyShowCommand) Run(app *App) error {
 	return withDirectory(app, &c.Place, func(ctx context.Context, d control.Directory) error {
-		p, err := d.Policy(ctx, c.Account, c.User, c.PolicyName)
+		p, err := d.Policy(ctx, string(c.Account), c.User, c.PolicyName)
 		if err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ type PolicyDeleteCommand struct {
 // Run deletes the policy and prints nothing.
 func (c *PolicyDeleteCommand) Run(app *App) error {
 	return withDirectory(app, &c.Place, func(ctx context.Context, d control.Directory) error {
-		return d.DeletePolicy(ctx, c.Account, c.User, c.PolicyName)
+		return d.DeletePolicy(ctx, string(c.Account), c.User, c.PolicyName)
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 // UserCommand makes, shows and deletes the users of an account.
 type UserCommand struct {
 	Place   PlaceFlags `embed:""`
-	Account string     `required:"" placeholder:"ID" env:"-" help:"The account, 12 digits."`
+	Account accountID  `required:"" placeholder:"ID" env:"-" help:"The account, 12 digits."`
 
 	Create UserCreateCommand `cmd:"" help:"Make a user; prints its ARN."`
 	List   UserListCommand   `cmd:"" help:"List the users of an account."`
@@ -27,7 +27,7 @@ type UserCreateCommand struct {
 // Run prints the new user's ARN.
 func (c *UserCreateCommand) Run(app *App, parent *UserCommand) error {
 	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		u, err := d.CreateUser(ctx, parent.Account, c.Name)
+		u, err := d.CreateUser(ctx, string(parent.Account), c.Name)
 		if err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ type UserListCommand struct{}
 // Run prints a line for each user.
 func (c *UserListCommand) Run(app *App, parent *UserCommand) error {
 	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		list, err := d.Users(ctx, parent.Account)
+		list, err := d.Users(ctx, string(parent.Account))
 		if err != nil {
 			return err
 		}
@@ -68,6 +68,6 @@ type UserDeleteCommand struct {
 // Run deletes the user and prints nothing.
 func (c *UserDeleteCommand) Run(app *App, parent *UserCommand) error {
 	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		return d.DeleteUser(ctx, parent.Account, c.Name, c.Force)
+		return d.DeleteUser(ctx, string(parent.Account), c.Name, c.Force)
 	})
 }
