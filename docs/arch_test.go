@@ -40,7 +40,7 @@ var edges = map[string][]string{
 	"gateway/awsjson":     {"gateway", "gateway/apierror", "gateway/jsonwire"},
 	"gateway/awsquery":    {"gateway", "gateway/apierror"},
 	"access/iam":          {},
-	"access/organization": {"access/iam", "access/keyring", "storage/store", "gateway/apierror"},
+	"access/organization": {"access/iam", "access/keyring", "storage/store", "storage/store/audit", "gateway/apierror"},
 	"access/keyring":      {"access/iam", "storage/store"},
 	"access/quota":        {"storage/store"},
 
@@ -54,7 +54,7 @@ var edges = map[string][]string{
 	"catalog/change":           {},
 	"catalog/product":          {"catalog/change"},
 	"catalog/containerproduct": {"catalog/product", "catalog/change"},
-	"catalog/changeset":        {"catalog/change", "storage/store", "storage/work", "gateway/apierror"},
+	"catalog/changeset":        {"catalog/change", "storage/store", "storage/store/audit", "storage/work", "gateway/apierror"},
 	"catalog/procurement":      {"access/iam", "storage/store"},
 
 	// The software itself, and what must not be lost.
@@ -62,6 +62,7 @@ var edges = map[string][]string{
 	"artifact/chart":                {},
 	"artifact/logo":                 {"catalog/change", "egress/fetch", "storage/blob"},
 	"storage/store":                 {},
+	"storage/store/audit":           {"storage/store"},
 	"storage/store/internal/layout": {"storage/store"},
 	"storage/store/internal/schema": {"storage/store"},
 	"storage/store/sqlite":          {"storage/store", "storage/store/internal/*"},
