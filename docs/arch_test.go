@@ -62,7 +62,7 @@ var edges = map[string][]string{
 	"artifact/chart":                {},
 	"artifact/logo":                 {"catalog/change", "egress/fetch", "storage/blob"},
 	"storage/store":                 {},
-	"storage/store/audit":           {"storage/store"},
+	"storage/store/audit":           {"storage/store", "storage/store/internal/layout"},
 	"storage/store/internal/layout": {"storage/store"},
 	"storage/store/internal/schema": {"storage/store"},
 	"storage/store/sqlite":          {"storage/store", "storage/store/internal/*"},
