@@ -25,7 +25,13 @@ func (m *market) product(ctx context.Context, id string) (procurement.Product, e
 		if err != nil {
 			return procurement.Product{}, err
 		}
-		return procurement.Product{Owner: entity.Owner, Visibility: t.List(state).Visibility}, nil
+		found := procurement.Product{Owner: entity.Owner, Visibility: t.List(state).Visibility}
+		if p, ok := state.(*containerproduct.Product); ok {
+			for _, d := range m.deliveredBy(p) {
+				found.Artifacts = append(found.Artifacts, procurement.Artifact{Digest: d.Digest, Visibility: d.Visibility})
+			}
+		}
+		return found, nil
 	}
 	return procurement.Product{}, procurement.ErrNoProduct
 }
@@ -38,6 +44,7 @@ type delivered struct {
 	Repository string // NAMESPACE/NAME; "" if the URI names another host: the market's own name has changed
 	Tag        string // "" if the URI has none
 	Digest     string
+	Visibility string // of the delivery option
 }
 
 // eachContainerProduct calls f for every container product of the market.
@@ -92,7 +99,7 @@ func (m *market) deliveredBy(p *containerproduct.Product) []delivered {
 			}
 			for _, a := range artifacts {
 				ref, _ := m.registry.Parse(a.URI)
-				all = append(all, delivered{Version: v.Title, Repository: ref.Repository, Tag: ref.Tag, Digest: a.Digest})
+				all = append(all, delivered{Version: v.Title, Repository: ref.Repository, Tag: ref.Tag, Digest: a.Digest, Visibility: string(o.Visibility)})
 			}
 		}
 	}

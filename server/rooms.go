@@ -33,12 +33,14 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
+	procure := procurement.New(procurement.Config{Product: m.product})
 	m.registry, err = registry.New(registry.Config{
 		Root:         filepath.Join(config.Blobs, "registry"),
 		Store:        m.store,
 		Credentials:  m.organization.Lookup,
 		Decide:       iam.Decide,
-		MayObtain:    procurement.New(procurement.Config{Product: m.product}).MayObtain,
+		MayObtain:    procure.MayObtain,
+		Delivered:    procure.Delivered,
 		PublicURL:    public,
 		Keyring:      m.ring,
 		MaxBlob:      config.MaxLayer, // 0: its own default

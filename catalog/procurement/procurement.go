@@ -1,7 +1,8 @@
 // Package procurement says which account may obtain which product, and why.
 // The registry asks it at every pull.
 //
-// It decides by the product alone: who sells it, and how visible it is.
+// It decides by the product alone: who sells it, and how visible it and its
+// delivery options are.
 package procurement
 
 import (
@@ -17,6 +18,13 @@ var ErrNoProduct = errors.New("no such product")
 type Product struct {
 	Owner      string // account id of its seller
 	Visibility string // Draft, Limited, Public, Restricted
+	Artifacts  []Artifact
+}
+
+// Artifact is an image or chart that a delivery option of a version names.
+type Artifact struct {
+	Digest     string
+	Visibility string // of the option: Limited, Public, Restricted
 }
 
 // Config says whom to ask.
@@ -55,4 +63,28 @@ func (p *Procurement) MayObtain(ctx context.Context, account, repository, produc
 		return true, "the product is public", nil
 	}
 	return false, "the product is " + found.Visibility + " and the account has no subscription", nil
+}
+
+// Delivered returns the digests of the images and charts that an account may
+// have of a product: its seller all that versions name, others what a Public
+// delivery option names, if they may obtain the product.
+//
+// "Limited" options are for invited accounts and "Restricted" ones for those
+// that have them already (AWS Marketplace Seller Guide); see MayObtain.
+func (p *Procurement) Delivered(ctx context.Context, account, product string) ([]string, error) {
+	found, err := p.config.Product(ctx, product)
+	if errors.Is(err, ErrNoProduct) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking about product %s: %w", product, err)
+	}
+	sells := account != "" && account == found.Owner
+	var digests []string
+	for _, a := range found.Artifacts {
+		if sells || found.Visibility == "Public" && a.Visibility == "Public" {
+			digests = append(digests, a.Digest)
+		}
+	}
+	return digests, nil
 }

@@ -3,6 +3,7 @@ package procurement
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 )
 
@@ -34,5 +35,38 @@ func TestMayObtain(t *testing.T) {
 	}
 	if ok, _, err := p.MayObtain(t.Context(), seller, "acme/web", "broken"); ok || !errors.Is(err, broken) {
 		t.Errorf("store broken: %t, %v", ok, err)
+	}
+}
+
+func TestDeliveredLooksAtTheVisibilityOfOptions(t *testing.T) {
+	t.Parallel()
+	const seller, other = "111111111111", "222222222222"
+	artifacts := []Artifact{{"public", "Public"}, {"invited", "Limited"}, {"past", "Restricted"}, {"public", "Limited"}}
+	broken := errors.New("broken")
+	p := New(Config{Product: func(_ context.Context, id string) (Product, error) {
+		switch id {
+		case "none":
+			return Product{}, ErrNoProduct
+		case "broken":
+			return Product{}, broken
+		}
+		return Product{Owner: seller, Visibility: id, Artifacts: artifacts}, nil
+	}})
+	for _, c := range []struct {
+		account, product string
+		want             []string
+	}{
+		{seller, "Public", []string{"public", "invited", "past", "public"}},
+		{seller, "Draft", []string{"public", "invited", "past", "public"}},
+		{other, "Public", []string{"public"}},
+		{other, "Limited", nil}, {other, "Restricted", nil}, {other, "Draft", nil}, {"", "Limited", nil}, {seller, "none", nil},
+	} {
+		got, err := p.Delivered(t.Context(), c.account, c.product)
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s of %s: got %v, %v, want %v", c.product, c.account, got, err, c.want)
+		}
+	}
+	if _, err := p.Delivered(t.Context(), seller, "broken"); !errors.Is(err, broken) {
+		t.Errorf("store broken: %v", err)
 	}
 }
