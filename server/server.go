@@ -34,6 +34,7 @@ type Server struct {
 	config  Config // with its defaults
 	log     *slog.Logger
 	url     string // how clients reach it, without a slash at the end
+	local   string // the same of this machine, whatever Config.PublicURL says
 	node    string // names this run of this node among those that share the database
 	started time.Time
 	metrics *prometheus.Registry
@@ -115,7 +116,7 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	return s, nil
 }
 
-// listen opens the ports and sets url.
+// listen opens the ports and sets url and local.
 func (s *Server) listen() error {
 	var (
 		scheme = "http"
@@ -133,14 +134,15 @@ func (s *Server) listen() error {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w; give another --listen, or stop what uses it", s.config.Listen, err)
 	}
+	host, _, _ := net.SplitHostPort(s.config.Listen) // checked by Config
+	_, port, _ := net.SplitHostPort(s.public.Addr().String())
+	if a := net.ParseIP(host); host == "" || a != nil && a.IsUnspecified() {
+		host = "127.0.0.1" // every address: this one is among them
+	}
+	s.local = scheme + "://" + net.JoinHostPort(host, port)
 	s.url = strings.TrimSuffix(s.config.PublicURL, "/")
 	if s.url == "" {
-		host, _, _ := net.SplitHostPort(s.config.Listen) // checked by Config
-		_, port, _ := net.SplitHostPort(s.public.Addr().String())
-		if a := net.ParseIP(host); host == "" || a != nil && a.IsUnspecified() {
-			host = "127.0.0.1" // every address: this one is among them
-		}
-		s.url = scheme + "://" + net.JoinHostPort(host, port)
+		s.url = s.local
 	}
 	if certs != nil {
 		s.public = tls.NewListener(s.public, certs.config())
@@ -159,6 +161,10 @@ func (s *Server) listen() error {
 
 // URL is how clients reach the server, without a slash at the end.
 func (s *Server) URL() string { return s.url }
+
+// LocalURL is where the server listens, as this machine reaches it: URL, if no
+// Config.PublicURL was given.
+func (s *Server) LocalURL() string { return s.local }
 
 // Organization has the accounts, users and keys of the market.
 func (s *Server) Organization() *organization.Organization { return s.market.organization }
@@ -185,7 +191,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.admin != nil {
 		serve(s.adminS, s.admin)
 	}
-	s.log.Info("listening", "url", s.url, "node", s.node, "database", s.market.database, "took", time.Since(s.started).String())
+	s.log.Info("listening", "address", s.public.Addr().String(), "public_url", s.url, "node", s.node, "database", s.market.database, "took", time.Since(s.started).String())
 	g.Go(func() error { return s.market.door().Serve(running, s.door) })
 	g.Go(func() error {
 		<-running.Done()

@@ -28,7 +28,7 @@ func (s *ServeCommand) Run(app *App) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	_, err = fmt.Fprintf(app.Out, "souk: listening on %s\n", market.URL())
+	_, err = fmt.Fprintf(app.Out, "souk: listening on %s\n", market.LocalURL())
 	if err != nil {
 		config.Log.Warn("the line that says we are ready could not be written", "error", err)
 	}
