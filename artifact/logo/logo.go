@@ -11,6 +11,7 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
+	"net/url"
 	"path"
 
 	"souk/catalog/change"
@@ -77,14 +78,14 @@ func New(c Config) *Logos {
 // what else was in the file (places, cameras, scripts behind the end) is not
 // kept. Its name is its hash, so the same logo is kept once. The URL of a logo
 // that is kept already, such as that of another product, is its own copy.
-func (l *Logos) Copy(ctx context.Context, url string) (kept string, err error) {
-	ours, err := l.keeps(ctx, url)
+func (l *Logos) Copy(ctx context.Context, address string) (kept string, err error) {
+	ours, err := l.keeps(ctx, address)
 	if err != nil || ours {
-		return url, err
+		return address, err
 	}
-	file, err := l.config.Fetcher.Get(ctx, url, "image/png", "image/jpeg")
+	file, err := l.config.Fetcher.Get(ctx, address, "image/png", "image/jpeg")
 	if errors.Is(err, fetch.ErrRefused) {
-		return "", fmt.Errorf("%w: %w", change.ErrLogoUnreachable, err)
+		return "", fmt.Errorf("%w from host %q: %w", change.ErrLogoUnreachable, hostOf(address), err)
 	}
 	if err != nil {
 		return "", fmt.Errorf("fetching a logo: %w", err)
@@ -111,9 +112,9 @@ func (l *Logos) Copy(ctx context.Context, url string) (kept string, err error) {
 }
 
 // keeps says whether a URL is one that Copy returned, and the logo is there.
-func (l *Logos) keeps(ctx context.Context, url string) (bool, error) {
-	name := path.Base(url)
-	if url != l.config.Keeper.LogoURL(name) {
+func (l *Logos) keeps(ctx context.Context, address string) (bool, error) {
+	name := path.Base(address)
+	if address != l.config.Keeper.LogoURL(name) {
 		return false, nil
 	}
 	_, err := l.config.Keeper.Get(ctx, blob.Logos, name)
@@ -124,6 +125,16 @@ func (l *Logos) keeps(ctx context.Context, url string) (bool, error) {
 		return false, fmt.Errorf("looking for a logo that is kept: %w", err)
 	}
 	return true, nil
+}
+
+// hostOf is the part of a URL that may stand in the log: paths and queries may
+// hold what gives access.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 func unsupported(format string, args ...any) error {

@@ -143,6 +143,10 @@ func TestCopyFetchesChecksAndKeeps(t *testing.T) {
 			t.Errorf("%s: %v, want ErrLogoUnreachable", address, err)
 		}
 	}
+	_, err = logos.Copy(t.Context(), "http://10.0.0.1:8080/a.png?X-Amz-Signature=secret")
+	if err == nil || !strings.Contains(err.Error(), `host "10.0.0.1:8080"`) || !strings.Contains(err.Error(), "--fetch-allow") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("an inner address: %v, want the host, what opens it, and no query", err)
+	}
 	if _, err := logos.Copy(t.Context(), server.URL+"/broken"); err == nil || errors.Is(err, change.ErrLogoUnreachable) || errors.Is(err, change.ErrLogoNotSupported) {
 		t.Errorf("server in trouble: %v, want an error that is tried again", err)
 	}

@@ -19,6 +19,7 @@ type Checks struct {
 
 	refusals []Refusal
 	found    map[string]string
+	reason   error
 }
 
 // Refuse adds a refusal if cond holds. The message is a literal from the
@@ -33,6 +34,13 @@ func (c *Checks) Refuse(cond bool, code, message string, args ...any) {
 
 // Refusals returns what was refused, in the order of the calls.
 func (c *Checks) Refusals() []Refusal { return c.refusals }
+
+// Explain says why a probe refuses, for the operator's log alone: what the
+// documentation's message does not say, or what is no business of the seller.
+func (c *Checks) Explain(reason error) { c.reason = reason }
+
+// Reason returns what Explain was told, nil if nothing.
+func (c *Checks) Reason() error { return c.reason }
 
 // Keep stores what a probe found for Apply, as Applying.Found.
 func (c *Checks) Keep(name, value string) {

@@ -142,6 +142,7 @@ func (d *fetchLogo) Probe(ctx context.Context, _ *thing, c *change.Checks) error
 	kept, err := c.World.Logos.Copy(ctx, d.URL)
 	if err == change.ErrLogoUnreachable {
 		c.Refuse(true, "NO_LOGO", "The logo [x] is not there.", d.URL)
+		c.Explain(fmt.Errorf("%w: the door is locked", err))
 		return nil
 	}
 	c.Keep("logo", kept)

@@ -1,9 +1,11 @@
 package changeset
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +51,28 @@ func TestAllRefusalsOfAllChangesAreListed(t *testing.T) {
 		}
 		m.sound()
 	})
+}
+
+// TestReasonOfARefusalIsLogged: what a probe found goes to the operator, with
+// the set and the entity; the seller gets the documented message alone.
+func TestReasonOfARefusalIsLogged(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer // read when the engine has ended
+	m := open(t, openSQLite(t), func(c *Config) {
+		c.World.Logos = logos(func(context.Context, string) (string, error) { return "", change.ErrLogoUnreachable })
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	lamp := m.made("lamp")
+	id := m.begin(doc("FetchLogo", lamp, `{"URL":"http://logos.example/?key=secret"}`))
+	d := m.ended(id)
+	m.stop()
+	want := `level=INFO msg="a change was refused" id=` + id + ` change=FetchLogo entity=` + lamp + ` reason="logo can't be fetched: the door is locked"`
+	if got := log.String(); strings.Count(got, want) != 1 || strings.Contains(got, "secret") {
+		t.Errorf("logged %q, want once %s", got, want)
+	}
+	if strings.Contains(errorsOf(d), "locked") {
+		t.Errorf("the seller is told %s", errorsOf(d))
+	}
 }
 
 func TestValidateAppliesNothing(t *testing.T) {

@@ -134,6 +134,7 @@ func (u *UpdateInformation) Probe(ctx context.Context, f *Facets, c *change.Chec
 	c.Refuse(unreachable, "LOGO_COPY_FAILURE", "There was an issue copying the logo from S3. Provide a new URL for logo stored in S3.")
 	c.Refuse(unsuitable, "INVALID_IMAGE_PROPERTIES", "Provide an image that meets the product logo requirements. (link)", LogoRequirements)
 	if unreachable || unsuitable {
+		c.Explain(err)
 		return nil
 	}
 	if err != nil {

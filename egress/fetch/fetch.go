@@ -156,7 +156,7 @@ func (f *Fetcher) Get(ctx context.Context, address string, accept ...string) (Fi
 	switch {
 	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout:
 		// The server there is in trouble: later it may answer.
-		return File{}, fmt.Errorf("fetching %s: status %d", u.Redacted(), resp.StatusCode)
+		return File{}, fmt.Errorf("fetching %s: status %d", place(u), resp.StatusCode)
 	case resp.StatusCode != http.StatusOK:
 		return File{}, &Refused{Reason: fmt.Sprintf("the server answers with status %d", resp.StatusCode), Status: resp.StatusCode}
 	case resp.Header.Get("Content-Encoding") != "" && !strings.EqualFold(resp.Header.Get("Content-Encoding"), "identity"):
@@ -261,11 +261,11 @@ func (f *Fetcher) explain(ctx context.Context, u *url.URL, err error) error {
 	var record tls.RecordHeaderError
 	switch {
 	case ctx.Err() != nil: // the caller gave up
-		return fmt.Errorf("fetching %s: %w", u.Redacted(), ctx.Err())
+		return fmt.Errorf("fetching %s: %w", place(u), ctx.Err())
 	case errors.As(err, &refused):
 		return refused
 	case errors.Is(err, errAddress):
-		return refuse("the host's address is not public")
+		return refuse("the host's address is not public (--fetch-allow opens networks)")
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return refuse("no host has that name")
 	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &host):
@@ -277,5 +277,13 @@ func (f *Fetcher) explain(ctx context.Context, u *url.URL, err error) error {
 	case strings.Contains(err.Error(), "server response headers exceeded"):
 		return refuse("the server's headers are too long")
 	}
-	return fmt.Errorf("fetching %s: %w", u.Redacted(), err)
+	var outermost *url.Error // its text has the whole URL
+	if errors.As(err, &outermost) {
+		err = outermost.Err
+	}
+	return fmt.Errorf("fetching %s: %w", place(u), err)
 }
+
+// place is a URL for errors, which go to the log: without its query, which may
+// hold what gives access.
+func place(u *url.URL) string { return u.Scheme + "://" + u.Host + u.EscapedPath() }

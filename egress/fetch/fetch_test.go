@@ -185,9 +185,11 @@ func TestGet(t *testing.T) {
 		}
 	}
 	for _, p := range []string{"/500", "/cut"} {
-		_, err := f.Get(t.Context(), server.URL+p)
+		_, err := f.Get(t.Context(), server.URL+p+"?signature=secret")
 		if err == nil || errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %v, want an error that is no ErrRefused", p, err)
+		} else if strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: the error has the URL's query: %v", p, err)
 		}
 	}
 }
