@@ -109,23 +109,54 @@ func (m *market) deliveredBy(p *containerproduct.Product) []delivered {
 // errInUse ends a walk early: what was looked for is there.
 var errInUse = errors.New("in use")
 
+// found is what a change set that is under way found for a product.
+type found struct{ product, digest string }
+
+// underWay returns what open change sets have found, of all accounts: their
+// products will name it, if they succeed.
+func (m *market) underWay(ctx context.Context) (map[found]bool, error) {
+	accounts, err := m.organization.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := map[found]bool{}
+	for _, account := range accounts {
+		err := m.engine.Found(ctx, account.ID, func(entity, value string) { all[found{entity, value}] = true })
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // sweep removes what nothing refers to, and says how many bytes were freed.
 func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
+	// Before any product is looked at: what is found later is younger than what
+	// is swept, and a set that ends meanwhile has written its products.
+	open, err := m.underWay(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("looking for change sets under way: %w", err)
+	}
 	return m.registry.Collect(ctx, registry.Sweep{Keep: func(ctx context.Context, repository, digest string) (bool, error) {
-		product, ok := registry.PublishedProduct(repository)
-		if !ok {
-			return true, nil
-		}
-		err := m.containerProduct(ctx, product, func(_ change.Entity, p *containerproduct.Product) error {
-			// Whatever host its version names it by.
-			if slices.ContainsFunc(m.deliveredBy(p), func(d delivered) bool { return d.Digest == digest }) {
-				return errInUse
-			}
-			return nil
-		})
-		if errors.Is(err, errInUse) {
-			return true, nil
-		}
-		return false, err
+		return m.keeps(ctx, open, repository, digest)
 	}})
+}
+
+// keeps says whether a manifest in a product's repository is in use.
+func (m *market) keeps(ctx context.Context, open map[found]bool, repository, digest string) (bool, error) {
+	product, ok := registry.PublishedProduct(repository)
+	if !ok || open[found{product, digest}] {
+		return true, nil
+	}
+	err := m.containerProduct(ctx, product, func(_ change.Entity, p *containerproduct.Product) error {
+		// Whatever host its version names it by.
+		if slices.ContainsFunc(m.deliveredBy(p), func(d delivered) bool { return d.Digest == digest }) {
+			return errInUse
+		}
+		return nil
+	})
+	if errors.Is(err, errInUse) {
+		return true, nil
+	}
+	return false, err
 }
