@@ -31,6 +31,9 @@ func ReadCredentials(dir string) (Credentials, error) {
 	}
 	var c Credentials
 	b, err := os.ReadFile(filepath.Join(dir, credentialsFile))
+	if errors.Is(err, os.ErrNotExist) && ofPostgres(dir) {
+		return c, fmt.Errorf("there are no credentials in %s, the folder of a node of a market on PostgreSQL: give the --data of the node that made the market, or use a key of `souk key create`", dir)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return c, fmt.Errorf("there are no credentials in %s: start `souk serve --data %s` once, or give the --data of the server that made the market", dir, dir)
 	}

@@ -112,6 +112,9 @@ func (m *market) close() error {
 // exists says whether a place has a market, or a *NoMarketError.
 func (p Place) exists() error {
 	_, err := os.Stat(p.KeyFile)
+	if errors.Is(err, os.ErrNotExist) && postgresAt(p.Database) {
+		return &SettingError{Setting: "key-file", Text: "there is no file " + p.KeyFile + ": give the key file of the market in that database"}
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return &NoMarketError{Dir: p.Data}
 	}
@@ -119,6 +122,24 @@ func (p Place) exists() error {
 		return fmt.Errorf("looking for a market in %s: %w", p.Data, err)
 	}
 	return nil
+}
+
+// databaseFile of a data folder names the engine that it was last opened with.
+const databaseFile = "database"
+
+// ofPostgres says whether a data folder is that of a node of a market on PostgreSQL.
+func ofPostgres(dir string) bool {
+	b, err := os.ReadFile(filepath.Join(dir, databaseFile))
+	return err == nil && strings.TrimSpace(string(b)) == "postgres"
+}
+
+// forgotten refuses a SQLite market in the folder of a node on PostgreSQL: the
+// one that is meant is elsewhere, and would seem to be empty.
+func (p Place) forgotten() error {
+	if postgresAt(p.Database) || !ofPostgres(p.Data) {
+		return nil
+	}
+	return &SettingError{Setting: "database", Text: p.Data + " is the folder of a node of a market on PostgreSQL: give the postgres:// address of that (and its --key-file and --blobs, where they lie elsewhere)"}
 }
 
 // NoMarketError says that no market was ever opened in a place.

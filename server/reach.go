@@ -29,7 +29,10 @@ func Reach(ctx context.Context, place Place) (caller control.Caller, close func(
 	if !errors.Is(err, control.ErrNoServer) {
 		return nil, nil, err
 	}
-	err = config.exists()
+	err = config.forgotten()
+	if err == nil {
+		err = config.exists()
+	}
 	if err != nil {
 		return nil, nil, err
 	}

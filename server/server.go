@@ -67,6 +67,10 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
+	err = config.forgotten()
+	if err != nil {
+		return nil, err
+	}
 	f, err := openFolder(config.Data)
 	if err != nil {
 		return nil, err
@@ -102,6 +106,10 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	err = writeWhole(f.path(endpointFile), []byte(s.url+"\n"), 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("writing down our address: %w", err)
+	}
+	err = writeWhole(f.path(databaseFile), []byte(s.market.database+"\n"), 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("writing down the engine of the database: %w", err)
 	}
 	// Handshakes that failed, clients that left.
 	problems := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)

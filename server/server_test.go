@@ -462,7 +462,7 @@ func TestTwoNodesShareOneDatabase(t *testing.T) {
 	}
 	first, second := place(), place()
 	start(t, Config{Place: first})
-	node, _ := start(t, Config{Place: second})
+	node, stop := start(t, Config{Place: second})
 	if _, err := os.Stat(filepath.Join(second.Data, "credentials")); err == nil {
 		t.Error("the node that did not make the organisation has its credentials")
 	}
@@ -494,4 +494,44 @@ func TestTwoNodesShareOneDatabase(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "--key-file") {
 		t.Errorf("a node with a key of its own: got %v, want an error that names --key-file", err)
 	}
+	err = stop()
+	if err != nil {
+		t.Fatalf("stopping the second node: %v", err)
+	}
+	for name, err := range map[string]error{
+		"a command":   reached(t, Place{Data: second.Data}),
+		"a server":    started(t, Place{Data: second.Data}),
+		"credentials": func() error { _, err := ReadCredentials(second.Data); return err }(),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "PostgreSQL") || strings.Contains(err.Error(), "souk serve") {
+			t.Errorf("the folder of a node on PostgreSQL, %s without --database: got %v", name, err)
+		}
+	}
+	err = reached(t, Place{Data: second.Data, Database: database})
+	if err == nil || !strings.Contains(err.Error(), "--key-file") {
+		t.Errorf("the folder of a node on PostgreSQL, a command without --key-file: got %v", err)
+	}
+	err = reached(t, second)
+	if err != nil {
+		t.Errorf("the folder of a node on PostgreSQL, a command with all that it needs: %v", err)
+	}
+}
+
+// reached and started open a place for a moment, as a command and as a server.
+func reached(t *testing.T, place Place) error {
+	t.Helper()
+	_, closer, err := Reach(t.Context(), place)
+	if err != nil {
+		return err
+	}
+	return closer()
+}
+
+func started(t *testing.T, place Place) error {
+	t.Helper()
+	s, err := New(t.Context(), Config{Place: place, Listen: "127.0.0.1:0"})
+	if err != nil {
+		return err
+	}
+	return s.close()
 }

@@ -9,7 +9,8 @@ import (
 
 // EnvCommand prints what points the AWS CLI and SDKs of a shell to a server.
 type EnvCommand struct {
-	Data string `placeholder:"DIR" help:"Data folder of the server (default ./souk-data)."`
+	Data   string `placeholder:"DIR" help:"Data folder of the server (default ./souk-data)."`
+	Config string `placeholder:"FILE" help:"YAML file with the settings of the server."`
 }
 
 // Run prints export lines for the root user of the management account.
