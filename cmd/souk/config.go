@@ -126,6 +126,30 @@ func (c *configFile) blame(err error) string {
 	return text
 }
 
+// unknownVariables lists what looks like a setting of ours in an environment and
+// is none.
+func unknownVariables(model *kong.Node, environ []string) []string {
+	known := []string{
+		"SOUK_BINARY", "SOUK_CRASH_AT", "SOUK_SOAK", "SOUK_TEST_POSTGRES", "SOUK_TEST_CRASHING_STORE", // of the tests
+	}
+	_ = kong.Visit(model, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok {
+			known = append(known, flag.Envs...)
+		}
+		return next(nil)
+	}) // the visitor has no errors
+	var unknown []string
+	for _, variable := range environ {
+		name, _, _ := strings.Cut(variable, "=")
+		// Kubernetes sets these for a service that is called souk.
+		others := strings.HasPrefix(name, "SOUK_SERVICE_") || strings.HasPrefix(name, "SOUK_PORT")
+		if strings.HasPrefix(name, "SOUK_") && !others && !slices.Contains(known, name) {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}
+
 // decodeNetwork decodes a network for kong.
 func decodeNetwork(ctx *kong.DecodeContext, target reflect.Value) error {
 	var text string

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/alecthomas/kong"
+
 	"souk/artifact/chart"
 	"souk/server"
 )
@@ -20,9 +22,12 @@ type ServeCommand struct {
 }
 
 // Run serves until the process is told to end, then drains.
-func (s *ServeCommand) Run(app *App) error {
+func (s *ServeCommand) Run(app *App, line *kong.Context) error {
 	config := s.Settings
 	config.Log = s.logger(app)
+	for _, name := range unknownVariables(line.Model.Node, os.Environ()) {
+		config.Log.Warn("an environment variable is no setting of souk; is it misspelt?", "variable", name)
+	}
 	config.ChartCommand = renderer()
 	market, err := server.New(app.Ctx, config)
 	if err != nil {
