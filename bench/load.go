@@ -52,9 +52,16 @@ func (t *templates) fill(ctx context.Context, s store.Store, n int) error {
 	return nil
 }
 
-// commitsPerSecond is floor 3: how many batches of StartChangeSet the bare
-// store commits per second, from so many writers at once.
-func (t *templates) commitsPerSecond(ctx context.Context, s store.Store, writers int, d time.Duration, from int) (rate float64, next int, err error) {
+// floor3 is what the bare store did.
+type floor3 struct {
+	rate float64       // batches of StartChangeSet per second
+	used time.Duration // processor time of one, in this process
+	next int           // the first number that was not used
+}
+
+// commits is floor 3: how many batches of StartChangeSet the bare store commits,
+// from so many writers at once.
+func (t *templates) commits(ctx context.Context, s store.Store, writers int, d time.Duration, from int) (floor3, error) {
 	ready := make([]store.Batch, 0, 20_000)
 	for n := range cap(ready) {
 		ready = append(ready, t.another(from+n))
@@ -64,6 +71,10 @@ func (t *templates) commitsPerSecond(ctx context.Context, s store.Store, writers
 		work <- b
 	}
 	close(work)
+	before, err := cpu(os.Getpid())
+	if err != nil {
+		return floor3{}, err
+	}
 	counts := make([]int, writers)
 	started := time.Now()
 	end := started.Add(d)
@@ -84,10 +95,19 @@ func (t *templates) commitsPerSecond(ctx context.Context, s store.Store, writers
 		})
 	}
 	err = g.Wait()
+	if err != nil {
+		return floor3{}, err
+	}
 	elapsed := time.Since(started)
+	after, err := cpu(os.Getpid())
+	if err != nil {
+		return floor3{}, err
+	}
 	total := 0
 	for _, c := range counts {
 		total += c
 	}
-	return float64(total) / elapsed.Seconds(), from + cap(ready), err
+	return floor3{
+		rate: float64(total) / elapsed.Seconds(), used: (after - before) / time.Duration(total), next: from + cap(ready),
+	}, nil
 }

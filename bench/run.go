@@ -352,12 +352,12 @@ func (b *bench) writes(ctx context.Context, d database, m *market, root *seller.
 		return err
 	}
 	for _, c := range []int{1, 16, 64} {
-		rate, next, err := b.templates.commitsPerSecond(ctx, bare, c, b.window, b.next)
+		f, err := b.templates.commits(ctx, bare, c, b.window, b.next)
 		if err != nil {
 			return errors.Join(err, bare.Close())
 		}
-		b.next = next
-		b.table.add(floor3(c), rate, "1/s", "")
+		b.next = f.next
+		b.table.add(floor3(c), f.rate, "1/s", fmt.Sprintf("%v of CPU each, client and store", f.used.Round(100*time.Nanosecond)))
 	}
 	err = bare.Close()
 	if err != nil {
