@@ -58,6 +58,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	m.engine, err = changeset.New(changeset.Config{
 		Store:    m.store,
 		Types:    m.types,
+		Later:    catalog.Later(),
 		World:    change.World{Images: m.registry.Images(), Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs})},
 		Keys:     m.ring,
 		Sellers:  m.seller,

@@ -41,7 +41,10 @@ type Config struct {
 	Store store.Store
 	Types []*change.EntityType
 	World change.World // what probes may ask; without Names, the engine's own claims answer
-	Keys  Sealer       // seals page tokens
+	// Later has what is documented and not offered yet, so that requests for it
+	// are told so: entity types without version, and change types of Types.
+	Later map[string][]string
+	Keys  Sealer // seals page tokens
 
 	// Sellers finds what change types must know of an account. Nil: the
 	// namespace of an account is "seller-" and its id.

@@ -88,7 +88,8 @@ func idle(t testing.TB, s store.Store, set func(*Config)) *market {
 	m := &market{t: t, events: map[string][]Event{}, wake: make(chan struct{}), stop: func() {}}
 	cfg := Config{
 		Store: s, Types: []*change.EntityType{thingType(), rockType()},
-		Keys: keyring.New([32]byte{1}), Observe: m.observed,
+		Later: map[string][]string{"Thing": {"AddDimensions"}, "Offer": nil},
+		Keys:  keyring.New([32]byte{1}), Observe: m.observed,
 		Lease: 5 * time.Second, Retry: []time.Duration{time.Millisecond, time.Millisecond},
 		Log: slog.New(slog.DiscardHandler), // many tests provoke errors
 		World: change.World{Logos: logos(func(_ context.Context, url string) (string, error) {

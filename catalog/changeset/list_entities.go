@@ -1,14 +1,11 @@
 package changeset
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"souk/catalog/change"
 	"souk/storage/store"
@@ -33,6 +30,9 @@ func (e *Engine) ListEntities(ctx context.Context, q Query) ([]EntitySummary, st
 	if et == nil {
 		// Programs look for the words "entity type" to find out what a
 		// marketplace has.
+		if e.support(q.EntityType, "") != "supported" {
+			return nil, "", invalid("Requested entity type '%s' is not offered yet.", q.EntityType)
+		}
 		return nil, "", invalid("Requested entity type '%s' is not a supported entity type.", q.EntityType)
 	}
 	f, err := readEntityFilters(q.Filters)
@@ -65,17 +65,15 @@ func (e *Engine) ListEntities(ctx context.Context, q Query) ([]EntitySummary, st
 	entities := make([]EntitySummary, len(page))
 	for i, l := range page {
 		s, err := decodeEntitySummary(l.summary)
+		if err == nil {
+			entities[i] = EntitySummary{ID: l.ID, Type: et.Name, Name: s.name, Visibility: s.visibility}
+			entities[i].LastModified, err = time.Parse(sortTime, s.modified)
+		}
 		if err != nil {
 			return nil, "", fmt.Errorf("listing entity %s: %w", l.ID, err)
 		}
-		entities[i] = EntitySummary{ID: l.ID, Type: et.Name, Name: s.Name, Visibility: s.Visibility, LastModified: s.LastModified}
 	}
 	return entities, token, nil
-}
-
-func decodeEntitySummary(raw []byte) (s entitySummary, err error) {
-	err = json.Unmarshal(raw, &s)
-	return s, err
 }
 
 // entityKey returns what finds an entity's key in a list: the value that it is
@@ -84,18 +82,18 @@ func entityKey(sortBy string, f *entityFilters) (func([]byte) (string, error), e
 	var value func(s *entitySummary) string
 	switch sortBy {
 	case "", "LastModifiedDate":
-		value = func(s *entitySummary) string { return s.LastModified.Format(sortTime) }
+		value = func(s *entitySummary) string { return s.modified }
 	case "EntityId":
 		value = func(*entitySummary) string { return "" }
 	case "Name":
 		value = func(s *entitySummary) string {
 			if f.visibilities != nil {
-				return cut(s.Name)
+				return cut(s.name)
 			}
-			return cut(s.Name) + "\x00" + s.LastModified.Format(sortTime) // as indexNameModified has it
+			return cut(s.name) + "\x00" + s.modified // as indexNameModified has it
 		}
 	case "Visibility":
-		value = func(s *entitySummary) string { return s.Visibility }
+		value = func(s *entitySummary) string { return s.visibility }
 	default:
 		return nil, invalid("SortBy '%s' is not supported. Supported: LastModifiedDate, EntityId, Name, Visibility.", sortBy)
 	}
@@ -241,22 +239,20 @@ func nextSecond(second string) string {
 	return t.Add(time.Second).Format(sortTime)
 }
 
-// match looks at an entity's cover, see writeEntity.
+// match looks at an entity's summary.
 func (f *entityFilters) match(_, _ string, cover []byte) bool {
-	parts := bytes.SplitN(cover, []byte{0}, 3)
-	if len(parts) != 3 {
-		return false
-	}
-	return f.keeps(string(parts[0]), string(parts[1]), string(parts[2]))
+	s, err := decodeEntitySummary(cover)
+	return err == nil && f.keeps(s)
 }
 
-func (f *entityFilters) keeps(visibility, modified, name string) bool {
+func (f *entityFilters) keeps(s entitySummary) bool {
 	switch {
-	case f.visibilities != nil && !slices.Contains(f.visibilities, visibility),
-		f.names != nil && !slices.Contains(f.names, name):
+	case f.visibilities != nil && !slices.Contains(f.visibilities, s.visibility),
+		f.names != nil && !slices.Contains(f.names, s.name):
 		return false
 	}
-	return f.modified == nil || slices.ContainsFunc(f.modified, func(second string) bool { return second[:19] == modified[:19] })
+	const toSeconds = len("2006-01-02T15:04:05")
+	return f.modified == nil || slices.ContainsFunc(f.modified, func(second string) bool { return second[:toSeconds] == s.modified[:toSeconds] })
 }
 
 // pick reads the entities that the filter EntityId names: ten at most.
@@ -284,7 +280,7 @@ func (e *Engine) pick(ctx context.Context, q Query, et *change.EntityType, f *en
 		if err != nil {
 			return nil, nil, fmt.Errorf("listing entity %s: %w", id, err)
 		}
-		if was.Owner != q.Account || e.types[was.Type] != et || !f.keeps(s.Visibility, s.LastModified.Format(sortTime), s.Name) {
+		if was.Owner != q.Account || e.types[was.Type] != et || !f.keeps(s) {
 			continue
 		}
 		k, err := key(d.Summary)

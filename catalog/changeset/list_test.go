@@ -301,7 +301,8 @@ func TestListsRefuse(t *testing.T) {
 		q       Query
 		message string
 	}{
-		"unknown entity type":   {Query{EntityType: "ServerProduct"}, "entity type"},
+		"unknown entity type":   {Query{EntityType: "ServerProduct"}, "'ServerProduct' is not a supported entity type."},
+		"entity type to come":   {Query{EntityType: "Offer"}, "entity type 'Offer' is not offered yet."},
 		"unknown sort":          {Query{EntityType: "Thing", SortBy: "Color"}, "SortBy 'Color'"},
 		"unknown filter":        {Query{EntityType: "Thing", Filters: []Filter{{"Color", []string{"red"}}}}, "Filter name 'Color'"},
 		"filter twice":          {Query{EntityType: "Thing", Filters: []Filter{{"Name", []string{"a"}}, {"Name", []string{"b"}}}}, "more than once"},

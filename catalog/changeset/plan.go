@@ -3,6 +3,7 @@ package changeset
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -106,15 +107,37 @@ func unknownName(name string) error {
 
 var errCycle = invalid("The changes of the change set refer to each other in a cycle.")
 
+// support ends "is not ..." about an entity type, or one of its change types,
+// that the engine does not have: whether it is known and comes later.
+func (e *Engine) support(entityType, changeType string) string {
+	name, _, _ := strings.Cut(entityType, "@")
+	changes, known := e.cfg.Later[name]
+	if changeType == "" && known && e.names[name] == nil || changeType != "" && slices.Contains(changes, changeType) {
+		return "offered yet"
+	}
+	return "supported"
+}
+
+// offered lists the entity types that there are.
+func (e *Engine) offered() string {
+	var names []string
+	for _, et := range e.cfg.Types {
+		names = append(names, "'"+et.Name+"@"+et.Version+"'")
+	}
+	return strings.Join(names, ", ")
+}
+
 // find returns an entity type and one of its change types.
 func (e *Engine) find(entityType, changeType string) (*change.EntityType, *change.Type, error) {
 	et := e.types[entityType]
 	if et == nil {
-		return nil, nil, invalid("Entity type '%s' is not supported.", entityType)
+		// Programs look for the words "entity type" to find out what a
+		// marketplace has.
+		return nil, nil, invalid("Entity type '%s' is not %s. The entity types are: %s.", entityType, e.support(entityType, ""), e.offered())
 	}
 	kind := e.changes[typeKey{entityType, changeType}]
 	if kind == nil {
-		return nil, nil, invalid("Change type '%s' is not supported for entity type '%s'.", changeType, entityType)
+		return nil, nil, invalid("Change type '%s' is not %s for entity type '%s'.", changeType, e.support(entityType, changeType), entityType)
 	}
 	return et, kind, nil
 }

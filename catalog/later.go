@@ -1,0 +1,28 @@
+package catalog
+
+// Later returns the entity types that AWS documents and Souk does not offer
+// yet, by name without version, with the documented change types that are not
+// offered of those that are. Requests for them are told so; everything else is
+// unknown.
+//
+// AWS Marketplace Developer Guide (docs.aws.amazon.com/marketplace/latest/developerguide/):
+// the page of each line.
+func Later() map[string][]string {
+	return map[string][]string{
+		// work-with-container-products.html
+		"ContainerProduct": {"AddDimensions", "UpdateDimensions", "UpdateTargeting", "UpdateDeliveryOptionsVisibility"},
+
+		"AmiProduct":             nil, // work-with-single-ami-products.html
+		"SaaSProduct":            nil, // work-with-saas-products.html
+		"MachineLearningProduct": nil, // work-with-ml-products.html
+		"DataProduct":            nil, // catalog-apis.html
+		"Offer":                  nil, // work-with-private-offers.html
+		"OfferSet":               nil, // work-with-offer-sets.html
+		"ResaleAuthorization":    nil, // work-with-resale-authorizations.html
+		"Solution":               nil, // work-with-multi-product-solutions.html
+		"Experience":             nil, // work-with-private-marketplace.html
+		"ProcurementPolicy":      nil, // work-with-private-marketplace.html
+		"BrandingSettings":       nil, // work-with-private-marketplace.html
+		"Audience":               nil, // work-with-private-marketplace.html
+	}
+}
