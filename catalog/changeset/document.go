@@ -3,9 +3,11 @@ package changeset
 import (
 	"bytes"
 	stdjson "encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -154,14 +156,59 @@ func (s *setBody) types(id string) []string {
 	return types
 }
 
-// setSummary is what ListChangeSets shows of a set, beside its id.
+// setSummary is what lists show of a set, beside its id, and what combinations
+// of filters look at. The store keeps it with every index entry, so it is
+// short: the fields in this order, with NUL between them.
 type setSummary struct {
-	Name     string
-	Status   Status
-	Started  time.Time
-	Ended    time.Time `json:",omitzero"`
-	Failure  string    `json:",omitzero"`
-	Entities []string  `json:",omitempty"`
+	status   Status
+	started  string   // stamp
+	ended    string   // stamp; "" while the set is open
+	failure  string   // FailureCode
+	name     string   // "" for defaultName
+	entities []string // separated by commas
+}
+
+func (s *setBody) summary() []byte {
+	name, ended := s.Name, ""
+	if name == defaultName(s.Account) {
+		name = ""
+	}
+	if !s.Ended.IsZero() {
+		ended = stamp(s.Ended)
+	}
+	return []byte(strings.Join([]string{string(s.Status), stamp(s.Started), ended, s.Failure, name, strings.Join(s.shown(), ",")}, "\x00"))
+}
+
+func decodeSetSummary(raw []byte) (setSummary, error) {
+	f := strings.SplitN(string(raw), "\x00", 6)
+	if len(f) != 6 {
+		return setSummary{}, errors.New("a change set's summary is damaged")
+	}
+	s := setSummary{status: Status(f[0]), started: f[1], ended: f[2], failure: f[3], name: f[4]}
+	if f[5] != "" {
+		s.entities = strings.Split(f[5], ",")
+	}
+	return s, nil
+}
+
+// stamp is a time in the lists of change sets: microseconds since 1970, in
+// eleven digits of base 36, so that stamps are in the order of their times.
+func stamp(t time.Time) string {
+	const digits = 11
+	s := strconv.FormatInt(max(0, t.UnixMicro()), 36)
+	return "00000000000"[:digits-len(s)] + s
+}
+
+// stamped is the time of a stamp; zero for "".
+func stamped(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	n, err := strconv.ParseInt(s, 36, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the stamp of a change set: %w", err)
+	}
+	return time.UnixMicro(n).UTC(), nil
 }
 
 // Indexes of change sets. Open sets have one entry; they are few (OpenSets), so
@@ -182,7 +229,8 @@ const (
 // it, so who asks for it is answered from the indexes by status.
 func defaultName(account string) string { return "Submitted by " + account }
 
-// sortTime is the form of times in indexes: of one length, to the microsecond.
+// sortTime is the form of times in the indexes of entities: of one length, to
+// the microsecond.
 const sortTime = "2006-01-02T15:04:05.000000Z"
 
 // write makes the document of a set as it is to be put in the place of
@@ -193,28 +241,22 @@ func (s *setBody) write(id string, was int64) (store.Write, error) {
 	if err != nil {
 		return store.Write{}, fmt.Errorf("encoding change set %s: %w", id, err)
 	}
-	shown := s.shown()
-	summary, err := json.Marshal(setSummary{
-		Name: s.Name, Status: s.Status, Started: s.Started, Ended: s.Ended, Failure: s.Failure, Entities: shown,
-	})
-	if err != nil {
-		return store.Write{}, fmt.Errorf("encoding change set %s: %w", id, err)
-	}
+	summary := s.summary()
 	w := store.Write{Was: was, Document: store.Document{
 		Key: store.Key{Kind: kindSet, ID: id}, Body: body, Summary: summary,
 	}}
-	start := s.Started.Format(sortTime)
+	start := stamp(s.Started)
 	if !s.Status.Ended() {
-		w.Index = []store.Entry{{Index: indexOpen, Partition: s.Account, Sort: start, Cover: s.cover(shown)}}
+		w.Index = []store.Entry{{Index: indexOpen, Partition: s.Account, Sort: start, Cover: summary}}
 		return w, nil
 	}
-	end, cover := s.Ended.Format(sortTime), s.cover(shown)
+	end, shown := stamp(s.Ended), s.shown()
 	w.Index = make([]store.Entry, 0, 4+2*len(shown))
 	add := func(index, value string) {
 		partition := s.Account + "/" + value
 		w.Index = append(w.Index,
-			store.Entry{Index: index, Partition: partition, Sort: byEnd + end, Cover: cover},
-			store.Entry{Index: index, Partition: partition, Sort: byStart + start, Cover: cover})
+			store.Entry{Index: index, Partition: partition, Sort: byEnd + end, Cover: summary},
+			store.Entry{Index: index, Partition: partition, Sort: byStart + start, Cover: summary})
 	}
 	add(indexStatus, string(s.Status))
 	if s.Name != defaultName(s.Account) {
@@ -224,15 +266,6 @@ func (s *setBody) write(id string, was int64) (store.Write, error) {
 		add(indexEntity, id)
 	}
 	return w, nil
-}
-
-// cover is what combinations of filters look at: see setCover.
-func (s *setBody) cover(ids []string) []byte {
-	end := ""
-	if !s.Ended.IsZero() {
-		end = s.Ended.Format(sortTime)
-	}
-	return []byte(strings.Join([]string{string(s.Status), s.Started.Format(sortTime), end, s.Name, strings.Join(ids, ",")}, "\x00"))
 }
 
 func decodeSet(d store.Document) (*setBody, error) {
@@ -251,11 +284,24 @@ type entityBody struct {
 	State        jsontext.Value // encoding/json of the type's state
 }
 
-// entitySummary is what ListEntities shows of an entity, beside its id.
+// entitySummary is what lists show of an entity, beside its id, and what
+// combinations of filters look at: the fields in this order, with NUL between them.
 type entitySummary struct {
-	Name         string `json:",omitzero"`
-	Visibility   string `json:",omitzero"`
-	LastModified time.Time
+	visibility string
+	modified   string // LastModified, in the form of sortTime
+	name       string
+}
+
+func (s entitySummary) encode() []byte {
+	return []byte(s.visibility + "\x00" + s.modified + "\x00" + s.name)
+}
+
+func decodeEntitySummary(raw []byte) (entitySummary, error) {
+	f := strings.SplitN(string(raw), "\x00", 3)
+	if len(f) != 3 || len(f[1]) != len(sortTime) {
+		return entitySummary{}, errors.New("an entity's summary is damaged")
+	}
+	return entitySummary{visibility: f[0], modified: f[1], name: f[2]}, nil
 }
 
 // Indexes of entities. All partitions begin with owner/type (without version).
@@ -290,21 +336,17 @@ func writeEntity(et *change.EntityType, e change.Entity, state any, was int64) (
 	if !slices.Contains(visibilities(et), l.Visibility) {
 		return store.Write{}, fmt.Errorf("%w: entity %s has visibility %q, which its type doesn't name", errBroken, e.ID, l.Visibility)
 	}
-	summary, err := json.Marshal(entitySummary{Name: l.Name, Visibility: l.Visibility, LastModified: e.LastModified})
-	if err != nil {
-		return store.Write{}, fmt.Errorf("encoding entity %s: %w", e.ID, err)
-	}
 	all := e.Owner + "/" + et.Name
 	modified := e.LastModified.Format(sortTime)
-	cover := []byte(l.Visibility + "\x00" + modified + "\x00" + l.Name)
+	summary := entitySummary{l.Visibility, modified, l.Name}.encode()
 	return store.Write{Was: was, Document: store.Document{
 		Key: store.Key{Kind: kindEntity, ID: e.ID}, Body: body, Summary: summary,
 		Index: []store.Entry{
-			{Index: indexModified, Partition: all, Sort: modified, Cover: cover},
-			{Index: indexVisibilityModified, Partition: all + "/" + l.Visibility, Sort: modified, Cover: cover},
-			{Index: indexVisibilityName, Partition: all + "/" + l.Visibility, Sort: cut(l.Name), Cover: cover},
-			{Index: indexVisibilityID, Partition: all + "/" + l.Visibility, Cover: cover},
-			{Index: indexNameModified, Partition: all, Sort: cut(l.Name) + "\x00" + modified, Cover: cover},
+			{Index: indexModified, Partition: all, Sort: modified, Cover: summary},
+			{Index: indexVisibilityModified, Partition: all + "/" + l.Visibility, Sort: modified, Cover: summary},
+			{Index: indexVisibilityName, Partition: all + "/" + l.Visibility, Sort: cut(l.Name), Cover: summary},
+			{Index: indexVisibilityID, Partition: all + "/" + l.Visibility, Cover: summary},
+			{Index: indexNameModified, Partition: all, Sort: cut(l.Name) + "\x00" + modified, Cover: summary},
 		},
 	}}, nil
 }

@@ -1,15 +1,12 @@
 package changeset
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"souk/storage/store"
 )
@@ -35,7 +32,7 @@ const listSets = "ListChangeSets"
 // read it before those of the ended sets, so that a set which ends in between
 // is seen once.
 func (e *Engine) List(ctx context.Context, q Query) ([]Summary, string, error) {
-	f, err := readSetFilters(q.Filters)
+	f, err := readSetFilters(q.Account, q.Filters)
 	if err != nil {
 		return nil, "", err
 	}
@@ -51,7 +48,7 @@ func (e *Engine) List(ctx context.Context, q Query) ([]Summary, string, error) {
 	if err != nil || f.shared {
 		return nil, "", err
 	}
-	page, next, err := e.merge(ctx, f.streams(q.Account, by, !q.Ascending), from, q.Max, setKey(by))
+	page, next, err := e.merge(ctx, f.streams(by, !q.Ascending), from, q.Max, setKey(by))
 	if err != nil {
 		return nil, "", err
 	}
@@ -61,18 +58,29 @@ func (e *Engine) List(ctx context.Context, q Query) ([]Summary, string, error) {
 	}
 	sets := make([]Summary, len(page))
 	for i, l := range page {
-		s, err := decodeSetSummary(l.summary)
+		sets[i], err = l.set(q.Account)
 		if err != nil {
 			return nil, "", fmt.Errorf("listing change set %s: %w", l.ID, err)
 		}
-		sets[i] = Summary{ID: l.ID, Name: s.Name, Status: s.Status, Start: s.Started, End: s.Ended, FailureCode: s.Failure, Entities: s.Entities}
 	}
 	return sets, token, nil
 }
 
-func decodeSetSummary(raw []byte) (s setSummary, err error) {
-	err = json.Unmarshal(raw, &s)
-	return s, err
+// set reads the summary of an account's set.
+func (l *listed) set(account string) (Summary, error) {
+	s, err := decodeSetSummary(l.summary)
+	if err != nil {
+		return Summary{}, err
+	}
+	if s.name == "" {
+		s.name = defaultName(account)
+	}
+	start, err := stamped(s.started)
+	if err != nil {
+		return Summary{}, err
+	}
+	end, err := stamped(s.ended)
+	return Summary{ID: l.ID, Name: s.name, Status: s.status, Start: start, End: end, FailureCode: s.failure, Entities: s.entities}, err
 }
 
 // stillOpen stands before the start of an open set where sets are sorted by
@@ -86,17 +94,17 @@ func setKey(by string) func([]byte) (string, error) {
 		case err != nil:
 			return "", err
 		case by == byStart:
-			return s.Started.Format(sortTime), nil
-		case s.Ended.IsZero():
-			return stillOpen + s.Started.Format(sortTime), nil
+			return s.started, nil
+		case s.ended == "":
+			return stillOpen + s.started, nil
 		}
-		return s.Ended.Format(sortTime), nil
+		return s.ended, nil
 	}
 }
 
-// setFilters are the filters of ListChangeSets. Times are those of indexes;
-// after is the first that is kept and before the first that is not.
+// setFilters are the filters of ListChangeSets. Times are stamps; after is the first that is kept and before the first that is not.
 type setFilters struct {
+	account                   string
 	names, statuses, entities []string
 	afterStart, beforeStart   string
 	afterEnd, beforeEnd       string
@@ -104,13 +112,13 @@ type setFilters struct {
 	count                     int
 }
 
-func readSetFilters(filters []Filter) (*setFilters, error) {
+func readSetFilters(account string, filters []Filter) (*setFilters, error) {
 	m, err := byName(filters, "ChangeSetName", "Status", "EntityId",
 		"BeforeStartTime", "AfterStartTime", "BeforeEndTime", "AfterEndTime", "Scope")
 	if err != nil {
 		return nil, err
 	}
-	f := &setFilters{names: m["ChangeSetName"], entities: m["EntityId"], count: len(m)}
+	f := &setFilters{account: account, names: m["ChangeSetName"], entities: m["EntityId"], count: len(m)}
 	for _, v := range m["Status"] {
 		if v == "CANCELED" { // as the Catalog API Reference also spells it
 			v = string(Cancelled)
@@ -135,10 +143,10 @@ func readSetFilters(filters []Filter) (*setFilters, error) {
 			}
 			// Of several values one has to fit: the last before, the first after.
 			if strings.HasPrefix(name, "After") {
-				if s := t.Add(time.Second).Format(sortTime); *to == "" || s < *to {
+				if s := stamp(t.Add(time.Second)); *to == "" || s < *to {
 					*to = s
 				}
-			} else if s := t.Format(sortTime); s > *to {
+			} else if s := stamp(t); s > *to {
 				*to = s
 			}
 		}
@@ -158,7 +166,7 @@ func readTime(filter, v string) (time.Time, error) {
 
 // streams says where the sets are to be found: the index of the filter that
 // leaves the fewest, and Match for the rest.
-func (f *setFilters) streams(account, by string, backward bool) []stream {
+func (f *setFilters) streams(by string, backward bool) []stream {
 	q := store.Query{Kind: kindSet, Backward: backward}
 	used := 0 // filters that need no Match
 	var streams []stream
@@ -167,7 +175,7 @@ func (f *setFilters) streams(account, by string, backward bool) []stream {
 		(f.statuses == nil || slices.Contains(f.statuses, string(Preparing)) || slices.Contains(f.statuses, string(Applying)))
 	if open {
 		o := q
-		o.Index, o.Partition = indexOpen, account
+		o.Index, o.Partition = indexOpen, f.account
 		o.From, o.To = f.afterStart, f.beforeStart
 		if f.count > 0 {
 			o.Match = f.match
@@ -185,7 +193,7 @@ func (f *setFilters) streams(account, by string, backward bool) []stream {
 	case f.entities != nil:
 		index, values = indexEntity, f.entities
 		used++
-	case f.names != nil && !slices.Contains(f.names, defaultName(account)):
+	case f.names != nil && !slices.Contains(f.names, defaultName(f.account)):
 		index, values = indexName, f.names
 		used++
 	default:
@@ -213,7 +221,7 @@ func (f *setFilters) streams(account, by string, backward bool) []stream {
 	}
 	for _, v := range values {
 		c := q
-		c.Index, c.Partition = index, account+"/"+v
+		c.Index, c.Partition = index, f.account+"/"+v
 		streams = append(streams, stream{Query: c, lead: by})
 	}
 	return streams
@@ -234,21 +242,23 @@ func least(a, b string) string {
 	return a
 }
 
-// match looks at a set's cover, see setBody.cover.
+// match looks at a set's summary.
 func (f *setFilters) match(_, _ string, cover []byte) bool {
-	parts := bytes.SplitN(cover, []byte{0}, 5)
-	if len(parts) != 5 {
+	s, err := decodeSetSummary(cover)
+	if err != nil {
 		return false
 	}
-	status, start, end, name, ids := string(parts[0]), string(parts[1]), string(parts[2]), string(parts[3]), string(parts[4])
+	if s.name == "" {
+		s.name = defaultName(f.account)
+	}
 	switch {
-	case f.statuses != nil && !slices.Contains(f.statuses, status),
-		f.names != nil && !slices.Contains(f.names, name),
-		f.afterStart != "" && start < f.afterStart,
-		f.beforeStart != "" && start >= f.beforeStart,
-		f.afterEnd != "" && (end == "" || end < f.afterEnd),
-		f.beforeEnd != "" && (end == "" || end >= f.beforeEnd):
+	case f.statuses != nil && !slices.Contains(f.statuses, string(s.status)),
+		f.names != nil && !slices.Contains(f.names, s.name),
+		f.afterStart != "" && s.started < f.afterStart,
+		f.beforeStart != "" && s.started >= f.beforeStart,
+		f.afterEnd != "" && (s.ended == "" || s.ended < f.afterEnd),
+		f.beforeEnd != "" && (s.ended == "" || s.ended >= f.beforeEnd):
 		return false
 	}
-	return f.entities == nil || slices.ContainsFunc(strings.Split(ids, ","), func(id string) bool { return slices.Contains(f.entities, id) })
+	return f.entities == nil || slices.ContainsFunc(s.entities, func(id string) bool { return slices.Contains(f.entities, id) })
 }

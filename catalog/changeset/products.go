@@ -44,5 +44,5 @@ func (p products) Visibility(ctx context.Context, s change.Seller, id string) (s
 	if err != nil {
 		return "", fmt.Errorf("reading product %s: %w", id, err)
 	}
-	return summary.Visibility, nil
+	return summary.visibility, nil
 }
