@@ -243,7 +243,11 @@ func (i images) find(ctx context.Context, s change.Seller, ref change.ImageRef) 
 		return found{}, fmt.Errorf("finding repository %s: %w", ref.Repository, err)
 	}
 	m := found{digest: ref.Digest}
-	m.repository, err = i.open(ctx, ref.Repository)
+	name := ref.Repository
+	if ref.Product != "" && ref.Digest != "" {
+		name = Published(ref.Product, name)
+	}
+	m.repository, err = i.open(ctx, name)
 	if err != nil {
 		return found{}, err
 	}

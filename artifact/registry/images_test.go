@@ -116,6 +116,30 @@ func TestHelmPushesAndPullsAChart(t *testing.T) {
 		t.Error("Chart (-want +got):\n", d)
 	}
 
+	// What was published stays when the seller deletes the chart.
+	digest := pushed.Manifest.Digest
+	if err := images.Publish(t.Context(), theProduct, m.image("acme/chart:1.2.3"), digest); err != nil {
+		t.Fatal(err)
+	}
+	for _, reference := range []string{"1.2.3", digest} {
+		if resp, body := m.do(&owner, "DELETE", "/v2/acme/chart/manifests/"+reference, "", ""); resp.StatusCode != 202 {
+			t.Fatalf("deleting %s: %d %s", reference, resp.StatusCode, body)
+		}
+	}
+	if _, err := images.Chart(t.Context(), m.seller(), m.image("acme/chart@"+digest)); !errors.Is(err, change.ErrImageNotFound) {
+		t.Errorf("the chart that was deleted: %v, want ErrImageNotFound", err)
+	}
+	published := m.image("acme/chart@" + digest)
+	published.Product = theProduct
+	chart, err = images.Chart(t.Context(), m.seller(), published)
+	if d := cmp.Diff(wantChart, chart); err != nil || d != "" {
+		t.Errorf("the published chart: %v (-want +got):\n%s", err, d)
+	}
+	_, err = images.Chart(t.Context(), change.Seller{Account: otherAccount}, published)
+	if !errors.Is(err, change.ErrImageNotFound) {
+		t.Errorf("the published chart of another seller: %v, want ErrImageNotFound", err)
+	}
+
 	broken := webChart(image)
 	broken["templates/broken.yaml"] = "{{ .Values.image | noSuchFunction }}"
 	// The client refuses nothing: it looks at Chart.yaml only.

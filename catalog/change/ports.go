@@ -45,6 +45,10 @@ type ImageRef struct {
 	Repository string // NAMESPACE/NAME
 	Tag        string // "" if the URI has a digest or neither
 	Digest     string // sha256:..., "" if the URI has a tag
+	// Product, with a Digest, means the copy that was published for the product
+	// of that id: it stays when the seller deletes the image. "" in all that
+	// Parse returns.
+	Product string
 }
 
 // Image is what a reference resolves to.

@@ -102,6 +102,9 @@ func (f *findings) chart(ctx context.Context, c *change.Checks, option DeliveryO
 		return nil
 	}
 	f.refs[uri] = ref
+	if pinned := option.Helm.Chart.Digest; pinned != "" {
+		ref.Tag, ref.Digest, ref.Product = "", pinned, c.Entity.ID
+	}
 	chart, err := c.World.Images.Chart(ctx, c.Seller, ref)
 	switch {
 	case errors.Is(err, change.ErrImageNotFound):

@@ -201,6 +201,7 @@ func TestWrongJSONTypesAreRefusedAtOnce(t *testing.T) {
 			"JSON at /DeliveryOptions/0/Details/HelmDeliveryOptionDetails/OverrideParameters is of the wrong type: object can't be used for array"},
 		{"AddDeliveryOptions", `{"DeliveryOptions":[{"Details":"{}"}]}`, "JSON at /DeliveryOptions/0/Details is of the wrong type: string can't be used for object"},
 		{"UpdateVisibility", `{"TargetVisibility":{}}`, "JSON at /TargetVisibility is of the wrong type: object can't be used for string"},
+		{"UpdateDeliveryOptions", `{"DeliveryOptions":[{"Id":"a"},{"Id":"b"},{"Id":"c"},{"Id":"d"},{"Id":"e"}]}`, "/DeliveryOptions has more than 4 items."},
 	} {
 		_, refusals := i.refusals(test.changeType, []byte(test.details))
 		want := []change.Refusal{{ErrorCode: "422", ErrorMessage: "Provided Details is not valid. " + test.want}}

@@ -35,7 +35,10 @@ type DeliveryOptionUpdate struct {
 	Details *DeliveryOptionDetails // of the option's own kind; what is not given stays
 }
 
-// Valid refuses options without id, and titles and notes that would be unset.
+// maxUpdated is how many delivery options one change updates at most.
+const maxUpdated = 4
+
+// Valid refuses too many options, options without id, and titles and notes that would be unset.
 func (u *UpdateDeliveryOptions) Valid(c *change.Checks) {
 	var missing product.Missing
 	if u.Version != nil {
@@ -45,6 +48,9 @@ func (u *UpdateDeliveryOptions) Valid(c *change.Checks) {
 		if u.Version.ReleaseNotes.Given {
 			missing.Require("/Version", "ReleaseNotes", u.Version.ReleaseNotes.Value)
 		}
+	}
+	if len(u.DeliveryOptions) > maxUpdated {
+		missing = append(missing, "/DeliveryOptions has more than "+strconv.Itoa(maxUpdated)+" items")
 	}
 	for i, option := range u.DeliveryOptions {
 		at := "/DeliveryOptions/" + strconv.Itoa(i)
