@@ -10,6 +10,8 @@ BIN := bin/souk
 OUTSIDE := ./conformance/... ./cmd/... ./docs/... ./bench/...
 INSIDE = $(shell $(GO) list ./... | grep -v -e '^souk/conformance' -e '^souk/cmd/' -e '^souk/docs' -e '^souk/bench')
 
+# test: what is quick and often wrong comes first; then what needs the processor
+# runs beside what mostly waits.
 .PHONY: help setup build release lint test race outside demo bench soak clean
 
 help: ## this list
@@ -38,8 +40,7 @@ lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be r
 test: setup ## everything: lint, race, conformance on both databases, crash runs, the demo
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory demo
-	@$(MAKE) --no-print-directory race
-	@$(MAKE) --no-print-directory outside
+	@$(MAKE) --no-print-directory -j2 --output-sync=target race outside
 
 race: ## the tests of the rooms inside, with the race detector
 	$(GO) test -race -vet=off -count=1 -timeout 10m $(INSIDE)
