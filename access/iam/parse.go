@@ -107,7 +107,11 @@ func (r *reader) token() (jsontext.Token, error) {
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		return t, syntax("An element stands twice at %s.", where(r.dec.StackPointer()))
 	}
-	return t, malformed("This policy contains invalid Json. It breaks off at byte %d.", r.dec.InputOffset())
+	var wrong *jsontext.SyntacticError
+	if !errors.As(err, &wrong) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return t, malformed("This policy contains invalid Json. It ends before it is complete.")
+	}
+	return t, malformed("This policy contains invalid Json. Byte %d: %v.", wrong.ByteOffset+1, wrong.Err)
 }
 
 func where(p jsontext.Pointer) string {

@@ -107,7 +107,9 @@ type PolicyCheckCommand struct {
 	File string `arg:"" help:"The policy document; - reads standard input."`
 }
 
-// Run prints a paragraph for each statement.
+// Run prints a paragraph for each statement, and to standard error a warning for
+// each word that means nothing. Status 0 also with warnings: AWS takes such a
+// policy, too.
 func (c *PolicyCheckCommand) Run(app *App) error {
 	text, err := readDocument(app, c.File)
 	if err != nil {
@@ -120,6 +122,9 @@ func (c *PolicyCheckCommand) Run(app *App) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	for _, text := range misspelt(p) {
+		fmt.Fprintln(app.Err, "warning: "+text)
 	}
 	_, err = fmt.Fprintln(app.Out, strings.Join(p.Explain(), "\n\n"))
 	return err

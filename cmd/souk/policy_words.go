@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"souk/access/iam"
+)
+
+// This file knows which actions and condition keys there are, to find those
+// that a policy misspells: AWS and Souk take any word, and it matches nothing.
+
+// services are the services of actions that Souk asks policies for.
+var services = []string{"aws-marketplace", "ecr", "sts"}
+
+// actions are all actions that Souk asks policies for, and sts:GetCallerIdentity,
+// which needs none.
+var actions = []string{
+	"aws-marketplace:CancelChangeSet", "aws-marketplace:DeleteResourcePolicy", "aws-marketplace:DescribeAssessment",
+	"aws-marketplace:DescribeChangeSet", "aws-marketplace:DescribeEntity", "aws-marketplace:GetResourcePolicy",
+	"aws-marketplace:ListAssessments", "aws-marketplace:ListChangeSets", "aws-marketplace:ListEntities",
+	"aws-marketplace:ListTagsForResource", "aws-marketplace:PutResourcePolicy", "aws-marketplace:StartChangeSet",
+	"aws-marketplace:TagResource", "aws-marketplace:UntagResource",
+
+	"ecr:BatchCheckLayerAvailability", "ecr:BatchDeleteImage", "ecr:BatchGetImage", "ecr:CompleteLayerUpload",
+	"ecr:DescribeImages", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload",
+	"ecr:ListImages", "ecr:PutImage", "ecr:UploadLayerPart",
+
+	"sts:GetCallerIdentity",
+}
+
+// conditionKeys are all condition keys that a request may have.
+var conditionKeys = []string{
+	"aws:CurrentTime", "aws:EpochTime", "aws:PrincipalAccount", "aws:PrincipalArn", "aws:PrincipalType",
+	"aws:RequestedRegion", "aws:SecureTransport", "aws:SourceIp", "aws:UserAgent", "aws:userid", "aws:username",
+
+	"aws-marketplace:Intent", "catalog:ChangeType",
+}
+
+// misspelt says which words of a policy mean nothing here.
+func misspelt(p *iam.Policy) []string {
+	var found []string
+	warn := func(format string, args ...any) {
+		text := fmt.Sprintf(format, args...)
+		if !slices.Contains(found, text) {
+			found = append(found, text)
+		}
+	}
+	for _, s := range p.Statements {
+		for _, action := range slices.Concat(s.Action, s.NotAction) {
+			service, _, _ := strings.Cut(strings.ToLower(action), ":")
+			if slices.Contains(services, service) && !strings.ContainsAny(action, "*?") && !contains(actions, action) {
+				warn("Souk has no action %s: this matches nothing", action)
+			}
+		}
+		for _, c := range s.Condition {
+			if !contains(conditionKeys, c.Key) {
+				warn("no request to Souk has the condition key %s", c.Key)
+			}
+		}
+	}
+	return found
+}
+
+// contains looks a word up in either case, as policies are read.
+func contains(words []string, word string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, word) })
+}
