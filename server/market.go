@@ -77,7 +77,7 @@ func openStore(ctx context.Context, config Config) (_ store.Store, engine string
 	if postgresAt(config.Database) {
 		s, err := postgres.Open(ctx, postgres.Config{URL: config.Database, Log: config.Log})
 		if err != nil {
-			return nil, "", err
+			return nil, "", postgres.Explained(err)
 		}
 		return s, "postgres", nil
 	}

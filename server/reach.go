@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"souk/server/control"
+	"souk/storage/store/postgres"
 )
 
 // Reach finds the market of a place for a command: through the socket of the
@@ -49,7 +50,7 @@ func Reach(ctx context.Context, place Place) (caller control.Caller, close func(
 		err = m.join(ctx, config, lastURL(config), "", nil)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, m.close())
+		return nil, nil, errors.Join(postgres.Explained(err), m.close())
 	}
 	return m.door(), m.close, nil
 }
@@ -71,6 +72,7 @@ func lastURL(config Config) *url.URL {
 // door is what a market offers to the commands of its own machine.
 func (m *market) door() *control.Door {
 	d := control.NewDoor()
+	d.Explain = postgres.Explained
 	control.OfferDirectory(d, m.organization)
 	control.Offer(d, "doctor", m.verify)
 	control.Offer(d, "gc", m.sweep)

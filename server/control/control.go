@@ -31,6 +31,10 @@ type Caller interface {
 
 // Door is what a market offers locally. Add to it with Offer before it is used.
 type Door struct {
+	// Explain makes an error one that says to people what to do; nil: none
+	// needs that.
+	Explain func(error) error
+
 	offers map[string]func(ctx context.Context, in []byte) (any, error)
 }
 
@@ -75,6 +79,9 @@ func (d *Door) answer(ctx context.Context, name string, in []byte) ([]byte, erro
 		return nil, fmt.Errorf("the server does not offer %q: it is of another version than this command", name)
 	}
 	v, err := offer(ctx, in)
+	if err != nil && d.Explain != nil {
+		err = d.Explain(err)
+	}
 	if err != nil {
 		return nil, err
 	}

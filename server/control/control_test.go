@@ -195,3 +195,17 @@ func TestCallEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestErrorsAreExplained: people get what Explain makes of an error, on both
+// sides of the socket.
+func TestErrorsAreExplained(t *testing.T) {
+	t.Parallel()
+	d := door(t)
+	d.Explain = func(err error) error { return errors.New("what to do about it") }
+	for what, c := range map[string]control.Caller{"in this process": d, "through the socket": served(t, d, t.TempDir())} {
+		err := c.Call(t.Context(), "broken", struct{}{}, nil)
+		if err == nil || err.Error() != "what to do about it" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
