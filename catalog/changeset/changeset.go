@@ -118,6 +118,11 @@ type Engine struct {
 // make room: a request's answer is waited for, a set's end is polled.
 const crowd = 8
 
+// waiting is how many sets may wait for a worker of the node that started
+// them. It ends about that many in the time of a lease; more would be claimed
+// by others before their turn, or by itself once more.
+const waiting = 4096
+
 type typeKey struct{ entity, change string }
 
 // New makes an Engine. It starts nothing: see Run.
@@ -181,6 +186,7 @@ func New(cfg Config) (*Engine, error) {
 		Store: cfg.Store, Kind: kindSet, Owner: e.cfg.Owner, Do: e.do,
 		Lease: cfg.Lease, Slots: cfg.Workers, Log: cfg.Log,
 		Busy: func() bool { return e.starting.Load() >= crowd },
+		Most: waiting,
 	})
 	return e, nil
 }
