@@ -101,6 +101,9 @@ func (b *bench) database(ctx context.Context, d database) error {
 	if err != nil {
 		return fmt.Errorf("market of %d: %w", small, err)
 	}
+	if b.entities == small {
+		return nil // the large one was not asked for
+	}
 	err = b.catalogue(ctx, d, b.entities)
 	if err != nil {
 		return fmt.Errorf("market of %d: %w", b.entities, err)
