@@ -12,8 +12,10 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"souk/server"
@@ -27,6 +29,15 @@ type DemoCommand struct {
 // Run starts a market in a temporary folder, tells the story, and serves on
 // until it is interrupted.
 func (d *DemoCommand) Run(app *App) error {
+	// Who reads us may leave (souk demo | head): that ends the demo, after which
+	// the folder is removed as always.
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE) // a write fails then, and the process goes on
+	defer signal.Stop(pipe)
+	reading, leave := context.WithCancelCause(app.Ctx)
+	defer leave(nil)
+	out := &audience{out: app.Out, leave: leave}
+
 	dir, err := os.MkdirTemp("", "souk-demo-")
 	if err != nil {
 		return fmt.Errorf("making a folder for the demo: %w", err)
@@ -61,9 +72,9 @@ func (d *DemoCommand) Run(app *App) error {
 		<-ended
 	}()
 
-	tell := &teller{out: app.Out, terminal: app.Terminal}
+	tell := &teller{out: out, terminal: app.Terminal}
 	began := time.Now()
-	fmt.Fprintf(app.Out, "%s\n\nA market is open at %s, in %s. Each step below is what you would type,\nand the market's answer. The AWS commands are said by the AWS SDK, as the AWS CLI says them.\n",
+	fmt.Fprintf(out, "%s\n\nA market is open at %s, in %s. Each step below is what you would type,\nand the market's answer. The AWS commands are said by the AWS SDK, as the AWS CLI says them.\n",
 		tell.styled(bold, "Souk: a software marketplace that speaks AWS Marketplace's APIs"), market.URL(), dir)
 	root, err := server.ReadCredentials(filepath.Join(dir, "souk-data"))
 	if err != nil {
@@ -71,12 +82,15 @@ func (d *DemoCommand) Run(app *App) error {
 	}
 	s := &story{
 		tell: tell, host: strings.TrimPrefix(market.URL(), "http://"), logo: pictures.url,
-		root:   newShopper(tell, market.URL(), root.AccessKeyID, root.SecretAccessKey),
+		root:   newShopper(tell, "the root user of the market", market.URL(), root.AccessKeyID, root.SecretAccessKey),
 		market: server.Place{Data: filepath.Join(dir, "souk-data")},
 	}
-	ctx, cancel := context.WithTimeout(app.Ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(reading, time.Minute)
 	defer cancel()
 	err = s.tellAll(ctx)
+	if errors.Is(context.Cause(reading), errLeft) {
+		return errFindings // nobody would read more
+	}
 	if app.Ctx.Err() != nil {
 		return errors.New("the demo was interrupted")
 	}
@@ -84,13 +98,13 @@ func (d *DemoCommand) Run(app *App) error {
 		tell.bad("%v", err)
 		return fmt.Errorf("the demo did not come out as it should: %w", err)
 	}
-	fmt.Fprintf(app.Out, "\n%s\n", tell.styled(bold, fmt.Sprintf("Every step came out as it should, in %.1f seconds.", time.Since(began).Seconds())))
+	fmt.Fprintf(out, "\n%s\n", tell.styled(bold, fmt.Sprintf("Every step came out as it should, in %.1f seconds.", time.Since(began).Seconds())))
 	if d.Exit {
 		return nil
 	}
-	fmt.Fprintf(app.Out, whatNext, market.URL(), s.acme.id, s.acme.key, s.product, s.host, s.digest)
+	fmt.Fprintf(out, whatNext, market.URL(), s.acme.id, s.acme.key, s.product, s.host, s.digest)
 	select {
-	case <-app.Ctx.Done():
+	case <-reading.Done():
 		return nil
 	case err := <-ended:
 		ended <- err
@@ -112,6 +126,24 @@ The market is still open. In another shell, as the seller:
 
 For a market that stays: souk serve, and souk help. Ctrl-C ends this one and removes it.
 `
+
+// errLeft is why a demo ends that nobody reads.
+var errLeft = errors.New("nobody reads the demo")
+
+// audience is what the demo is printed to. It ends the demo when that is closed.
+type audience struct {
+	out   io.Writer
+	leave context.CancelCauseFunc
+}
+
+// Write implements io.Writer.
+func (a *audience) Write(b []byte) (int, error) {
+	n, err := a.out.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		a.leave(errLeft)
+	}
+	return n, err
+}
 
 // picture is a loopback server of one picture: where the seller keeps her logo.
 type picture struct {

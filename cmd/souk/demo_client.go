@@ -23,6 +23,7 @@ import (
 // shopper is the AWS SDK as one user, who shows what she does.
 type shopper struct {
 	tell    *teller
+	who     string // for people, such as "the seller, Acme Analytics"
 	url     string
 	id, key string // access key
 	catalog *marketplacecatalog.Client
@@ -37,7 +38,7 @@ const (
 	region      = "us-east-1"
 )
 
-func newShopper(tell *teller, url, id, key string) *shopper {
+func newShopper(tell *teller, who, url, id, key string) *shopper {
 	config := aws.Config{
 		Region:       region,
 		BaseEndpoint: aws.String(url),
@@ -46,7 +47,7 @@ func newShopper(tell *teller, url, id, key string) *shopper {
 	last := &lastAnswer{client: http.DefaultClient}
 	config.HTTPClient = last
 	return &shopper{
-		tell: tell, url: url, id: id, key: key, last: last,
+		tell: tell, who: who, url: url, id: id, key: key, last: last,
 		catalog: marketplacecatalog.NewFromConfig(config),
 		sts:     sts.NewFromConfig(config),
 	}
@@ -70,9 +71,16 @@ func (l *lastAnswer) Do(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
+// command prints a command that the shopper types, and who that is if another
+// typed before.
+func (s *shopper) command(first string, lines ...string) {
+	s.tell.as("as " + s.who)
+	s.tell.command(first, lines...)
+}
+
 // aws prints a command of the AWS CLI.
 func (s *shopper) aws(command string, options ...string) {
-	s.tell.command("aws "+command, append([]string{"--endpoint-url " + s.url + " --region " + region}, options...)...)
+	s.command("aws "+command, append([]string{"--endpoint-url " + s.url + " --region " + region}, options...)...)
 }
 
 // identity asks who the keys belong to.
@@ -175,6 +183,29 @@ func (s *shopper) await(ctx context.Context, id string) (*marketplacecatalog.Des
 func throttled(err error) bool {
 	var e smithy.APIError
 	return errors.As(err, &e) && e.ErrorCode() == "ThrottlingException"
+}
+
+// show shows a part of the last answer as it came over the wire, as --query does:
+// DetailsDocument, Versions. Of a list on the way the first item is meant.
+func (s *shopper) show(path ...string) error {
+	part := json.RawMessage(s.last.body)
+	for _, name := range path {
+		var list []json.RawMessage
+		if json.Unmarshal(part, &list) == nil && len(list) > 0 {
+			part = list[0]
+		}
+		var members map[string]json.RawMessage
+		err := json.Unmarshal(part, &members)
+		if err != nil {
+			return fmt.Errorf("looking for %s in an answer: %w", strings.Join(path, "."), err)
+		}
+		part = members[name]
+		if part == nil {
+			return fmt.Errorf("the answer has no %s", strings.Join(path, "."))
+		}
+	}
+	s.tell.answer(part)
+	return nil
 }
 
 // describe describes an entity and decodes its Details into details.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -83,6 +82,7 @@ func (s *story) tellAll(ctx context.Context) error {
 }
 
 func (s *story) whoAmI(ctx context.Context) error {
+	s.operator("eval \"$(souk env --data " + s.market.Data + ")\"")
 	account, err := s.root.identity(ctx)
 	if err != nil {
 		return err
@@ -91,13 +91,18 @@ func (s *story) whoAmI(ctx context.Context) error {
 	return nil
 }
 
+// operator prints a command of the machine that the market runs on.
+func (s *story) operator(command string) {
+	s.tell.as("on the market's machine")
+	s.tell.command(command)
+}
+
 func (s *story) join(ctx context.Context) error {
-	account, seller, err := s.newAccount(ctx, "Acme Analytics", "acme")
+	account, seller, err := s.newAccount(ctx, "seller", "Acme Analytics", "acme")
 	if err != nil {
 		return err
 	}
 	s.acme = seller
-	s.tell.say("With these keys:")
 	got, err := s.acme.identity(ctx)
 	if err != nil {
 		return err
@@ -110,25 +115,25 @@ func (s *story) join(ctx context.Context) error {
 
 // newAccount makes an account and its first key, by the door that souk account
 // and souk key use.
-func (s *story) newAccount(ctx context.Context, name, namespace string) (id string, user *shopper, err error) {
+func (s *story) newAccount(ctx context.Context, role, name, namespace string) (id string, user *shopper, err error) {
 	caller, closer, err := server.Reach(ctx, s.market)
 	if err != nil {
 		return "", nil, err
 	}
 	defer closer()
 	directory := control.Directory{Caller: caller}
-	s.tell.command("souk account create --name '" + name + "' --namespace " + namespace + " --data " + s.market.Data)
+	s.operator("souk account create --name '" + name + "' --namespace " + namespace + " --data " + s.market.Data)
 	a, err := directory.CreateAccount(ctx, organization.NewAccount{Name: name, Namespace: namespace})
 	if err != nil {
 		return "", nil, err
 	}
 	s.tell.answer([]byte(a.ID))
-	s.tell.command("eval \"$(souk key create --account " + a.ID + " --env --data " + s.market.Data + ")\"")
+	s.operator("eval \"$(souk key create --account " + a.ID + " --env --data " + s.market.Data + ")\"")
 	key, err := directory.CreateKey(ctx, a.ID, "")
 	if err != nil {
 		return "", nil, err
 	}
-	return a.ID, newShopper(s.tell, s.root.url, key.ID, key.Secret), nil
+	return a.ID, newShopper(s.tell, "the "+role+", "+name, s.root.url, key.ID, key.Secret), nil
 }
 
 func (s *story) create(ctx context.Context) error {
@@ -163,21 +168,15 @@ func (s *story) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.answer(p.Repositories)
+	err = s.acme.show("DetailsDocument", "Repositories")
+	if err != nil {
+		return err
+	}
 	if len(p.Repositories) != 2 || p.Description.Visibility != "Draft" {
 		return fmt.Errorf("product %s has %d repositories and is %s, want 2 and Draft", s.product, len(p.Repositories), p.Description.Visibility)
 	}
 	s.tell.good("product %s is a Draft with two repositories", s.product)
 	return nil
-}
-
-// answer shows a value as JSON.
-func (s *story) answer(v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("cmd/souk: an answer of the demo has no JSON: " + err.Error())
-	}
-	s.tell.answer(b)
 }
 
 // image names an image of the seller's.
@@ -186,7 +185,7 @@ func (s *story) image(repository, tag string) string {
 }
 
 func (s *story) push(ctx context.Context) error {
-	s.tell.command("docker login " + s.host + " --username " + s.acme.id + " --password-stdin <<< \"$AWS_SECRET_ACCESS_KEY\"")
+	s.login(s.acme)
 	img, err := demoImage("1.0")
 	if err != nil {
 		return err
@@ -208,12 +207,17 @@ func (s *story) push(ctx context.Context) error {
 	return err
 }
 
+// login prints how docker gets somebody's keys.
+func (s *story) login(user *shopper) {
+	user.command("docker login " + s.host + " --username " + user.id + " --password-stdin <<< \"$AWS_SECRET_ACCESS_KEY\"")
+}
+
 // pushOne pushes an image and pulls its digest back.
 func (s *story) pushOne(ctx context.Context, command, image string, img v1.Image) (digest string, err error) {
 	if strings.HasPrefix(command, "helm") {
-		s.tell.command(command + " oci://" + s.host + "/acme --plain-http")
+		s.acme.command(command + " oci://" + s.host + "/acme --plain-http")
 	} else {
-		s.tell.command(command + " " + image)
+		s.acme.command(command + " " + image)
 	}
 	ref, err := name.ParseReference(image, name.Insecure)
 	if err != nil {
@@ -316,12 +320,13 @@ func (s *story) publish(ctx context.Context) error {
 }
 
 func (s *story) buy(ctx context.Context) error {
-	_, buyer, err := s.newAccount(ctx, "Globex", "globex")
+	_, buyer, err := s.newAccount(ctx, "buyer", "Globex", "globex")
 	if err != nil {
 		return err
 	}
 	image := s.image("query", "1.1")
-	s.tell.command("docker pull " + image)
+	s.login(buyer)
+	buyer.command("docker pull " + image)
 	ref, err := name.ParseReference(image, name.Insecure)
 	if err != nil {
 		return err
@@ -356,7 +361,7 @@ func (s *story) list(ctx context.Context) error {
 	}
 	s.acme.aws("marketplace-catalog list-change-sets", "--catalog "+catalogName, "--query 'ChangeSetSummaryList[].[ChangeSetName,Status]' --output text")
 	sets, err := s.acme.catalog.ListChangeSets(ctx, &marketplacecatalog.ListChangeSetsInput{
-		Catalog: aws.String(catalogName), Sort: &types.Sort{SortBy: aws.String("StartTime"), SortOrder: types.SortOrderDescending},
+		Catalog: aws.String(catalogName),
 	})
 	if err != nil {
 		return err
@@ -374,12 +379,14 @@ func (s *story) list(ctx context.Context) error {
 		return fmt.Errorf("the list has %d change sets of which %d did not succeed, want 8 and 1", len(sets.ChangeSetSummaryList), failed)
 	}
 	s.acme.aws("marketplace-catalog describe-entity", "--catalog "+catalogName+" --entity-id "+s.product, "--query DetailsDocument.Description")
-	var p struct{ Description json.RawMessage }
-	err = s.acme.describe(ctx, s.product, &p)
+	err = s.acme.describe(ctx, s.product, &shown{})
 	if err != nil {
 		return err
 	}
-	s.answer(p.Description)
+	err = s.acme.show("DetailsDocument", "Description")
+	if err != nil {
+		return err
+	}
 	return s.doctor(ctx)
 }
 
@@ -389,7 +396,7 @@ func (s *story) doctor(ctx context.Context) error {
 		return err
 	}
 	defer closer()
-	s.tell.command("souk doctor --data " + s.market.Data)
+	s.operator("souk doctor --data " + s.market.Data)
 	var findings []string
 	err = caller.Call(ctx, "doctor", struct{}{}, &findings)
 	if err != nil {

@@ -15,6 +15,7 @@ type teller struct {
 	out      io.Writer
 	terminal bool
 	chapters int
+	who      string // whose command was printed last
 }
 
 // Styles of a terminal.
@@ -41,6 +42,14 @@ func (t *teller) chapter(title string) {
 // say prints a sentence of explanation.
 func (t *teller) say(format string, args ...any) {
 	fmt.Fprintf(t.out, "   %s\n", fmt.Sprintf(format, args...))
+}
+
+// as says in a comment who types from here on, if that changes.
+func (t *teller) as(who string) {
+	if t.who != who {
+		t.who = who
+		fmt.Fprintf(t.out, "   %s\n", t.styled(faint, "# "+who))
+	}
 }
 
 // command prints what a user would type. Its first part and each of the lines
