@@ -101,7 +101,7 @@ func TestAccountsUsersKeysAndPoliciesByCommand(t *testing.T) {
 			if got := s.must("account", "show", account); !strings.Contains(got, "namespace\tacme\n") {
 				t.Errorf("account show: %q", got)
 			}
-			s.refused("Namespace acme belongs to another account. give another --namespace", "account", "create", "--name", "x", "--namespace", "acme")
+			s.refused("Namespace acme belongs to another account. Give another --namespace", "account", "create", "--name", "x", "--namespace", "acme")
 			s.refused("`souk account list`", "user", "create", "ci", "--account", "999999999999")
 
 			of := []string{"--account", account, "--user", "ci"}
