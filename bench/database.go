@@ -28,6 +28,9 @@ type database struct {
 	create func(ctx context.Context) (url string, err error)
 	// open opens the store of a market that is not running.
 	open func(ctx context.Context, m *market) (store.Store, error)
+	// settle lets the database do now what it would do for minutes after so
+	// many documents came at once, beside what is measured.
+	settle func(ctx context.Context, m *market) error
 }
 
 // databases returns those that are to be measured, and a function that ends
@@ -41,6 +44,7 @@ func (b *bench) databases(ctx context.Context) (all []database, closeAll func() 
 			open: func(ctx context.Context, m *market) (store.Store, error) {
 				return openSQLite(ctx, filepath.Join(m.folder, "souk.db"))
 			},
+			settle: func(context.Context, *market) error { return nil }, // closing it did all
 		})
 	}
 	if b.only == "sqlite" {
@@ -63,17 +67,15 @@ func (b *bench) databases(ctx context.Context) (all []database, closeAll func() 
 			}
 			return s, nil
 		},
+		settle: func(ctx context.Context, m *market) error {
+			return execute(ctx, m.database, "VACUUM (ANALYZE)", "CHECKPOINT")
+		},
 	}), closeAll, nil
 }
 
 // createPostgres makes an empty database on a server and returns its URL.
 func createPostgres(ctx context.Context, admin, name string) (string, error) {
-	c, err := pgx.Connect(ctx, admin)
-	if err != nil {
-		return "", fmt.Errorf("making database %s: %w", name, err)
-	}
-	_, err = c.Exec(ctx, "CREATE DATABASE "+name)
-	err = errors.Join(err, c.Close(ctx))
+	err := execute(ctx, admin, "CREATE DATABASE "+name)
 	if err != nil {
 		return "", fmt.Errorf("making database %s: %w", name, err)
 	}
@@ -83,6 +85,21 @@ func createPostgres(ctx context.Context, admin, name string) (string, error) {
 	}
 	u.Path = "/" + name
 	return u.String(), nil
+}
+
+// execute runs statements on a PostgreSQL database.
+func execute(ctx context.Context, url string, statements ...string) error {
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return fmt.Errorf("connecting to PostgreSQL: %w", err)
+	}
+	for _, s := range statements {
+		_, err = c.Exec(ctx, s)
+		if err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", s, err), c.Close(ctx))
+		}
+	}
+	return c.Close(ctx)
 }
 
 func openSQLite(ctx context.Context, path string) (store.Store, error) {

@@ -97,18 +97,43 @@ func (b *bench) database(ctx context.Context, d database) error {
 	if err != nil {
 		return fmt.Errorf("empty market: %w", err)
 	}
-	err = b.catalogue(ctx, d, small)
+	few, err := b.catalogue(ctx, d, small)
 	if err != nil {
 		return fmt.Errorf("market of %d: %w", small, err)
 	}
-	if b.entities == small {
-		return nil // the large one was not asked for
+	defer few.stop()
+	err = b.describes(ctx, d, few)
+	if err != nil {
+		return fmt.Errorf("market of %d: %w", small, err)
 	}
-	err = b.catalogue(ctx, d, b.entities)
+	if b.entities == small { // no large one was asked for
+		err = b.lists(ctx, d, few)
+	} else {
+		err = b.large(ctx, d, few)
+	}
+	if err != nil {
+		return err
+	}
+	return b.writes(ctx, d, few)
+}
+
+// large measures a market with the large catalogue, where it is compared with
+// the small one in turns with that.
+func (b *bench) large(ctx context.Context, d database, few *catalogue) error {
+	many, err := b.catalogue(ctx, d, b.entities)
 	if err != nil {
 		return fmt.Errorf("market of %d: %w", b.entities, err)
 	}
-	return nil
+	defer many.stop()
+	err = b.describes(ctx, d, many)
+	if err != nil {
+		return fmt.Errorf("market of %d: %w", b.entities, err)
+	}
+	err = b.lists(ctx, d, few, many)
+	if err != nil {
+		return err
+	}
+	return b.resident(ctx, many.market, fmt.Sprintf("%s: resident, %d entities, after reads", d.name, many.n), residentLarge)
 }
 
 // empty measures the start on an empty folder, and the memory when idle.
@@ -173,58 +198,56 @@ func (b *bench) fresh(ctx context.Context, d database) (*market, error) {
 	return newMarket(folder, url)
 }
 
-// catalogue fills a market with n entities and measures it.
-func (b *bench) catalogue(ctx context.Context, d database, n int) error {
+// catalogue is a running market with entities.
+type catalogue struct {
+	*market
+	n    int
+	root *seller.Seller
+}
+
+// stop ends the market; how it ends is no measurement.
+func (c *catalogue) stop() { _ = c.market.Stop() }
+
+// catalogue fills a market with n entities and starts it.
+func (b *bench) catalogue(ctx context.Context, d database, n int) (*catalogue, error) {
 	m, err := b.fresh(ctx, d)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, err = m.start() // the first start makes organisation, key and schema
 	if err != nil {
-		return err
+		return nil, err
 	}
 	err = m.Stop()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s, err := d.open(ctx, m)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	err = errors.Join(b.templates.fill(ctx, s, n), s.Close())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	large := n > small
-	times := 1
-	if large {
-		times = 5
+	err = d.settle(ctx, m)
+	if err != nil {
+		return nil, err
 	}
+	const times = 5
 	took, err := m.startUp(times)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = m.Stop() }() // once more, where an error came first
-	if large {
+	if n > small {
 		b.table.add(fmt.Sprintf("%s: ready, %d entities", d.name, n), milliseconds(took), "ms", fmt.Sprintf("median of %d starts", times))
 		b.table.most("", readyLarge)
 	}
 	root, err := m.root()
 	if err != nil {
-		return err
+		return nil, errors.Join(err, m.Stop())
 	}
-	err = b.reads(ctx, d, m, root, n)
-	if err != nil {
-		return err
-	}
-	if large {
-		return errors.Join(b.resident(ctx, m, fmt.Sprintf("%s: resident, %d entities, after reads", d.name, n), residentLarge), m.Stop())
-	}
-	err = b.writes(ctx, d, m, root)
-	if err != nil {
-		return err
-	}
-	return m.Stop()
+	return &catalogue{m, n, root}, nil
 }
 
 // lane is a load on one server.
@@ -279,18 +302,20 @@ func (b *bench) measure(lanes ...lane) error {
 	return nil
 }
 
-// reads measures DescribeEntity beside its floors, and ListEntities.
-func (b *bench) reads(ctx context.Context, d database, m *market, root *seller.Seller, n int) error {
-	const connections = 16
+// connections of the reads.
+const connections = 16
+
+// describes measures DescribeEntity, on the small catalogue beside its floors.
+func (b *bench) describes(ctx context.Context, d database, c *catalogue) error {
 	var describe [][]byte
-	for range min(n, 4000) {
-		r, err := signed(ctx, root, "GET", "/DescribeEntity?catalog=AWSMarketplace&entityId="+productID(rand.IntN(n)), "")
+	for range min(c.n, 4000) {
+		r, err := signed(ctx, c.root, "GET", "/DescribeEntity?catalog=AWSMarketplace&entityId="+productID(rand.IntN(c.n)), "")
 		if err != nil {
 			return err
 		}
 		describe = append(describe, r)
 	}
-	l := load{address: root.Host(), connections: connections, endless: true, requests: describe}
+	l := load{address: c.root.Host(), connections: connections, endless: true, requests: describe}
 	warm := l
 	warm.duration = b.window / 4
 	warmed, err := warm.run()
@@ -298,33 +323,42 @@ func (b *bench) reads(ctx context.Context, d database, m *market, root *seller.S
 		return fmt.Errorf("warming up: %w", err)
 	}
 	floor1, floor2 := d.name+": floor 1 of DescribeEntity", d.name+": floor 2 of DescribeEntity"
-	souk := lane{l, fmt.Sprintf("%s: DescribeEntity, %d connections, %d entities", d.name, connections, n), m.PID()}
-	if n == small {
-		err = b.besideFloors(souk, warmed.bodySize, root, floor1, floor2)
-	} else {
+	souk := lane{l, fmt.Sprintf("%s: DescribeEntity, %d connections, %d entities", d.name, connections, c.n), c.PID()}
+	if c.n > small {
 		err = b.measure(souk)
+		if err != nil {
+			return err
+		}
+		b.table.least(floor2, 0)
+		return nil
 	}
+	err = b.besideFloors(souk, warmed.bodySize, c.root, floor1, floor2)
 	if err != nil {
 		return err
 	}
-	target := 0.0
-	if n == small {
-		target = d.describe
-	}
-	b.table.least(floor2, target)
+	b.table.least(floor2, d.describe)
+	return nil
+}
 
-	list, err := signed(ctx, root, "POST", "/ListEntities", `{"Catalog":"AWSMarketplace","EntityType":"ContainerProduct","MaxResults":20,"Sort":{"SortBy":"Name","SortOrder":"ASCENDING"}}`)
+// lists measures ListEntities on catalogues, in turns; each is compared with the first.
+func (b *bench) lists(ctx context.Context, d database, catalogues ...*catalogue) error {
+	name := func(c *catalogue) string {
+		return fmt.Sprintf("%s: ListEntities, page of 20 by name, %d entities", d.name, c.n)
+	}
+	var lanes []lane
+	for _, c := range catalogues {
+		list, err := signed(ctx, c.root, "POST", "/ListEntities", `{"Catalog":"AWSMarketplace","EntityType":"ContainerProduct","MaxResults":20,"Sort":{"SortBy":"Name","SortOrder":"ASCENDING"}}`)
+		if err != nil {
+			return err
+		}
+		lanes = append(lanes, lane{load{address: c.root.Host(), connections: connections, endless: true, requests: [][]byte{list}}, name(c), c.PID()})
+	}
+	err := b.measure(lanes...)
 	if err != nil {
 		return err
 	}
-	l.requests = [][]byte{list}
-	name := func(n int) string { return fmt.Sprintf("%s: ListEntities, page of 20 by name, %d entities", d.name, n) }
-	err = b.measure(lane{l, name(n), m.PID()})
-	if err != nil {
-		return err
-	}
-	if n != small {
-		b.table.least(name(small), 1/largeListOfSmall)
+	if len(catalogues) > 1 {
+		b.table.least(name(catalogues[0]), 1/largeListOfSmall)
 	}
 	return nil
 }
@@ -346,7 +380,8 @@ func (b *bench) besideFloors(souk lane, size int, root *seller.Seller, floor1, f
 }
 
 // writes measures StartChangeSet beside floor 3, and whole change sets.
-func (b *bench) writes(ctx context.Context, d database, m *market, root *seller.Seller) error {
+func (b *bench) writes(ctx context.Context, d database, c *catalogue) error {
+	root := c.root
 	floor3 := func(c int) string {
 		return fmt.Sprintf("%s: floor 3, StartChangeSet's batch on the bare store, %d writers", d.name, c)
 	}
@@ -354,35 +389,35 @@ func (b *bench) writes(ctx context.Context, d database, m *market, root *seller.
 	if err != nil {
 		return err
 	}
-	for _, c := range []int{1, 16, 64} {
-		f, err := b.templates.commits(ctx, bare, c, b.window, b.next)
+	for _, writers := range []int{1, 16, 64} {
+		f, err := b.templates.commits(ctx, bare, writers, b.window, b.next)
 		if err != nil {
 			return errors.Join(err, bare.Close())
 		}
 		b.next = f.next
-		b.table.add(floor3(c), f.rate, "1/s", fmt.Sprintf("%v of CPU each, client and store", f.used.Round(100*time.Nanosecond)))
+		b.table.add(floor3(writers), f.rate, "1/s", fmt.Sprintf("%v of CPU each, client and store", f.used.Round(100*time.Nanosecond)))
 	}
 	err = bare.Close()
 	if err != nil {
 		return err
 	}
-	for _, c := range []int{1, 16, 64} {
-		requests, err := b.starts(ctx, root, min(20_000, 500*c+int(2500*b.window.Seconds())))
+	for _, clients := range []int{1, 16, 64} {
+		requests, err := b.starts(ctx, root, min(20_000, 500*clients+int(2500*b.window.Seconds())))
 		if err != nil {
 			return err
 		}
 		err = b.measure(lane{
-			load{address: root.Host(), connections: c, requests: requests},
-			fmt.Sprintf("%s: StartChangeSet, durable, workers running, %d connections", d.name, c), m.PID(),
+			load{address: root.Host(), connections: clients, requests: requests},
+			fmt.Sprintf("%s: StartChangeSet, durable, workers running, %d connections", d.name, clients), c.PID(),
 		})
 		if err != nil {
 			return err
 		}
 		target := 0.0
-		if c == 64 {
+		if clients == 64 {
 			target = startOfFloor3
 		}
-		b.table.least(floor3(c), target)
+		b.table.least(floor3(clients), target)
 		err = allEnded(ctx, root)
 		if err != nil {
 			return err
@@ -393,7 +428,7 @@ func (b *bench) writes(ctx context.Context, d database, m *market, root *seller.
 	if err != nil {
 		return err
 	}
-	before, err := cpu(m.PID())
+	before, err := cpu(c.PID())
 	if err != nil {
 		return err
 	}
@@ -407,7 +442,7 @@ func (b *bench) writes(ctx context.Context, d database, m *market, root *seller.
 		return err
 	}
 	took := time.Since(started)
-	after, err := cpu(m.PID())
+	after, err := cpu(c.PID())
 	if err != nil {
 		return err
 	}
