@@ -158,7 +158,7 @@ func TestHoldRenewsTheLeaseAndFreesTheSlot(t *testing.T) {
 	put(t, s, job("slow", "", time.Now(), 0))
 	release, done := make(chan struct{}), make(chan string, 2)
 	var slow atomic.Int32
-	cfg := Config{Store: s, Slots: 1, Lease: 90 * time.Millisecond, Watch: 10 * time.Millisecond, Do: func(ctx context.Context, task *Task) {
+	cfg := Config{Store: s, Slots: 1, Lease: 2 * time.Second, Watch: 10 * time.Millisecond, Do: func(ctx context.Context, task *Task) {
 		if task.ID == "slow" {
 			slow.Add(1)
 			err := task.Hold(ctx, func() (store.Write, error) { return job(task.ID, "", time.Time{}, 0), nil }, func(ctx context.Context) error {
