@@ -351,7 +351,12 @@ func (b *bench) lists(ctx context.Context, d database, catalogues ...*catalogue)
 		if err != nil {
 			return err
 		}
-		lanes = append(lanes, lane{load{address: c.root.Host(), connections: connections, endless: true, requests: [][]byte{list}}, name(c), c.PID()})
+		l := load{address: c.root.Host(), connections: connections, endless: true, requests: [][]byte{list}, duration: b.window / 4}
+		_, err = l.run() // once for the caches
+		if err != nil {
+			return fmt.Errorf("warming up: %w", err)
+		}
+		lanes = append(lanes, lane{l, name(c), c.PID()})
 	}
 	err := b.measure(lanes...)
 	if err != nil {
