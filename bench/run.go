@@ -428,7 +428,7 @@ func (b *bench) writes(ctx context.Context, d database, c *catalogue) error {
 			return err
 		}
 	}
-	const sets = 3000
+	const sets = 20_000
 	requests, err := b.starts(ctx, root, sets)
 	if err != nil {
 		return err

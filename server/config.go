@@ -90,8 +90,8 @@ type Config struct {
 	// FetchCA is a PEM file of further authorities that are trusted when fetching.
 	FetchCA string `name:"fetch-ca" placeholder:"FILE" help:"Further certificate authorities trusted when fetching (PEM)."`
 
-	// Workers is how many change sets this node works on at a time. Default: 64.
-	Workers int `name:"workers" placeholder:"N" help:"Change sets worked on at a time by this node (default 64)."`
+	// Workers is how many change sets this node works on at a time. Default: 256.
+	Workers int `name:"workers" placeholder:"N" help:"Change sets worked on at a time by this node (default 256)."`
 
 	// OpenChangeSets is how many change sets of an account may be in PREPARING or
 	// APPLYING (ServiceQuotaExceededException beyond). Default: 250, as AWS has it.
@@ -156,7 +156,7 @@ func (c Config) filled() (Config, error) {
 		c.Quota = "on"
 	}
 	if c.Workers == 0 {
-		c.Workers = 64
+		c.Workers = 256
 	}
 	if c.OpenChangeSets == 0 {
 		c.OpenChangeSets = 250

@@ -66,7 +66,7 @@ type Config struct {
 	ProbeTime time.Duration
 
 	Lease   time.Duration // of a set with a worker; 0: 5 s
-	Workers int           // sets that are worked on at once, slow probes not counted; 0: 64
+	Workers int           // sets that are worked on at once, slow probes not counted; 0: 256
 
 	// Observe, if set, is told of every step of every set on this node, after
 	// it is durable. It must be quick, and is called from many goroutines.

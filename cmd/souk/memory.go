@@ -11,13 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepSmall lets a server that has little to do be small. A small heap is
-// collected often enough to stay small (GOGC and GOMEMLIMIT in the environment
-// win), and what starting has touched is given back.
+// keepSmall lets a server that has little to do be small: what starting has
+// touched is given back.
 func keepSmall() error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
 	debug.FreeOSMemory()
 	return unmapProgram()
 }

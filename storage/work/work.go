@@ -42,9 +42,9 @@ type Config struct {
 	Do func(ctx context.Context, t *Task)
 
 	Lease time.Duration // how long a claim holds without renewal; 0: 5 s
-	Slots int           // handlers that run at once, those in Hold not counted; 0: 64
+	Slots int           // handlers that run at once, those in Hold not counted; 0: 256
 	// Busy, if set, says that what people wait for needs the store now. Handlers
-	// that begin while it is true run on a quarter of the slots.
+	// that begin while it is true run on 1 of 64 slots.
 	Busy  func() bool
 	Most  int           // tasks at once, waiting for a slot or in Hold included; 0: 1,024
 	Poll  time.Duration // between claims while there was work; 0: 250 ms. Idle, it grows to 4 times that
@@ -75,7 +75,7 @@ func New(cfg Config) *Runner {
 		cfg.Lease = 5 * time.Second
 	}
 	if cfg.Slots <= 0 {
-		cfg.Slots = 64
+		cfg.Slots = 256
 	}
 	if cfg.Most <= 0 {
 		cfg.Most = 1024
@@ -92,7 +92,7 @@ func New(cfg Config) *Runner {
 	return &Runner{
 		cfg:   cfg,
 		slots: make(chan struct{}, cfg.Slots),
-		few:   make(chan struct{}, max(1, cfg.Slots/4)),
+		few:   make(chan struct{}, max(1, cfg.Slots/64)),
 		wake:  make(chan struct{}, 1),
 		tasks: map[string]*Task{},
 	}

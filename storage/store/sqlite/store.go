@@ -128,7 +128,7 @@ func (s *Store) open(ctx context.Context, readers int) error {
 // prepareFile makes the connection the writer's and the schema the newest.
 func (s *Store) prepareFile(ctx context.Context, c *conn) error {
 	err := c.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-		PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA wal_autocheckpoint = 4000;
+		PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA wal_autocheckpoint = 16000;
 		PRAGMA cache_size = ` + writerPages)
 	if err != nil {
 		return err
