@@ -31,6 +31,22 @@ func (t *table) add(name string, value float64, unit, note string) {
 	t.rows = append(t.rows, row{name: name, value: value, unit: unit, note: note})
 }
 
+// place keeps a row for a measurement that is made while others are. It
+// returns the row's number.
+func (t *table) place(name string) int {
+	t.rows = append(t.rows, row{name: name})
+	return t.last()
+}
+
+// fill writes a row.
+func (t *table) fill(n int, value float64, unit, note string) {
+	r := &t.rows[n]
+	r.value, r.unit, r.note = value, unit, note
+}
+
+// last is the number of the last row.
+func (t *table) last() int { return len(t.rows) - 1 }
+
 // value is the measurement of a row; 0 if it was not made.
 func (t *table) value(name string) float64 {
 	for _, r := range t.rows {
@@ -43,8 +59,11 @@ func (t *table) value(name string) float64 {
 
 // least compares the last row with a floor: value/floor is to be at least the
 // target (0: no target).
-func (t *table) least(floor string, target float64) {
-	r := &t.rows[len(t.rows)-1]
+func (t *table) least(floor string, target float64) { t.leastOf(t.last(), floor, target) }
+
+// leastOf is least for any row.
+func (t *table) leastOf(n int, floor string, target float64) {
+	r := &t.rows[n]
 	base := t.value(floor)
 	if base == 0 {
 		return
@@ -59,7 +78,7 @@ func (t *table) least(floor string, target float64) {
 // most demands that the last row's value is at most the limit, itself or, with
 // a floor, as a ratio to it.
 func (t *table) most(floor string, limit float64) {
-	r := &t.rows[len(t.rows)-1]
+	r := &t.rows[t.last()]
 	compared := r.value
 	if floor != "" {
 		base := t.value(floor)

@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -244,8 +247,13 @@ func shuffled(n int) string {
 	return string(b[:])
 }
 
-// vary changes the end of an id, length kept.
+// vary changes the end of an id, length kept: ids begin with a time. That of a
+// token is a hash, and another one is altogether another.
 func vary(id string, n int) string {
+	account, hash, ok := strings.Cut(id, "/")
+	if ok {
+		return fmt.Sprintf("%s/%x", account, sha256.Sum256([]byte(hash+strconv.Itoa(n))))
+	}
 	end := fmt.Sprintf("%09d", n)
 	if len(id) <= len(end) {
 		return id

@@ -112,16 +112,21 @@ type Engine struct {
 	runner  *work.Runner
 
 	starting atomic.Int64 // calls of Start that store their set now
+	crowded  atomic.Int64 // when they were last a crowd: Unix time in nanoseconds
 }
 
 // crowd is the number of callers that wait for Start from which on the workers
 // make room: a request's answer is waited for, a set's end is polled.
 const crowd = 8
 
+// rush is how long they make room behind a crowd: between two requests of a
+// client passes the time that it takes to read an answer.
+const rush = 5 * time.Millisecond
+
 // waiting is how many sets may wait for a worker of the node that started
-// them. It ends about that many in the time of a lease; more would be claimed
-// by others before their turn, or by itself once more.
-const waiting = 4096
+// them; each takes a few kilobytes. More are claimed when there is room, which
+// costs a write and a read of each.
+const waiting = 16384
 
 type typeKey struct{ entity, change string }
 
@@ -185,10 +190,20 @@ func New(cfg Config) (*Engine, error) {
 	e.runner = work.New(work.Config{
 		Store: cfg.Store, Kind: kindSet, Owner: e.cfg.Owner, Do: e.do,
 		Lease: cfg.Lease, Slots: cfg.Workers, Log: cfg.Log,
-		Busy: func() bool { return e.starting.Load() >= crowd },
+		Busy: e.busy,
 		Most: waiting,
 	})
 	return e, nil
+}
+
+// busy says whether many wait for Start, or did a moment ago.
+func (e *Engine) busy() bool {
+	now := time.Now().UnixNano()
+	if e.starting.Load() >= crowd {
+		e.crowded.Store(now)
+		return true
+	}
+	return now-e.crowded.Load() < int64(rush)
 }
 
 // Run works on change sets until ctx ends, then finishes the steps under way

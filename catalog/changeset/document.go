@@ -214,12 +214,13 @@ func stamped(s string) (time.Time, error) {
 // Indexes of change sets. Open sets have one entry; they are few (OpenSets), so
 // that each list reads them beside what has ended. Ended sets have two entries
 // in each of the others, by start and by end: these stand in one partition, so
-// that a set's neighbours are written together.
+// that a set's neighbours are written together. Those of all entities stand in
+// one, too: ids begin with a time, so that new ones are neighbours.
 const (
 	indexOpen   = "open"   // partition account; by start
 	indexStatus = "status" // partition account/status
 	indexName   = "name"   // partition account/name; not those of defaultName
-	indexEntity = "entity" // partition account/entity id
+	indexEntity = "entity" // partition account; before the time stand the entity's id and NUL
 
 	byStart = "s" // stands before the time in Sort
 	byEnd   = "e"
@@ -252,18 +253,17 @@ func (s *setBody) write(id string, was int64) (store.Write, error) {
 	}
 	end, shown := stamp(s.Ended), s.shown()
 	w.Index = make([]store.Entry, 0, 4+2*len(shown))
-	add := func(index, value string) {
-		partition := s.Account + "/" + value
+	add := func(index, partition, lead string) {
 		w.Index = append(w.Index,
-			store.Entry{Index: index, Partition: partition, Sort: byEnd + end, Cover: summary},
-			store.Entry{Index: index, Partition: partition, Sort: byStart + start, Cover: summary})
+			store.Entry{Index: index, Partition: partition, Sort: lead + byEnd + end, Cover: summary},
+			store.Entry{Index: index, Partition: partition, Sort: lead + byStart + start, Cover: summary})
 	}
-	add(indexStatus, string(s.Status))
+	add(indexStatus, s.Account+"/"+string(s.Status), "")
 	if s.Name != defaultName(s.Account) {
-		add(indexName, s.Name)
+		add(indexName, s.Account+"/"+s.Name, "")
 	}
 	for _, id := range shown {
-		add(indexEntity, id)
+		add(indexEntity, s.Account, id+"\x00")
 	}
 	return w, nil
 }

@@ -215,14 +215,18 @@ func (f *setFilters) streams(by string, backward bool) []stream {
 		q.From, q.To = max(f.afterStart, f.afterEnd), f.beforeEnd
 		used += given(f.afterEnd) + given(f.beforeEnd)
 	}
-	q.From, q.To = by+q.From, by+cmp.Or(q.To, "~")
+	q.To = cmp.Or(q.To, "~")
 	if used < f.count {
 		q.Match = f.match
 	}
 	for _, v := range values {
-		c := q
+		c, lead := q, by
 		c.Index, c.Partition = index, f.account+"/"+v
-		streams = append(streams, stream{Query: c, lead: by})
+		if index == indexEntity {
+			c.Partition, lead = f.account, v+"\x00"+by
+		}
+		c.From, c.To = lead+q.From, lead+q.To
+		streams = append(streams, stream{Query: c, lead: lead})
 	}
 	return streams
 }

@@ -177,7 +177,7 @@ func (w *working) walk(ctx context.Context, next *setBody, probing bool) (*exami
 		}
 		a := &change.Applying{
 			Entity: entity.Entity, Seller: x.seller, Now: next.Now, Found: r.Found,
-			IDs: change.NewIDs(fmt.Sprintf("%s/%d", next.Seed, s.index)),
+			IDs: change.NewIDs(fmt.Sprintf("%s/%d", next.Seed, s.index), next.Now),
 		}
 		w.plan = nil
 		s.change.Apply(entity.state, a)

@@ -116,7 +116,7 @@ func (e *Engine) accept(r *Request) (*setBody, *plan, error) {
 	}
 	err := e.resolve(s.Changes, func(et *change.EntityType) (string, error) {
 		seed, err := e.newSeed()
-		return et.NewID(change.NewIDs(seed)), err
+		return et.NewID(change.NewIDs(seed, e.cfg.Clock())), err
 	})
 	if err != nil {
 		return nil, nil, err

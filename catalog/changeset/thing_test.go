@@ -38,7 +38,7 @@ func thingType() *change.EntityType {
 			change.Of[thing, blowUp](change.Type{Name: "BlowUp"}),
 		},
 		New:   func() any { return &thing{Visibility: "Draft"} },
-		NewID: func(ids *change.IDs) string { return ids.New("thing-", 13) },
+		NewID: func(ids *change.IDs) string { return ids.Entity("thing-") },
 		Overlaps: func(a, b string) bool {
 			return !(a == "Rename" && b == "Publish" || a == "Publish" && b == "Rename")
 		},
@@ -54,7 +54,7 @@ func thingType() *change.EntityType {
 func rockType() *change.EntityType {
 	t := thingType()
 	t.Name, t.Overlaps = "Rock", nil
-	t.NewID = func(ids *change.IDs) string { return ids.New("rock-", 13) }
+	t.NewID = func(ids *change.IDs) string { return ids.Entity("rock-") }
 	return t
 }
 

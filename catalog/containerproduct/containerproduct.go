@@ -27,7 +27,7 @@ func EntityType(registryHost string) *change.EntityType {
 			change.Of[Product, UpdateVisibility](change.Type{Name: "UpdateVisibility", Alone: true}),
 		},
 		New:      func() any { return new(Product) },
-		NewID:    func(ids *change.IDs) string { return ids.New("prod-", 13) },
+		NewID:    func(ids *change.IDs) string { return ids.Entity("prod-") },
 		Overlaps: overlaps,
 		List:     func(state any) change.Listing { return state.(*Product).Listing() },
 		Describe: func(state any, _ change.Entity) any { return state.(*Product).describe(registryHost) },

@@ -37,7 +37,7 @@ type item struct {
 func newItem(registryHost string) *item {
 	kind := containerproduct.EntityType(registryHost)
 	i := &item{kind: kind, state: kind.New(), now: time.Date(2021, 3, 2, 0, 0, 0, 0, time.UTC), found: map[string]string{}}
-	i.entity.ID = kind.NewID(change.NewIDs("the id of the product"))
+	i.entity.ID = kind.NewID(change.NewIDs("the id of the product", i.now))
 	digest := "sha256:" + strings.Repeat("0123456789abcdef", 4)
 	for _, uri := range []string{"/app:1.0", "/app:1.1", "/charts:1.0"} {
 		i.found[registryHost+"/"+namespace+uri] = digest
@@ -80,7 +80,7 @@ func (i *item) do(t testing.TB, changeType, details string) {
 }
 
 func (i *item) apply(decoded change.Change, seed string) {
-	a := &change.Applying{Entity: i.entity, Seller: seller, Now: i.now, Found: i.found, IDs: change.NewIDs(seed + i.stored())}
+	a := &change.Applying{Entity: i.entity, Seller: seller, Now: i.now, Found: i.found, IDs: change.NewIDs(seed+i.stored(), i.now)}
 	decoded.Apply(i.state, a)
 	i.claims = append(i.claims, a.Claims()...)
 	i.entity.Revision++

@@ -20,7 +20,6 @@ type Task struct {
 	Carry any // what Hand was given; nil for claimed work
 
 	runner *Runner
-	few    bool // it has an element of runner.few
 
 	mu     sync.Mutex              // guards what follows
 	cancel context.CancelCauseFunc // of the Hold under way, nil if none
@@ -33,14 +32,6 @@ func (t *Task) interrupt() {
 	t.lost = true
 	if t.cancel != nil {
 		t.cancel(ErrLost)
-	}
-}
-
-// many gives up the task's place among the few.
-func (t *Task) many() {
-	if t.few {
-		t.few = false
-		<-t.runner.few
 	}
 }
 
@@ -66,8 +57,7 @@ func (t *Task) Hold(ctx context.Context, renew func() (store.Write, error), f fu
 	t.cancel = cancel
 	t.mu.Unlock()
 
-	t.many()
-	<-t.runner.slots
+	t.runner.pause()
 	stop, kept := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(kept)
@@ -76,7 +66,7 @@ func (t *Task) Hold(ctx context.Context, renew func() (store.Write, error), f fu
 	err := t.call(ctx, f)
 	close(stop)
 	<-kept
-	t.runner.slots <- struct{}{} // not to be given up: the handler's end frees it
+	t.runner.resume()
 
 	t.mu.Lock()
 	t.cancel = nil

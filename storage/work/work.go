@@ -44,7 +44,7 @@ type Config struct {
 	Lease time.Duration // how long a claim holds without renewal; 0: 5 s
 	Slots int           // handlers that run at once, those in Hold not counted; 0: 256
 	// Busy, if set, says that what people wait for needs the store now. Handlers
-	// that begin while it is true run on 1 of 64 slots.
+	// that begin while it is true run on 1 of 128 slots.
 	Busy  func() bool
 	Most  int           // tasks at once, waiting for a slot or in Hold included; 0: 1,024
 	Poll  time.Duration // between claims while there was work; 0: 250 ms. Idle, it grows to 4 times that
@@ -55,18 +55,20 @@ type Config struct {
 
 // Runner works on the documents of a Config. Make it with New, start it with Run.
 type Runner struct {
-	cfg   Config
-	slots chan struct{} // one element for each handler that runs
-	few   chan struct{} // one for each of them that began while Busy
-	wake  chan struct{} // asks the dispatcher to claim now
-	skew  atomic.Int64  // the database's clock minus ours, in nanoseconds
-	full  atomic.Bool   // there was no room at the last claim: the next handler that ends wakes
+	cfg  Config
+	wake chan struct{} // asks the dispatcher to claim now
+	skew atomic.Int64  // the database's clock minus ours, in nanoseconds
+	full atomic.Bool   // there was no room at the last claim: the next handler that ends wakes
 
-	mu      sync.Mutex       // guards what follows
-	open    bool             // Run is under way and not stopping
-	ctx     context.Context  // of the handlers, while open
-	tasks   map[string]*Task // by document id: those under way
-	running sync.WaitGroup   // the handlers' goroutines
+	mu       sync.Mutex       // guards what follows
+	open     bool             // Run is under way and not stopping
+	ctx      context.Context  // of the handlers, while open
+	tasks    map[string]*Task // by document id: those under way
+	handlers int              // that run, those in Hold not counted
+	queue    []*Task          // wait for a slot; those before next have got one
+	next     int
+	back     []chan struct{} // of handlers that come back from Hold and wait for a slot
+	running  sync.WaitGroup  // the handlers' goroutines
 }
 
 // New returns a Runner that does nothing until Run.
@@ -91,8 +93,6 @@ func New(cfg Config) *Runner {
 	}
 	return &Runner{
 		cfg:   cfg,
-		slots: make(chan struct{}, cfg.Slots),
-		few:   make(chan struct{}, max(1, cfg.Slots/64)),
 		wake:  make(chan struct{}, 1),
 		tasks: map[string]*Task{},
 	}
@@ -111,6 +111,10 @@ func (r *Runner) Run(ctx context.Context) error {
 
 	r.mu.Lock()
 	r.open = false // from here on nothing is added to running
+	for _, t := range r.queue[r.next:] {
+		delete(r.tasks, t.ID) // never begun: its lease runs out
+	}
+	r.queue, r.next = nil, 0
 	r.mu.Unlock()
 	stop(errStopping)
 	r.running.Wait()
@@ -178,7 +182,7 @@ func (r *Runner) measure(ctx context.Context) bool {
 func (r *Runner) room() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	free := min(r.cfg.Most-len(r.tasks), cap(r.slots)-len(r.slots))
+	free := min(r.cfg.Most-len(r.tasks), r.cfg.Slots-r.handlers-r.waiting())
 	return max(0, min(free, 64))
 }
 
@@ -200,15 +204,21 @@ func (r *Runner) due() time.Time { return r.Now().Add(r.cfg.Lease) }
 // Lease says what a Put of new work writes as Owner and Due. Where this node
 // has room, the work is leased to it already, is to be given to Hand after the
 // Put, and no claim has to be written; else it is due at once for everybody.
+//
+// The lease is longer by what the work before it may take: work that another
+// claims while it waits here has to be read and decoded once more.
 func (r *Runner) Lease() (owner string, due time.Time) {
 	r.mu.Lock()
-	ok := r.open && len(r.tasks) < r.cfg.Most
+	ok, before := r.open && len(r.tasks) < r.cfg.Most, r.waiting()
 	r.mu.Unlock()
 	if !ok {
 		return "", r.Now()
 	}
-	return r.cfg.Owner, r.due()
+	return r.cfg.Owner, r.due().Add(time.Duration(before) * slow)
 }
+
+// slow is what a task of many takes at most, as a rule.
+const slow = time.Millisecond
 
 // Hand begins work that was written with this Runner's Lease. The document has
 // its Revision, Owner and Due; carry is for the handler, which finds it in the task.
@@ -234,41 +244,101 @@ func (r *Runner) Interrupt(id string) {
 func (r *Runner) start(t *Task) {
 	t.runner = r
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if !r.open || r.tasks[t.ID] != nil { // stopping; or it is here still, with a lease that ran out
-		r.mu.Unlock()
 		return
 	}
 	r.tasks[t.ID] = t
-	ctx := r.ctx
-	r.running.Add(1)
-	r.mu.Unlock()
-
-	go func() {
-		defer r.running.Done()
-		r.do(ctx, t)
-		r.mu.Lock()
-		delete(r.tasks, t.ID)
-		r.mu.Unlock()
-	}()
+	r.queue = append(r.queue, t)
+	r.fill()
 }
 
-func (r *Runner) do(ctx context.Context, t *Task) {
-	select {
-	case r.slots <- struct{}{}:
-	case <-ctx.Done():
-		return // never begun: the lease runs out
+// waiting is the number of tasks without a slot. mu is held.
+func (r *Runner) waiting() int { return len(r.queue) - r.next }
+
+// slots is how many handlers may run now.
+func (r *Runner) slots() int {
+	if r.cfg.Busy != nil && r.cfg.Busy() {
+		return max(1, r.cfg.Slots/128)
 	}
-	defer func() {
-		<-r.slots
+	return r.cfg.Slots
+}
+
+// fill gives free slots to those that wait. mu is held.
+func (r *Runner) fill() {
+	for slots := r.slots(); r.handlers < slots; r.handlers++ {
+		if len(r.back) > 0 {
+			close(r.back[0])
+			r.back = r.back[1:]
+			continue
+		}
+		t := r.pop()
+		if t == nil {
+			return
+		}
+		r.running.Add(1)
+		go r.handle(t)
+	}
+}
+
+// pop takes the task that has waited longest from the queue; nil if none. mu is held.
+func (r *Runner) pop() *Task {
+	if r.waiting() == 0 {
+		return nil
+	}
+	t := r.queue[r.next]
+	r.queue[r.next] = nil
+	r.next++
+	if r.next == len(r.queue) {
+		r.queue, r.next = r.queue[:0], 0
+	} else if r.next >= 1024 && r.next > len(r.queue)/2 {
+		n := copy(r.queue, r.queue[r.next:])
+		clear(r.queue[n:])
+		r.queue, r.next = r.queue[:n], 0
+	}
+	return t
+}
+
+// handle works on a task, and then on others as long as there is a slot for it.
+func (r *Runner) handle(t *Task) {
+	defer r.running.Done()
+	for t != nil {
+		r.do(t)
+		r.mu.Lock()
+		delete(r.tasks, t.ID)
+		t = nil
+		if r.handlers <= r.slots() && len(r.back) == 0 {
+			t = r.pop()
+		}
+		if t == nil {
+			r.handlers--
+		}
+		r.fill()
+		r.mu.Unlock()
 		if r.full.Swap(false) {
 			r.Wake()
 		}
-	}()
-	if r.cfg.Busy != nil && r.cfg.Busy() {
-		r.few <- struct{}{}
-		t.few = true
-		defer t.many()
 	}
+}
+
+// pause gives up the slot of a handler, resume waits for another.
+func (r *Runner) pause() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.handlers--
+	r.fill()
+}
+
+func (r *Runner) resume() {
+	free := make(chan struct{})
+	r.mu.Lock()
+	r.back = append(r.back, free)
+	r.fill()
+	r.mu.Unlock()
+	<-free
+}
+
+func (r *Runner) do(t *Task) {
 	if !r.Now().Before(t.Due) {
 		return // it waited longer than its lease: somebody has it, or will
 	}
@@ -277,5 +347,5 @@ func (r *Runner) do(ctx context.Context, t *Task) {
 			r.cfg.Log.Error("work panicked", "kind", t.Kind, "id", t.ID, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	r.cfg.Do(ctx, t)
+	r.cfg.Do(r.ctx, t)
 }

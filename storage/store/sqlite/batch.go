@@ -18,17 +18,35 @@ type head struct {
 }
 
 // heads remembers documents that were written lately: most writes are to
-// documents that were written a moment ago.
-type heads map[store.Key]head
+// documents that were written a moment ago. When the young ones are many they
+// become the old ones, and those are forgotten.
+type heads struct {
+	young, old map[store.Key]head
+}
 
-// maxHeads bounds them. Beyond it all are forgotten, which is simple and rare.
-const maxHeads = 4096
+// maxHeads bounds each half of them.
+const maxHeads = 8192
 
-func (h heads) keep(key store.Key, v head) {
-	if len(h) >= maxHeads {
-		clear(h)
+func (h *heads) clear() { *h = heads{young: map[store.Key]head{}} }
+
+func (h *heads) find(key store.Key) (head, bool) {
+	v, ok := h.young[key]
+	if !ok {
+		v, ok = h.old[key]
 	}
-	h[key] = v
+	return v, ok
+}
+
+func (h *heads) keep(key store.Key, v head) {
+	if len(h.young) >= maxHeads {
+		h.young, h.old = map[store.Key]head{}, h.young
+	}
+	h.young[key] = v
+}
+
+func (h *heads) forget(key store.Key) {
+	delete(h.young, key)
+	delete(h.old, key)
 }
 
 // tally knows the number of entries in the partitions that bounds were asked
@@ -83,13 +101,13 @@ func (p *plan) addEntry(place []byte, id string, c entryChange) {
 
 // doBatch does a batch, or says why not: then nothing has been written, unless
 // the database failed.
-func (w *writer) doBatch(b *store.Batch) error {
+func (w *writer) doBatch(b *store.Batch, rows [][]layout.Row) error {
 	p := &w.plan
 	p.reset()
 	if err := w.expect(b); err != nil {
 		return err
 	}
-	if err := w.planEntries(b); err != nil {
+	if err := w.planEntries(b, rows); err != nil {
 		return err
 	}
 	for i := range b.Bounds {
@@ -153,7 +171,7 @@ func (w *writer) headAt(key store.Key, want int64) (head, error) {
 
 // head returns the head of a document; the zero head if it is not there.
 func (w *writer) head(key store.Key) (head, error) {
-	if h, ok := w.heads[key]; ok {
+	if h, ok := w.heads.find(key); ok {
 		return h, nil
 	}
 	defer w.look.reset()
@@ -169,7 +187,7 @@ func (w *writer) head(key store.Key) (head, error) {
 }
 
 // planEntries finds the entries that the batch changes, and numbers the new documents.
-func (w *writer) planEntries(b *store.Batch) error {
+func (w *writer) planEntries(b *store.Batch, rowsOf [][]layout.Row) error {
 	p := &w.plan
 	for i := range b.Put {
 		doc, h := &b.Put[i].Document, &p.heads[i]
@@ -177,7 +195,7 @@ func (w *writer) planEntries(b *store.Batch) error {
 			h.number = w.next
 			w.next++
 		}
-		rows := layout.Rows(doc.Kind, doc.Index)
+		rows := rowsOf[i]
 		var show *shown
 		if layout.Shows(doc) {
 			show = &shown{revision: h.revision + 1, summary: doc.Summary}
@@ -318,7 +336,7 @@ func (w *writer) delete(key store.Key, h head) error {
 			return err
 		}
 	}
-	delete(w.heads, key)
+	w.heads.forget(key)
 	w.effects = append(w.effects, effect{doc: store.Document{Key: key}})
 	return nil
 }

@@ -42,7 +42,7 @@ const (
 	defaultReaders    = 4
 	// The page caches of the connections. SQLite's allocator takes nearly
 	// twice as much.
-	writerPages = "-8192" // KiB
+	writerPages = "-16384" // KiB
 	readerPages = "-4096"
 )
 
@@ -264,6 +264,10 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) error {
 	}
 	r := newRequest()
 	r.batch = &b
+	r.rows = make([][]layout.Row, len(b.Put)) // made here: the writer is what all wait for
+	for i := range b.Put {
+		r.rows[i] = layout.Rows(b.Put[i].Kind, b.Put[i].Index)
+	}
 	if err := s.write(ctx, r); err != nil {
 		return err
 	}

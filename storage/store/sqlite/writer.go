@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"souk/storage/store"
+	"souk/storage/store/internal/layout"
 )
 
 // maxGroup is the number of requests that share a transaction.
@@ -14,6 +15,7 @@ const maxGroup = 256
 // request is a commit or a claim that waits for the writer.
 type request struct {
 	batch *store.Batch
+	rows  [][]layout.Row // of batch.Put
 	claim *claim
 	err   error         // the answer
 	done  chan struct{} // closed when the answer is there
@@ -76,7 +78,8 @@ type statements struct {
 }
 
 func newWriter(s *Store, c *conn) (*writer, error) {
-	w := &writer{s: s, c: c, heads: heads{}, tally: tally{}}
+	w := &writer{s: s, c: c, tally: tally{}}
+	w.heads.clear()
 	var err error
 	for _, p := range []struct {
 		stmt **stmt
@@ -192,7 +195,7 @@ func (w *writer) transaction(group []*request) error {
 		if r.claim != nil {
 			failed = w.doClaim(r.claim)
 		} else {
-			failed = w.doBatch(r.batch)
+			failed = w.doBatch(r.batch, r.rows)
 		}
 		if r.err = failed; !isAnswer(failed) {
 			err = failed
@@ -223,7 +226,7 @@ func (w *writer) undo(group []*request, cause error) {
 		}
 	}
 	w.s.log.Warn("write", "requests", len(group), "error", cause)
-	clear(w.heads)
+	w.heads.clear()
 	clear(w.tally)
 	if w.s.cache == nil {
 		return
@@ -269,9 +272,9 @@ func (w *writer) doClaim(c *claim) error {
 		if err := m.run(); err != nil {
 			return fmt.Errorf("claim %s %s: %w", doc.Kind, doc.ID, err)
 		}
-		if h, ok := w.heads[doc.Key]; ok {
+		if h, ok := w.heads.find(doc.Key); ok {
 			h.revision = doc.Revision
-			w.heads[doc.Key] = h
+			w.heads.keep(doc.Key, h)
 		}
 		w.effects = append(w.effects, effect{doc: *doc})
 	}
