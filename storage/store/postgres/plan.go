@@ -246,6 +246,9 @@ func (p *plan) entryKeys() blobs {
 	return p.entries.keys
 }
 
+// keptKeys are the keys of entries that documents which are there will have.
+func (p *plan) keptKeys() blobs { return p.entryKeys()[:p.fresh] }
+
 // queueLocks adds the locks of rows that are there, in the order of their
 // keys. Neighbours that need the same lock share a statement.
 func (p *plan) queueLocks(batch *pgx.Batch) {
@@ -299,9 +302,9 @@ func (p *plan) queueUpdates(batch *pgx.Batch) {
 	switch {
 	case len(had) == 0:
 	case p.together && len(p.bounds.prefixes) > 0:
-		batch.Queue(sqlDropEntriesGuarded, had, p.entryKeys(), p.bounds.prefixes)
+		batch.Queue(sqlDropEntriesGuarded, had, p.keptKeys(), p.bounds.prefixes)
 	default:
-		batch.Queue(sqlDropEntries, had, p.entryKeys())
+		batch.Queue(sqlDropEntries, had, p.keptKeys())
 	}
 	if len(r.keys) > 0 {
 		batch.Queue(sqlUpdate, r.keys, r.dues, r.owners, r.summaries, p.entryKeys(), r.bodies, r.firstEntries, r.lastEntries)

@@ -57,12 +57,14 @@ var _ store.Store = (*Store)(nil)
 
 // settings makes a connection ours. Our statements all want the index that is
 // there for them, also when the statistics of a young table say otherwise, so
-// the other ways are closed and plans are made once. A server that commits
+// the other ways are closed and plans are made once; a page of a large index
+// is no work for several processes, whatever a plan without the page's size
+// expects. A server that commits
 // before its disk has the data is told not to.
 const settings = `
 	SET default_transaction_isolation = 'read committed';
 	SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off;
-	SET jit = off; SET plan_cache_mode = force_generic_plan;
+	SET jit = off; SET plan_cache_mode = force_generic_plan; SET max_parallel_workers_per_gather = 0;
 	SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`
 
 // Open opens the database and brings its schema up to date. It returns
