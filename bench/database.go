@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,6 +32,9 @@ type database struct {
 	// settle lets the database do now what it would do for minutes after so
 	// many documents came at once, beside what is measured.
 	settle func(ctx context.Context, m *market) error
+	// remove removes the database of a market that was stopped, so that nothing
+	// looks after it while others are measured.
+	remove func(ctx context.Context, m *market) error
 }
 
 // databases returns those that are to be measured, and a function that ends
@@ -45,6 +49,7 @@ func (b *bench) databases(ctx context.Context) (all []database, closeAll func() 
 				return openSQLite(ctx, filepath.Join(m.folder, "souk.db"))
 			},
 			settle: func(context.Context, *market) error { return nil }, // closing it did all
+			remove: func(_ context.Context, m *market) error { return os.RemoveAll(m.folder) },
 		})
 	}
 	if b.only == "sqlite" {
@@ -69,6 +74,13 @@ func (b *bench) databases(ctx context.Context) (all []database, closeAll func() 
 		},
 		settle: func(ctx context.Context, m *market) error {
 			return execute(ctx, m.database, "VACUUM (ANALYZE)", "CHECKPOINT")
+		},
+		remove: func(ctx context.Context, m *market) error {
+			u, err := url.Parse(m.database)
+			if err != nil {
+				return fmt.Errorf("removing a database: %w", err)
+			}
+			return execute(ctx, admin, "DROP DATABASE "+strings.TrimPrefix(u.Path, "/")+" WITH (FORCE)", "CHECKPOINT")
 		},
 	}), closeAll, nil
 }

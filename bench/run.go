@@ -120,12 +120,15 @@ func (b *bench) database(ctx context.Context, d database) error {
 
 // large measures a market with the large catalogue, where it is compared with
 // the small one in turns with that.
-func (b *bench) large(ctx context.Context, d database, few *catalogue) error {
+func (b *bench) large(ctx context.Context, d database, few *catalogue) (err error) {
 	many, err := b.catalogue(ctx, d, b.entities)
 	if err != nil {
 		return fmt.Errorf("market of %d: %w", b.entities, err)
 	}
-	defer many.stop()
+	defer func() {
+		many.stop()
+		err = errors.Join(err, d.remove(ctx, many.market))
+	}()
 	err = b.describes(ctx, d, many)
 	if err != nil {
 		return fmt.Errorf("market of %d: %w", b.entities, err)

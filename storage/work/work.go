@@ -44,7 +44,7 @@ type Config struct {
 	Lease time.Duration // how long a claim holds without renewal; 0: 5 s
 	Slots int           // handlers that run at once, those in Hold not counted; 0: 256
 	// Busy, if set, says that what people wait for needs the store now. Handlers
-	// that begin while it is true run on 1 of 128 slots.
+	// that begin while it is true run on 1 of 256 slots.
 	Busy  func() bool
 	Most  int           // tasks at once, waiting for a slot or in Hold included; 0: 1,024
 	Poll  time.Duration // between claims while there was work; 0: 250 ms. Idle, it grows to 4 times that
@@ -259,7 +259,7 @@ func (r *Runner) waiting() int { return len(r.queue) - r.next }
 // slots is how many handlers may run now.
 func (r *Runner) slots() int {
 	if r.cfg.Busy != nil && r.cfg.Busy() {
-		return max(1, r.cfg.Slots/128)
+		return max(1, r.cfg.Slots/256)
 	}
 	return r.cfg.Slots
 }
