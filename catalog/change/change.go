@@ -47,7 +47,9 @@ type Type struct {
 	Name    string   // as the API spells it, such as AddDeliveryOptions
 	Creates bool     // the change makes its entity: no Identifier in the request
 	After   []string // change types that, in one set and on one entity, are applied before this one
-	Alone   bool     // no other change of the same entity may stand in the set
+	// AfterAll are change types that, in one set and on whatever entity, are applied before this one.
+	AfterAll []string
+	Alone    bool // no other change of the same entity may stand in the set
 
 	// Decode reads a Details document. An error is refused at once: its text is
 	// the path and what is wrong there.
@@ -118,6 +120,10 @@ type EntityType struct {
 type Listing struct {
 	Name       string // the title; "" where there is none yet
 	Visibility string // Draft, Limited, Public, Restricted
+	// Fields are what else typed filters ask for and typed summaries show, by
+	// the names of EntityTypeFilters, such as ProductId of an Offer. Times are
+	// RFC 3339 in UTC with whole seconds; a field without values may be left out.
+	Fields map[string][]string
 }
 
 // Entity is what the engine knows of an entity beside its state.

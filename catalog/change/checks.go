@@ -16,6 +16,8 @@ type Checks struct {
 	Seller Seller // whose change set it is
 	Entity Entity // the entity to be changed; Revision 0 if the set creates it
 	World  World  // what Probe may ask; empty in Valid and Check
+	// ChangeSet is the id of the set; "" in Valid.
+	ChangeSet string
 
 	refusals []Refusal
 	found    map[string]string

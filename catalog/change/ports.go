@@ -9,9 +9,20 @@ import (
 // that no change type of this server needs.
 type World struct {
 	Images   Images
+	AMIs     AMIs
+	Scanner  Scanner
 	Logos    Logos
 	Names    Names
-	Products Products
+	Entities Entities
+	// Set has every change of the set in the order of the request, this one included.
+	Set []Beside
+}
+
+// Beside is a change of the same set.
+type Beside struct {
+	ChangeType string
+	EntityType string // with version
+	EntityID   string // also of an entity that the set creates
 }
 
 // Errors of the ports that mean "the request is wrong". Any other error of a
@@ -21,7 +32,9 @@ var (
 	ErrChartInvalid     = errors.New("chart can't be loaded") // wrapped with the reason
 	ErrLogoUnreachable  = errors.New("logo can't be fetched")
 	ErrLogoNotSupported = errors.New("logo is not of a supported type or size")
-	ErrProductNotFound  = errors.New("no such product")
+	ErrAMINotFound      = errors.New("no such AMI")
+	ErrAMIUnreadable    = errors.New("AMI can't be read") // it is there, its layers are not
+	ErrEntityNotFound   = errors.New("no such entity")
 )
 
 // Images is the registry as change types see it.
@@ -82,9 +95,68 @@ type Names interface {
 	Taken(ctx context.Context, kind, id string) (bool, error)
 }
 
-// Products is the catalog's products as change types of other products see them.
-type Products interface {
-	// Visibility returns the visibility (Draft, Limited, Public, Restricted) of
-	// the latest revision of a product of the seller. ErrProductNotFound.
-	Visibility(ctx context.Context, s Seller, id string) (visibility string, err error)
+// Entities is the catalog's other entities as change types see them: first as
+// the set's own changes have made them so far, then as they are stored. What
+// was read must be unchanged when the set is applied; else its probes run again.
+type Entities interface {
+	// Read returns an entity of the seller and its state, a pointer to the P of
+	// its type (product.Of finds the facets of any product in it). Nobody may
+	// write the state. ErrEntityNotFound, also for those of other accounts.
+	Read(ctx context.Context, s Seller, id string) (e Entity, state any, err error)
+	// Named returns the ids of the seller's entities of a type (without
+	// version) whose Listing has a value in a field: Named(ctx, s, "Offer",
+	// "ProductId", id). At most 1,000, in no order; what other sets make
+	// meanwhile may be missed.
+	Named(ctx context.Context, s Seller, entityType, field, value string) (ids []string, err error)
+}
+
+// AMIs is the machine images of this marketplace as change types see them.
+type AMIs interface {
+	// Find returns an AMI that the seller owns or may use. ErrAMINotFound,
+	// ErrAMIUnreadable.
+	Find(ctx context.Context, s Seller, id string) (AMI, error)
+	// Publish pins the AMI for a product: a copy by digest that its seller can
+	// neither change nor delete. Doing it twice is no error.
+	Publish(ctx context.Context, productID string, a AMI) error
+}
+
+// AMI is an Amazon Machine Image: here a root file system in the registry with
+// a record beside it.
+type AMI struct {
+	ID                 string // ami- and 17 hexadecimal digits
+	Name               string
+	Owner              string // account id
+	Digest             string // of the image's manifest
+	Architecture       string // x86_64 or arm64
+	VirtualizationType string // hvm or paravirtual
+	RootDeviceType     string // ebs or instance-store
+	EnaSupport         bool
+	Platform           string   // such as "Debian GNU/Linux 13", from its os-release; "" if it has none
+	ProductCodes       []string // of products that it was made from
+}
+
+// Scanner looks for vulnerable packages, secrets and the like inside of images.
+type Scanner interface {
+	// ScanAMI and ScanImage scan what is about to be listed and keep the result
+	// as an assessment. An error means that we failed.
+	ScanAMI(ctx context.Context, target ScanTarget, a AMI) (Scan, error)
+	ScanImage(ctx context.Context, target ScanTarget, uri, digest string) (Scan, error)
+}
+
+// ScanTarget says for whom and for what is scanned.
+type ScanTarget struct {
+	Seller    Seller
+	ChangeSet string // id
+	EntityID  string
+	Subject   string // what the report calls it, such as a delivery option's title
+}
+
+// Scan is what a scan came to.
+type Scan struct {
+	Assessment string // its id
+	// Findings are those that refuse, at most 20 of them in words, the gravest
+	// first; none: it may be listed, or there was nothing to scan with.
+	Findings []string
+	// Report is the URL of the whole report, for SCAN_ERROR. "" without findings.
+	Report string
 }

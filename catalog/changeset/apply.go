@@ -36,7 +36,7 @@ func (w *working) apply(ctx context.Context, fixed *setBody) error {
 		if x.refused {
 			return w.fail(ctx, next)
 		}
-		b, err := w.batch(ctx, x, next.Now)
+		b, err := w.batch(ctx, x, next.Now, fixed.Read)
 		if err != nil {
 			return err
 		}
@@ -49,11 +49,11 @@ func (w *working) apply(ctx context.Context, fixed *setBody) error {
 		switch {
 		case !errors.As(err, &conflict):
 			return err
-		case conflict.Key.Kind == kindEntity:
+		case conflict.Key.Kind == kindEntity && fixed.Read[conflict.Key.ID] == 0:
 			w.entities = nil
 		case conflict.Key.Kind == claimTag: // it is there by now
-		default: // a name was taken since the probe: what does the probe say now?
-			if reprobed++; reprobed > 3 {
+		default: // a name was taken, or another entity changed, since the probe: what does the probe say now?
+			if reprobed++; reprobed > 3 && conflict.Key.Kind != kindEntity {
 				w.e.cfg.Log.Error("a name is taken that no probe refuses", "id", w.task.ID, "kind", conflict.Key.Kind, "name", conflict.Key.ID)
 				return w.fault(ctx)
 			}
@@ -79,8 +79,9 @@ func (w *working) reprobe(ctx context.Context) error {
 	return w.put(ctx, next, w.e.cfg.Owner, w.task.Lease(), store.Batch{})
 }
 
-// batch makes the writes of the set's entities and claims.
-func (w *working) batch(ctx context.Context, x *examined, now time.Time) (store.Batch, error) {
+// batch makes the writes of the set's entities and claims, and the expectations
+// of the entities that its probes read.
+func (w *working) batch(ctx context.Context, x *examined, now time.Time, read map[string]int64) (store.Batch, error) {
 	b := store.Batch{Put: make([]store.Write, 0, len(x.states)+len(x.claims)+2)}
 	for _, s := range x.states {
 		s.LastModified = latest(s.LastModified, now)
@@ -89,6 +90,11 @@ func (w *working) batch(ctx context.Context, x *examined, now time.Time) (store.
 			return b, err
 		}
 		b.Put = append(b.Put, write)
+	}
+	for id, revision := range read {
+		if !slices.ContainsFunc(x.states, func(s *entityState) bool { return s.ID == id }) {
+			b.Expect = append(b.Expect, store.Expectation{Key: store.Key{Kind: kindEntity, ID: id}, Revision: revision})
+		}
 	}
 	var done []change.Claim
 	for _, c := range x.claims {

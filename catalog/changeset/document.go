@@ -72,6 +72,9 @@ type setBody struct {
 	Now       time.Time `json:",omitzero"`
 	Seed      string    `json:",omitzero"` // of the ids that Apply mints
 
+	// Read are the revisions of other entities on which the probes' answers rest.
+	Read map[string]int64 `json:",omitempty"`
+
 	Tries     int       `json:",omitzero"` // of probes that failed by our fault
 	FirstTry  time.Time `json:",omitzero"` // when the first of them began
 	Revision  int64     // of the document when this was written
@@ -106,7 +109,7 @@ func (r *record) details() []byte {
 // clone returns a copy whose changes may be written.
 func (s *setBody) clone() *setBody {
 	c := *s
-	c.Changes = slices.Clone(s.Changes)
+	c.Changes, c.Read = slices.Clone(s.Changes), maps.Clone(s.Read)
 	for i := range c.Changes {
 		c.Changes[i].Found = maps.Clone(c.Changes[i].Found)
 		c.Changes[i].Errors = slices.Clone(c.Changes[i].Errors)
@@ -311,7 +314,11 @@ const (
 	indexVisibilityModified = "visibility/modified" // owner/type/visibility; by LastModified
 	indexVisibilityName     = "visibility/name"     // owner/type/visibility; by name
 	indexVisibilityID       = "visibility/id"       // owner/type/visibility; by id
+	indexField              = "field"               // owner/type/field/value; by LastModified
 )
+
+// fieldPartition is the partition of indexField for a value of a field.
+func fieldPartition(all, field, value string) string { return all + "/" + field + "/" + value }
 
 // visibilities are those that an entity type may list, in their order.
 func visibilities(et *change.EntityType) []string {
@@ -339,7 +346,7 @@ func writeEntity(et *change.EntityType, e change.Entity, state any, was int64) (
 	all := e.Owner + "/" + et.Name
 	modified := e.LastModified.Format(sortTime)
 	summary := entitySummary{l.Visibility, modified, l.Name}.encode()
-	return store.Write{Was: was, Document: store.Document{
+	w := store.Write{Was: was, Document: store.Document{
 		Key: store.Key{Kind: kindEntity, ID: e.ID}, Body: body, Summary: summary,
 		Index: []store.Entry{
 			{Index: indexModified, Partition: all, Sort: modified, Cover: summary},
@@ -348,7 +355,13 @@ func writeEntity(et *change.EntityType, e change.Entity, state any, was int64) (
 			{Index: indexVisibilityID, Partition: all + "/" + l.Visibility, Cover: summary},
 			{Index: indexNameModified, Partition: all, Sort: cut(l.Name) + "\x00" + modified, Cover: summary},
 		},
-	}}, nil
+	}}
+	for field, values := range l.Fields { // the store puts entries in order
+		for _, v := range values {
+			w.Index = append(w.Index, store.Entry{Index: indexField, Partition: fieldPartition(all, field, v), Sort: modified, Cover: summary})
+		}
+	}
+	return w, nil
 }
 
 // maxSort is the length to which names are cut in Sort values: with a time

@@ -190,7 +190,13 @@ func (e *Engine) plan(records []record) (*plan, error) {
 			return nil, invalidDetails(err.Error())
 		}
 		for j := range records {
-			if j == i || records[j].EntityID != r.EntityID {
+			if j == i {
+				continue
+			}
+			if slices.Contains(kind.AfterAll, records[j].ChangeType) {
+				before[i] = append(before[i], j)
+			}
+			if records[j].EntityID != r.EntityID {
 				continue
 			}
 			switch {

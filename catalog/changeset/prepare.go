@@ -139,6 +139,9 @@ func (w *working) walk(ctx context.Context, next *setBody, probing bool) (*exami
 		return nil, err
 	}
 	x := &examined{seller: seller}
+	if probing {
+		next.Read = nil
+	}
 	if err := w.open(ctx, x); err != nil {
 		return nil, err
 	}
@@ -153,12 +156,12 @@ func (w *working) walk(ctx context.Context, next *setBody, probing bool) (*exami
 			continue
 		}
 		entity := x.entity(r.EntityID)
-		c := &change.Checks{Seller: x.seller, Entity: entity.Entity}
+		c := &change.Checks{Seller: x.seller, Entity: entity.Entity, ChangeSet: w.task.ID}
 		s.change.Check(entity.state, c)
 		if probing && s.change.Probe != nil && len(c.Refusals()) == 0 {
-			c.World = w.e.world(x)
+			c.World = w.e.world(x, next)
 			if next.Intent == IntentValidate {
-				c.World.Images = unpublished{c.World.Images}
+				c.World.Images, c.World.AMIs = unpublished{c.World.Images}, unpublishedAMIs{c.World.AMIs}
 			}
 			if err := s.change.Probe(ctx, entity.state, c); err != nil {
 				return nil, fmt.Errorf("probing %s of %s: %w", r.ChangeType, r.EntityID, err)
@@ -225,11 +228,15 @@ func (w *working) open(ctx context.Context, x *examined) error {
 }
 
 // world is what probes of a set may ask: names that its own changes have
-// claimed so far are taken, too.
-func (e *Engine) world(x *examined) change.World {
+// claimed so far are taken, too. What they read of other entities is noted in next.
+func (e *Engine) world(x *examined, next *setBody) change.World {
 	w := e.cfg.World
 	w.Names = names{next: e.cfg.World.Names, store: e.store, claims: x.claims}
-	w.Products = products{store: e.store, states: x.states}
+	w.Entities = entities{e: e, x: x, next: next}
+	for i := range next.Changes {
+		r := &next.Changes[i]
+		w.Set = append(w.Set, change.Beside{ChangeType: r.ChangeType, EntityType: r.EntityType, EntityID: r.EntityID})
+	}
 	return w
 }
 
@@ -239,6 +246,12 @@ type unpublished struct{ change.Images }
 
 // Publish implements change.Images.
 func (unpublished) Publish(context.Context, string, change.ImageRef, string) error { return nil }
+
+// unpublishedAMIs is the same of machine images.
+type unpublishedAMIs struct{ change.AMIs }
+
+// Publish implements change.AMIs.
+func (unpublishedAMIs) Publish(context.Context, string, change.AMI) error { return nil }
 
 type names struct {
 	next   change.Names // nil: the store is asked

@@ -459,7 +459,7 @@ func TestRedoOfApplyingWritesTheSameBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := w.batch(context.Background(), x, s.Now)
+		b, err := w.batch(context.Background(), x, s.Now, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

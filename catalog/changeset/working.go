@@ -225,7 +225,7 @@ func (w *working) put(ctx context.Context, next *setBody, owner string, due time
 // end commits the set's end: next has the state, the failure and the errors; b
 // has the entities. The locks are released in the same commit.
 func (w *working) end(ctx context.Context, next *setBody, b store.Batch) error {
-	next.Ended = w.e.now()
+	next.Ended, next.Read = w.e.now(), nil
 	if next.Ended.Before(next.Started) {
 		next.Ended = next.Started // the clock was set back
 	}

@@ -30,7 +30,7 @@ func TestAProductGoesFromDraftToPublicAndBack(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[string]string{"draft": "Draft", "informed": "Draft", "limited": "Limited", "public": "Public", "restricted": "Restricted"} {
 		i := given(t, state)
-		if got := i.kind.List(i.state); got != (change.Listing{Name: "Sample product", Visibility: want}) {
+		if got := i.kind.List(i.state); got.Name != "Sample product" || got.Visibility != want {
 			t.Errorf("%s: listed as %+v, want %s", state, got, want)
 		}
 	}

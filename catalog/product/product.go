@@ -87,6 +87,19 @@ type RegionAvailability struct {
 	FutureRegionSupport *string  // All, US or None; null if never set
 }
 
+// Shared returns the facets themselves: what Of finds in any product.
+func (f *Facets) Shared() *Facets { return f }
+
+// Of returns the facets of a product of any type, by its state; false for what
+// is no product.
+func Of(state any) (*Facets, bool) {
+	p, ok := state.(interface{ Shared() *Facets })
+	if !ok {
+		return nil, false
+	}
+	return p.Shared(), true
+}
+
 // Listing is what ListEntities shows of a product.
 func (f *Facets) Listing() change.Listing {
 	return change.Listing{Name: f.Description.ProductTitle, Visibility: string(f.Description.Visibility)}

@@ -44,11 +44,12 @@ func (u *UpdateVisibility) Probe(ctx context.Context, _ *Facets, c *change.Check
 	if u.ReplacementProductId == "" {
 		return nil
 	}
-	visibility, err := c.World.Products.Visibility(ctx, c.Seller, u.ReplacementProductId)
-	if err != nil && !errors.Is(err, change.ErrProductNotFound) {
+	_, state, err := c.World.Entities.Read(ctx, c.Seller, u.ReplacementProductId)
+	if err != nil && !errors.Is(err, change.ErrEntityNotFound) {
 		return fmt.Errorf("looking up replacement product %s of %s: %w", u.ReplacementProductId, c.Entity.ID, err)
 	}
-	fit := err == nil && (visibility == string(Public) || visibility == string(Limited))
+	replacement, known := Of(state)
+	fit := err == nil && known && (replacement.Description.Visibility == Public || replacement.Description.Visibility == Limited)
 	c.Refuse(!fit, "INVALID_REPLACEMENT_PRODUCT_ID", "Use an existing Public or Limited product as replacement.")
 	return nil
 }
