@@ -15,6 +15,7 @@ import (
 
 	"souk/catalog/change"
 	"souk/storage/store"
+	"souk/storage/work"
 )
 
 func TestAllRefusalsOfAllChangesAreListed(t *testing.T) {
@@ -451,7 +452,7 @@ func TestRedoOfApplyingWritesTheSameBytes(t *testing.T) {
 		}}
 	var bodies []string
 	for range 2 {
-		w := &working{e: m.Engine, set: s.clone()}
+		w := &working{e: m.Engine, task: &work.Task{}, set: s.clone()}
 		if err := w.decode(); err != nil {
 			t.Fatal(err)
 		}
