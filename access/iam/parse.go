@@ -20,7 +20,13 @@ func ParsePolicy(document []byte) (*Policy, error) {
 	if err := checkSize(document); err != nil {
 		return nil, err
 	}
-	r := &reader{dec: jsontext.NewDecoder(bytes.NewReader(document))}
+	return parse(document, false)
+}
+
+// parse parses an identity policy, or one of a resource, whose statements say
+// for whom they are.
+func parse(document []byte, resource bool) (*Policy, error) {
+	r := &reader{dec: jsontext.NewDecoder(bytes.NewReader(document)), resource: resource}
 	p := &Policy{Version: Version2008}
 	var given bool
 	err := r.object("the policy", func(name string) error {
@@ -94,7 +100,8 @@ func checkSize(document []byte) error {
 
 // reader walks the tokens of a document and spells what is wrong with them.
 type reader struct {
-	dec *jsontext.Decoder
+	resource bool // the policy is of a resource
+	dec      *jsontext.Decoder
 }
 
 // token reads the next token. The JSON library refuses repeated names and bad
@@ -244,8 +251,16 @@ func (r *reader) statement(p *Policy) error {
 					return err
 				})
 			})
-		case "Principal", "NotPrincipal":
+		case "Principal":
+			if !r.resource {
+				return malformed("Policy document should not specify a principal.")
+			}
+			s.Principals, err = r.principals()
+		case "NotPrincipal":
 			err = malformed("Policy document should not specify a principal.")
+			if r.resource {
+				err = malformed("NotPrincipal is not supported: name those who are meant.")
+			}
 		default:
 			err = syntax("A Statement has an unknown element %q.", name)
 		}
@@ -257,6 +272,8 @@ func (r *reader) statement(p *Policy) error {
 	switch {
 	case !effect:
 		return syntax("A Statement has no Effect.")
+	case r.resource && len(s.Principals) == 0:
+		return malformed("Policy statement must contain principals.")
 	case s.Action != nil && s.NotAction != nil:
 		return syntax("A Statement has both Action and NotAction.")
 	case s.Resource != nil && s.NotResource != nil:

@@ -47,6 +47,7 @@ func (e Effect) String() string {
 // Action and NotAction and one of Resource and NotResource is set.
 type Statement struct {
 	Sid         string
+	Principals  []string // of a resource's policy: "*", account ids, ARNs of users; nil in identity policies
 	Effect      Effect
 	Action      []string
 	NotAction   []string

@@ -163,6 +163,10 @@ type Store interface {
 	// change the returned slices. ErrNotFound if there is none.
 	Get(ctx context.Context, key Key) (Document, error)
 
+	// GetAll is Get of several documents in one go. What is not there is
+	// missing in the answer, which is in no order.
+	GetAll(ctx context.Context, keys []Key) ([]Document, error)
+
 	// List returns a page of an index. It sees every commit that returned before.
 	List(ctx context.Context, q Query) (Page, error)
 

@@ -68,6 +68,10 @@ func (n *nodes) Get(ctx context.Context, key store.Key) (store.Document, error) 
 	return n.any().Get(ctx, key)
 }
 
+func (n *nodes) GetAll(ctx context.Context, keys []store.Key) ([]store.Document, error) {
+	return n.any().GetAll(ctx, keys)
+}
+
 func (n *nodes) List(ctx context.Context, q store.Query) (store.Page, error) {
 	return n.any().List(ctx, q)
 }

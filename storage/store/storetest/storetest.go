@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -240,6 +241,18 @@ var getTests = []test{
 			if diff := cmp.Diff(want, s.get(t, "a")); diff != "" {
 				t.Fatalf("-want +got:\n%s", diff)
 			}
+		}
+	}},
+	{"several at once, of which one is not there", func(t *testing.T, s *room) {
+		s.commit(t, put(0, s.doc("a", "1")))
+		s.commit(t, put(0, s.doc("b", "2")))
+		all, err := s.GetAll(t.Context(), []store.Key{s.key("b"), s.key("nobody"), s.key("a")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(all, func(x, y store.Document) int { return strings.Compare(x.ID, y.ID) })
+		if diff := cmp.Diff([]store.Document{s.get(t, "a"), s.get(t, "b")}, all); diff != "" {
+			t.Fatalf("-want +got:\n%s", diff)
 		}
 	}},
 	{"a document without anything", func(t *testing.T, s *room) {

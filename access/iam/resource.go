@@ -1,0 +1,131 @@
+package iam
+
+import (
+	"slices"
+	"strings"
+)
+
+// ParseResourcePolicy parses the policy of a resource: as ParsePolicy, and
+// every statement says in Principal for whom it is ("*", or {"AWS": ...} with
+// account ids, ARNs of accounts and of users). Its errors are *DocumentError.
+//
+// IAM User Guide, "AWS JSON policy elements: Principal".
+func ParseResourcePolicy(document []byte) (*Policy, error) {
+	if len(document) > maxDocument {
+		return nil, &DocumentError{Code: "LimitExceeded", Message: "The policy is too long."}
+	}
+	return parse(document, true)
+}
+
+// principals reads the element Principal.
+func (r *reader) principals() ([]string, error) {
+	if r.dec.PeekKind() == '"' {
+		p, err := r.text("Principal")
+		if err == nil && p != "*" {
+			err = malformed("Invalid principal in policy: %q.", p)
+		}
+		return []string{p}, err
+	}
+	var all []string
+	err := r.object("Principal", func(kind string) error {
+		if kind != "AWS" {
+			return malformed("Invalid principal in policy: the kind %q is not supported, AWS is.", kind)
+		}
+		values, err := r.texts("Principal", false)
+		for _, v := range values {
+			p, ok := principal(v)
+			if !ok {
+				return malformed("Invalid principal in policy: %q.", v)
+			}
+			all = append(all, p)
+		}
+		return err
+	})
+	return all, err
+}
+
+// principal reads a principal: an account's ARN is its id.
+func principal(v string) (string, bool) {
+	if v == "*" || isAccount(v) {
+		return v, true
+	}
+	rest, ok := strings.CutPrefix(v, "arn:aws:iam::")
+	account, name, _ := strings.Cut(rest, ":")
+	switch {
+	case !ok || !isAccount(account):
+		return "", false
+	case name == "root":
+		return account, true
+	}
+	return v, strings.HasPrefix(name, "user/") && len(name) > len("user/") || strings.HasPrefix(name, "role/") && len(name) > len("role/")
+}
+
+func isAccount(s string) bool {
+	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
+}
+
+// Grantees returns the accounts that a resource's policy allows something, "*"
+// for all: who has to be told that the resource is shared with them. Each once, sorted.
+func (p *Policy) Grantees() []string {
+	var all []string
+	for i := range p.Statements {
+		if p.Statements[i].Effect == Deny {
+			continue
+		}
+		for _, who := range p.Statements[i].Principals {
+			if rest, ok := strings.CutPrefix(who, "arn:aws:iam::"); ok {
+				who, _, _ = strings.Cut(rest, ":")
+			}
+			all = append(all, who)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// DecideResource answers a question by the policy of the resource alone: what
+// its statements for this principal say, a Deny first. Across accounts both
+// this and Decide must allow.
+//
+// IAM User Guide, "Cross-account policy evaluation logic".
+func DecideResource(policy *Policy, p *Principal, q Question) Decision {
+	if policy == nil || p == nil {
+		return Decision{}
+	}
+	e := evaluation{principal: p, question: q}
+	var d Decision
+	for i := range policy.Statements {
+		s := &policy.Statements[i]
+		if !s.isFor(p) || !e.matches(s) {
+			continue
+		}
+		if s.Effect == Deny {
+			return Decision{Explicit: true}
+		}
+		d.Allowed = true
+	}
+	return d
+}
+
+// isFor says whether a statement is for a principal: an account means all in it.
+func (s *Statement) isFor(p *Principal) bool {
+	return slices.ContainsFunc(s.Principals, func(who string) bool {
+		return who == "*" || who == p.Account || who == p.ARN
+	})
+}
+
+// Looks says whether a decision about a principal may depend on a condition
+// key that begins with prefix, in lower case, such as "aws:resourcetag/": what
+// it costs to find the values is saved where nobody looks.
+func (p *Principal) Looks(prefix string) bool {
+	if p == nil || p.Root {
+		return false
+	}
+	return slices.ContainsFunc(p.Policies, func(policy *Policy) bool {
+		return slices.ContainsFunc(policy.Statements, func(s Statement) bool {
+			return slices.ContainsFunc(s.Condition, func(c Condition) bool {
+				return strings.HasPrefix(strings.ToLower(c.Key), prefix)
+			})
+		})
+	})
+}
