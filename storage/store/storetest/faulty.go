@@ -110,6 +110,14 @@ func (f *FaultyStore) Get(ctx context.Context, key store.Key) (store.Document, e
 	return f.Store.Get(ctx, key)
 }
 
+// GetAll fails after a final fault.
+func (f *FaultyStore) GetAll(ctx context.Context, keys []store.Key) ([]store.Document, error) {
+	if f.isDead() {
+		return nil, ErrFault
+	}
+	return f.Store.GetAll(ctx, keys)
+}
+
 // List fails after a final fault.
 func (f *FaultyStore) List(ctx context.Context, q store.Query) (store.Page, error) {
 	if f.isDead() {
