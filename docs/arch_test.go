@@ -53,6 +53,7 @@ var edges = map[string][]string{
 	"catalog":                  {"catalog/change", "catalog/containerproduct"},
 	"catalog/change":           {},
 	"catalog/product":          {"catalog/change"},
+	"catalog/instancetype":     {},
 	"catalog/containerproduct": {"catalog/product", "catalog/change"},
 	"catalog/changeset":        {"catalog/change", "storage/store", "storage/store/audit", "storage/work", "gateway/apierror"},
 	"catalog/procurement":      {"access/iam", "storage/store"},
