@@ -2,6 +2,7 @@ package change
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -25,9 +26,10 @@ type Checks struct {
 }
 
 // Refuse adds a refusal if cond holds. The message is a literal from the
-// documentation; its holes ([x], (x), [x, y, z]) are filled with args in turn,
-// lists joined by commas. A test reads code and message from the source, so
-// both stand at the call, outside of loops: collect the offenders first.
+// documentation; its holes ([x], (x), [x, y, z], and the x of "image x") are
+// filled with args in turn, lists joined by commas. A test reads code and
+// message from the source, so both stand at the call, outside of loops: collect
+// the offenders first.
 func (c *Checks) Refuse(cond bool, code, message string, args ...any) {
 	if cond {
 		c.refusals = append(c.refusals, Refusal{ErrorCode: code, ErrorMessage: fill(message, args)})
@@ -55,6 +57,9 @@ func (c *Checks) Keep(name, value string) {
 // Found returns what was kept.
 func (c *Checks) Found() map[string]string { return c.found }
 
+// bareHole is the one hole that pages write without brackets.
+var bareHole = regexp.MustCompile(`\bimage [xX]\b`)
+
 // fill puts args into the holes of a documented message, brackets included. A
 // hole without an argument stays as it is; a longer message is cut at the 2,048
 // characters that ErrorMessage may have.
@@ -62,11 +67,12 @@ func fill(message string, args []any) string {
 	var b strings.Builder
 	for _, arg := range args {
 		start := strings.IndexAny(message, "[({")
-		if start < 0 {
+		end := 0
+		if bare := bareHole.FindStringIndex(message); bare != nil && (start < 0 || bare[0] < start) {
+			start = bare[1] - 1
+		} else if start < 0 {
 			break
-		}
-		end := strings.IndexAny(message[start:], "])}")
-		if end < 0 {
+		} else if end = strings.IndexAny(message[start:], "])}"); end < 0 {
 			break
 		}
 		b.WriteString(message[:start])

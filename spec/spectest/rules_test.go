@@ -96,6 +96,9 @@ func TestFillsComparesTheTextAroundHoles(t *testing.T) {
 		{"From [a] to (b) now", "From 1 till 2 now", false},
 		{`Needs "${SECRET}".`, `Needs "${SECRET}".`, true},
 		{"[x] begins", "it begins", true},
+		{"Remove from image X.", "Remove from image ami-1.", true},
+		{"Enable for image x: [y]", "Enable for image ami-1: m5.large", true},
+		{"Remove from image X.", "Remove it.", false},
 	} {
 		if got := Fills(test.pattern, test.message); got != test.want {
 			t.Errorf("Fills(%q, %q) = %t, want %t", test.pattern, test.message, got, test.want)
