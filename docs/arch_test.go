@@ -39,6 +39,7 @@ var edges = map[string][]string{
 	"gateway/restjson":    {"gateway", "gateway/apierror", "gateway/jsonwire"},
 	"gateway/awsjson":     {"gateway", "gateway/apierror", "gateway/jsonwire"},
 	"gateway/awsquery":    {"gateway", "gateway/apierror"},
+	"gateway/ec2query":    {"gateway", "gateway/apierror", "gateway/awsquery"},
 	"access/iam":          {},
 	"access/organization": {"access/iam", "access/keyring", "storage/store", "storage/store/audit", "gateway/apierror"},
 	"access/keyring":      {"access/iam", "storage/store"},
@@ -61,6 +62,8 @@ var edges = map[string][]string{
 	// The software itself, and what must not be lost.
 	"artifact/registry":             {"access/*", "artifact/chart", "catalog/change", "catalog/procurement", "storage/store", "storage/blob"},
 	"artifact/chart":                {},
+	"artifact/archive":              {},
+	"artifact/images":               {"artifact/archive", "artifact/registry", "catalog/change", "storage/store"},
 	"artifact/logo":                 {"catalog/change", "egress/fetch", "storage/blob"},
 	"storage/store":                 {},
 	"storage/store/audit":           {"storage/store", "storage/store/internal/layout"},
