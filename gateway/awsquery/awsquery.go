@@ -68,6 +68,12 @@ type codec struct{ operation, namespace string }
 
 // Decode implements gateway.Codec.
 func (*codec) Decode(r *http.Request, body []byte, input any) error {
+	return Decode(r, body, input)
+}
+
+// Decode reads the parameters of a request into a pointer to a struct, for
+// protocols whose requests have this form. Errors are *apierror.Error.
+func Decode(r *http.Request, body []byte, input any) error {
 	root, err := parseForm(r, body)
 	if err != nil {
 		return err
