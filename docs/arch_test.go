@@ -56,6 +56,7 @@ var edges = map[string][]string{
 	"catalog/product":          {"catalog/change"},
 	"catalog/instancetype":     {},
 	"catalog/containerproduct": {"catalog/product", "catalog/change"},
+	"catalog/offer":            {"catalog/product", "catalog/change"},
 	"catalog/changeset":        {"catalog/change", "storage/store", "storage/store/audit", "storage/work", "gateway/apierror"},
 	"catalog/procurement":      {"access/iam", "storage/store"},
 
