@@ -10,7 +10,7 @@ package catalog
 func Later() map[string][]string {
 	return map[string][]string{
 		// work-with-container-products.html
-		"ContainerProduct": {"AddDimensions", "UpdateDimensions", "UpdateTargeting", "UpdateDeliveryOptionsVisibility"},
+		"ContainerProduct": {"UpdateDeliveryOptionsVisibility"},
 
 		"AmiProduct":             nil, // work-with-single-ami-products.html
 		"SaaSProduct":            nil, // work-with-saas-products.html

@@ -25,6 +25,7 @@ func TestDocumentedErrorsOfContainerProducts(t *testing.T) {
 	types := []string{
 		"CreateProduct", "UpdateInformation", "AddRepositories", "AddDeliveryOptions", "UpdateDeliveryOptions",
 		"RestrictDeliveryOptions", "ReleaseProduct", "UpdateVisibility",
+		"AddDimensions", "UpdateDimensions", "RestrictDimensions", "UpdateTargeting",
 	}
 	spectest.CompareSamples(t, "ContainerProduct", types, testdata)
 	samples, err := spec.ReadSamples(testdata)

@@ -76,7 +76,8 @@ func readJSON(files fs.FS, name string, into any) error {
 }
 
 // Expand writes a Details document out: {"$repeat": ["x", 3]} becomes "xxx",
-// {"$list": ["x${n}", 3]} becomes ["x1", "x2", "x3"], and placeholders such as
+// {"$list": ["x${n}", 3]} becomes ["x1", "x2", "x3"] (an object or a list in the
+// place of "x${n}" likewise), and placeholders such as
 // ${registry} get their values. Unknown ${...} stay as they are: Helm values
 // of the documentation look like that.
 func Expand(details json.RawMessage, placeholders map[string]string) (json.RawMessage, error) {
@@ -110,13 +111,14 @@ func expand(value any, placeholders map[string]string) any {
 			v[i] = expand(v[i], placeholders)
 		}
 	case map[string]any:
-		if text, n, ok := generator(v["$repeat"]); ok && len(v) == 1 {
+		if template, n, ok := generator(v["$repeat"]); ok && len(v) == 1 {
+			text, _ := template.(string)
 			return strings.Repeat(ExpandText(text, placeholders), n)
 		}
-		if text, n, ok := generator(v["$list"]); ok && len(v) == 1 {
+		if template, n, ok := generator(v["$list"]); ok && len(v) == 1 {
 			list := make([]any, n)
 			for i := range list {
-				list[i] = strings.ReplaceAll(ExpandText(text, placeholders), "${n}", fmt.Sprint(i+1))
+				list[i] = expand(numbered(template, fmt.Sprint(i+1)), placeholders)
 			}
 			return list
 		}
@@ -127,17 +129,37 @@ func expand(value any, placeholders map[string]string) any {
 	return value
 }
 
-// generator reads the ["text", n] of a generator.
-func generator(value any) (text string, n int, ok bool) {
+// numbered copies a template with n in the place of ${n}.
+func numbered(template any, n string) any {
+	switch v := template.(type) {
+	case string:
+		return strings.ReplaceAll(v, "${n}", n)
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = numbered(v[i], n)
+		}
+		return list
+	case map[string]any:
+		object := make(map[string]any, len(v))
+		for name := range v {
+			object[name] = numbered(v[name], n)
+		}
+		return object
+	}
+	return template
+}
+
+// generator reads the [template, n] of a generator.
+func generator(value any) (template any, n int, ok bool) {
 	pair, _ := value.([]any)
 	if len(pair) != 2 {
-		return "", 0, false
+		return nil, 0, false
 	}
-	text, isText := pair[0].(string)
 	number, isNumber := pair[1].(json.Number)
-	if !isText || !isNumber {
-		return "", 0, false
+	if !isNumber {
+		return nil, 0, false
 	}
 	count, err := number.Int64()
-	return text, int(count), err == nil && count >= 0
+	return pair[0], int(count), err == nil && count >= 0
 }

@@ -63,12 +63,12 @@ func TestTablesWithALostColumnAreRefused(t *testing.T) {
 
 func TestExpandWritesGeneratorsAndPlaceholdersOut(t *testing.T) {
 	t.Parallel()
-	got, err := Expand(json.RawMessage(`{"a":{"$repeat":["xy",2]},"b":[{"$list":["${registry}/${n}",2]},"${option:A b}","${AWSMP_LICENSE_SECRET}"],"n":1.50,"z":null}`),
+	got, err := Expand(json.RawMessage(`{"a":{"$repeat":["xy",2]},"b":[{"$list":["${registry}/${n}",2]},{"$list":[{"k":["${n}",true]},2]},"${option:A b}","${AWSMP_LICENSE_SECRET}"],"n":1.50,"z":null}`),
 		map[string]string{"registry": "host:1", "option:A b": "id"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"a":"xyxy","b":[["host:1/1","host:1/2"],"id","${AWSMP_LICENSE_SECRET}"],"n":1.50,"z":null}`
+	want := `{"a":"xyxy","b":[["host:1/1","host:1/2"],[{"k":["1",true]},{"k":["2",true]}],"id","${AWSMP_LICENSE_SECRET}"],"n":1.50,"z":null}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

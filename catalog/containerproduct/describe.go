@@ -13,6 +13,8 @@ type document struct {
 	SupportInformation   product.SupportInformation
 	RegionAvailability   product.RegionAvailability
 	Repositories         []repositoryDocument
+	Dimensions           []product.Dimension `json:",omitempty"`
+	Targeting            *product.Targeting  `json:",omitempty"`
 }
 
 type versionDocument struct {
@@ -85,6 +87,8 @@ func (p *Product) describe(registryHost string) document {
 		SupportInformation:   p.SupportInformation,
 		RegionAvailability:   p.RegionAvailability,
 		Repositories:         []repositoryDocument{},
+		Dimensions:           p.Dimensions,
+		Targeting:            p.Targeting,
 	}
 	for _, version := range p.Versions {
 		d.Versions = append(d.Versions, version.describe())

@@ -34,6 +34,8 @@ type Facets struct {
 	PromotionalResources PromotionalResources
 	SupportInformation   SupportInformation
 	RegionAvailability   RegionAvailability
+	Dimensions           []Dimension `json:",omitempty"` // absent if there is none
+	Targeting            *Targeting  `json:",omitempty"` // absent if nobody is invited
 }
 
 // Description is what buyers read first.
