@@ -5,6 +5,8 @@ package catalog
 import (
 	"souk/catalog/change"
 	"souk/catalog/containerproduct"
+	"souk/catalog/dataproduct"
+	"souk/catalog/saasproduct"
 )
 
 // Config is what entity types need to know of the server.
@@ -16,5 +18,7 @@ type Config struct {
 func Types(c Config) []*change.EntityType {
 	return []*change.EntityType{
 		containerproduct.EntityType(c.RegistryHost),
+		saasproduct.EntityType(),
+		dataproduct.EntityType(),
 	}
 }

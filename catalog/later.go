@@ -13,9 +13,7 @@ func Later() map[string][]string {
 		"ContainerProduct": {"UpdateDeliveryOptionsVisibility"},
 
 		"AmiProduct":             nil, // work-with-single-ami-products.html
-		"SaaSProduct":            nil, // work-with-saas-products.html
 		"MachineLearningProduct": nil, // work-with-ml-products.html
-		"DataProduct":            nil, // catalog-apis.html
 		"Offer":                  nil, // work-with-private-offers.html
 		"OfferSet":               nil, // work-with-offer-sets.html
 		"ResaleAuthorization":    nil, // work-with-resale-authorizations.html

@@ -48,14 +48,17 @@ var edges = map[string][]string{
 	// The AWS services: one room each, one file per action.
 	"service/marketplacecatalog": {"gateway", "gateway/apierror", "gateway/restjson", "access/*", "catalog/changeset", "catalog/change"},
 	"service/sts":                {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
+	"service/ec2":                {"gateway", "gateway/apierror", "gateway/ec2query", "access/*", "catalog/instancetype", "artifact/images"},
 	"service/ecr":                {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "artifact/registry"},
 
 	// What a market holds. An entity's room knows facets and change types only.
-	"catalog":                  {"catalog/change", "catalog/containerproduct"},
+	"catalog":                  {"catalog/change", "catalog/containerproduct", "catalog/saasproduct", "catalog/dataproduct"},
 	"catalog/change":           {},
 	"catalog/product":          {"catalog/change"},
 	"catalog/instancetype":     {},
 	"catalog/containerproduct": {"catalog/product", "catalog/change"},
+	"catalog/saasproduct":      {"catalog/product", "catalog/change"},
+	"catalog/dataproduct":      {"catalog/product", "catalog/change"},
 	"catalog/offer":            {"catalog/product", "catalog/change"},
 	"catalog/changeset":        {"catalog/change", "storage/store", "storage/store/audit", "storage/work", "gateway/apierror"},
 	"catalog/procurement":      {"access/iam", "storage/store"},
