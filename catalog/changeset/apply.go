@@ -51,7 +51,7 @@ func (w *working) apply(ctx context.Context, fixed *setBody) error {
 			return err
 		case conflict.Key.Kind == kindEntity && fixed.Read[conflict.Key.ID] == 0:
 			w.entities = nil
-		case conflict.Key.Kind == claimTag: // it is there by now
+		case conflict.Key.Kind == claimTag, conflict.Key.Kind == kindTags: // it is there by now, or it changed
 		default: // a name was taken, or another entity changed, since the probe: what does the probe say now?
 			if reprobed++; reprobed > 3 && conflict.Key.Kind != kindEntity {
 				w.e.cfg.Log.Error("a name is taken that no probe refuses", "id", w.task.ID, "kind", conflict.Key.Kind, "name", conflict.Key.ID)
@@ -91,6 +91,11 @@ func (w *working) batch(ctx context.Context, x *examined, now time.Time, read ma
 		}
 		b.Put = append(b.Put, write)
 	}
+	tags, err := w.entityTags(ctx)
+	if err != nil {
+		return b, err
+	}
+	b.Put = append(b.Put, tags...)
 	for id, revision := range read {
 		if !slices.ContainsFunc(x.states, func(s *entityState) bool { return s.ID == id }) {
 			b.Expect = append(b.Expect, store.Expectation{Key: store.Key{Kind: kindEntity, ID: id}, Revision: revision})

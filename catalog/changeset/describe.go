@@ -98,6 +98,24 @@ func (e *Engine) Entity(ctx context.Context, id string) (*Entity, error) {
 	return &Entity{ID: id, Revision: d.Revision, document: d, engine: e}, nil
 }
 
+// Entities reads entities of whatever accounts, by their ids. What is not there
+// is missing in the answer.
+func (e *Engine) Entities(ctx context.Context, ids []string) (map[string]*Entity, error) {
+	keys := make([]store.Key, 0, len(ids))
+	for _, id := range ids {
+		keys = append(keys, store.Key{Kind: kindEntity, ID: id})
+	}
+	documents, err := e.store.GetAll(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("reading %d entities: %w", len(ids), err)
+	}
+	all := make(map[string]*Entity, len(documents))
+	for _, d := range documents {
+		all[d.ID] = &Entity{ID: d.ID, Revision: d.Revision, document: d, engine: e}
+	}
+	return all, nil
+}
+
 // EntityDescription is what DescribeEntity shows of an entity.
 type EntityDescription struct {
 	change.Entity

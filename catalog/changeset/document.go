@@ -94,6 +94,7 @@ type record struct {
 	Text     string         `json:",omitzero"` // Details, a string
 	Document jsontext.Value `json:",omitzero"` // DetailsDocument, compact
 
+	Tags   map[string]string `json:",omitempty"` // that its entity gets
 	Found  map[string]string `json:",omitempty"` // what its probe found
 	Errors []change.Refusal  `json:",omitempty"` // ErrorDetailList
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -20,10 +22,11 @@ import (
 
 // Request asks for a change set.
 type Request struct {
-	Account string // whose change set it is
-	Name    string // ChangeSetName; "": "Submitted by <account>"
-	Token   string // ClientRequestToken; "": none
-	Intent  string // IntentApply or IntentValidate; "": IntentApply
+	Account string            // whose change set it is
+	Name    string            // ChangeSetName; "": "Submitted by <account>"
+	Token   string            // ClientRequestToken; "": none
+	Intent  string            // IntentApply or IntentValidate; "": IntentApply
+	Tags    map[string]string // ChangeSetTags
 	Changes []Change
 }
 
@@ -33,8 +36,9 @@ type Change struct {
 	EntityType      string // with version
 	Identifier      string // ENTITY, ENTITY@REVISION, $CHANGE.Entity.Identifier; "" for change types that create
 	ChangeName      string
-	Details         *string        // one of the two
-	DetailsDocument jsontext.Value // JSON null is absent
+	Details         *string           // one of the two
+	DetailsDocument jsontext.Value    // JSON null is absent
+	Tags            map[string]string // EntityTags: of the entity, when the change is applied
 }
 
 // Start stores a change set and hands it to the workers; it returns its id. A
@@ -54,6 +58,9 @@ func (e *Engine) Start(ctx context.Context, r *Request) (id string, err error) {
 	if r.Token != "" {
 		s.Token, input = tokenID(r.Account, r.Token), r.hash()
 	}
+	if err := e.checkTags(ctx, s, r); err != nil {
+		return "", err
+	}
 	e.starting.Add(1)
 	defer e.starting.Add(-1)
 	// Each round reads, decides and commits; a conflict means that what was
@@ -65,7 +72,7 @@ func (e *Engine) Start(ctx context.Context, r *Request) (id string, err error) {
 		}
 		var known string
 		if err == nil {
-			known, err = e.begin(ctx, id, s, p, l, expected, input)
+			known, err = e.begin(ctx, id, s, p, l, expected, input, r.Tags)
 		}
 		switch {
 		case err == nil && known != "":
@@ -109,7 +116,7 @@ func (e *Engine) accept(r *Request) (*setBody, *plan, error) {
 	}
 	for i := range r.Changes {
 		c := &r.Changes[i]
-		s.Changes[i] = record{ChangeType: c.ChangeType, EntityType: c.EntityType, Sent: c.Identifier, ChangeName: c.ChangeName}
+		s.Changes[i] = record{ChangeType: c.ChangeType, EntityType: c.EntityType, Sent: c.Identifier, ChangeName: c.ChangeName, Tags: c.Tags}
 		if err := readDetails(c, &s.Changes[i]); err != nil {
 			return nil, nil, err
 		}
@@ -195,7 +202,7 @@ func noEntity(id string) error {
 
 // begin commits a new set with its token and locks and hands it to the
 // workers. known is the id of the set that the token stands for already.
-func (e *Engine) begin(ctx context.Context, id string, s *setBody, p *plan, l locks, expected []store.Expectation, input string) (known string, err error) {
+func (e *Engine) begin(ctx context.Context, id string, s *setBody, p *plan, l locks, expected []store.Expectation, input string, tags map[string]string) (known string, err error) {
 	s.Started = e.now()
 	w, err := s.write(id, 0)
 	if err != nil {
@@ -219,6 +226,13 @@ func (e *Engine) begin(ctx context.Context, id string, s *setBody, p *plan, l lo
 			return "", fmt.Errorf("encoding token of change set %s: %w", id, err)
 		}
 		b.Put = append(b.Put, store.Write{Document: store.Document{Key: store.Key{Kind: kindToken, ID: s.Token}, Body: body}})
+	}
+	if len(tags) > 0 {
+		w, err := tagsBody{s.Account, tags}.write(id, 0)
+		if err != nil {
+			return "", err
+		}
+		b.Put = append(b.Put, w)
 	}
 	ctx, cancel := durable(ctx)
 	defer cancel()
@@ -291,8 +305,17 @@ func (r *Request) hash() string {
 	} else {
 		put(IntentApply)
 	}
+	putTags := func(tags map[string]string) {
+		for _, key := range slices.Sorted(maps.Keys(tags)) {
+			put("Tag")
+			put(key)
+			put(tags[key])
+		}
+	}
+	putTags(r.Tags)
 	for i := range r.Changes {
 		c := &r.Changes[i]
+		putTags(c.Tags)
 		put(c.ChangeType)
 		put(c.EntityType)
 		put(c.Identifier)

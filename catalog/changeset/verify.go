@@ -75,6 +75,8 @@ func (v *verifier) run(ctx context.Context) error {
 		v.walk(ctx, kindLock, v.lock(ctx)),
 		v.heldLocks(ctx),
 		v.walk(ctx, kindEntity, v.entity),
+		v.walk(ctx, kindTags, v.tagged(ctx)),
+		v.walk(ctx, kindPolicy, v.shared(ctx)),
 		v.missingEntities(ctx),
 		v.lists(ctx),
 	)
@@ -299,6 +301,40 @@ func (v *verifier) entity(d store.Document) {
 		v.find(d.Key, "it was last modified at %v, by its change sets at %v", s.LastModified, h.modified)
 	case h.mustNot != "":
 		v.find(d.Key, "it was made by change set %s, which has not succeeded", h.mustNot)
+	}
+}
+
+// tagged checks that tags are on something.
+func (v *verifier) tagged(ctx context.Context) func(store.Document) {
+	return func(d store.Document) {
+		t, _, err := v.e.readTags(ctx, d.ID)
+		if err != nil || t.Account == "" || len(t.Tags) > MostTags {
+			v.find(d.Key, "its tags can't be read, lack their account or are more than %d", MostTags)
+		}
+		_, entity := v.e.store.Get(ctx, store.Key{Kind: kindEntity, ID: d.ID})
+		_, set := v.e.store.Get(ctx, store.Key{Kind: kindSet, ID: d.ID})
+		if errors.Is(entity, store.ErrNotFound) && errors.Is(set, store.ErrNotFound) {
+			v.find(d.Key, "neither an entity nor a change set has its id")
+		}
+	}
+}
+
+// shared checks that a policy is that of an entity.
+func (v *verifier) shared(ctx context.Context) func(store.Document) {
+	return func(d store.Document) {
+		_, account, err := v.e.Policy(ctx, d.ID)
+		if err != nil {
+			v.find(d.Key, "%v", err)
+			return
+		}
+		entity, err := v.e.store.Get(ctx, store.Key{Kind: kindEntity, ID: d.ID})
+		if err != nil {
+			v.find(d.Key, "its entity can't be read: %v", err)
+			return
+		}
+		if s, err := decodeEntity(entity); err != nil || s.Owner != account {
+			v.find(d.Key, "its entity is of another account")
+		}
 	}
 }
 

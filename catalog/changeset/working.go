@@ -283,7 +283,7 @@ func (w *working) seller(ctx context.Context) (change.Seller, error) {
 
 // sweep deletes a set whose history has ended, with its token.
 func (e *Engine) sweep(ctx context.Context, d store.Document, s *setBody) error {
-	b := store.Batch{Delete: []store.Removal{{Key: d.Key, Was: d.Revision}}}
+	b := store.Batch{Delete: []store.Removal{{Key: d.Key, Was: d.Revision}, {Key: store.Key{Kind: kindTags, ID: d.ID}, Was: store.Any}}}
 	if s.Token != "" {
 		b.Delete = append(b.Delete, store.Removal{Key: store.Key{Kind: kindToken, ID: s.Token}, Was: store.Any})
 	}

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 
@@ -36,7 +37,7 @@ func (s *service) describeEntity() gateway.Operation {
 			if err := checkCatalog(in.Catalog); err != nil {
 				return nil, err
 			}
-			in.found, in.err = s.find(ctx, c.Principal.Account, in.EntityId)
+			in.found, in.err = s.find(ctx, c, in.EntityId)
 			resource := ""
 			switch {
 			case in.err == nil:
@@ -46,7 +47,8 @@ func (s *service) describeEntity() gateway.Operation {
 			default:
 				return nil, in.err
 			}
-			return []iam.Question{{Action: action("DescribeEntity"), Resource: resource}}, nil
+			keys, err := s.resourceTags(ctx, c, in.EntityId, nil)
+			return []iam.Question{{Action: action("DescribeEntity"), Resource: resource, Context: keys}}, err
 		},
 		Call: func(_ context.Context, _ *gateway.Caller, in *DescribeEntityInput) (gateway.Raw, error) {
 			if in.err != nil {
@@ -64,26 +66,91 @@ type answer struct {
 	owner    string
 	arn      string
 	body     gateway.Raw
+	// Where Details and DetailsDocument begin in body, each with its comma.
+	details, document int
 }
 
-// find returns the answer for an account's entity. One look into the store
-// tells the revision; what is shown of it is rendered once.
-func (s *service) find(ctx context.Context, account, id string) (*answer, error) {
+// find returns the answer for an entity of the caller's account, or one that
+// its policy shares with the caller. One look into the store tells the
+// revision; what is shown of it is rendered once.
+func (s *service) find(ctx context.Context, c *gateway.Caller, id string) (*answer, error) {
 	e, err := s.engine.Entity(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	a := s.rendered.get(id, e.Revision)
+	return s.show(ctx, c, e)
+}
+
+// findAll is find of several entities. Refusals are in errs, by the id.
+func (s *service) findAll(ctx context.Context, c *gateway.Caller, ids []string) (found map[string]*answer, errs map[string]error, err error) {
+	entities, err := s.engine.Entities(ctx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	found, errs = make(map[string]*answer, len(ids)), map[string]error{}
+	for _, id := range ids {
+		e := entities[id]
+		if e == nil {
+			errs[id] = noEntity(id)
+			continue
+		}
+		a, err := s.show(ctx, c, e)
+		var refusal *apierror.Error
+		switch {
+		case errors.As(err, &refusal):
+			errs[id] = refusal
+		case err != nil:
+			return nil, nil, err
+		default:
+			found[id] = a
+		}
+	}
+	return found, errs, nil
+}
+
+func noEntity(id string) error {
+	return apierror.New("ResourceNotFoundException", "Entity '%s' can't be found.", id)
+}
+
+// show returns the answer for an entity that the caller may see.
+func (s *service) show(ctx context.Context, c *gateway.Caller, e *changeset.Entity) (*answer, error) {
+	a := s.rendered.get(e.ID, e.Revision)
 	if a == nil {
+		var err error
 		if a, err = render(e); err != nil {
 			return nil, err
 		}
 		s.rendered.put(a)
 	}
-	if a.owner != account {
-		return nil, apierror.New("ResourceNotFoundException", "Entity '%s' can't be found.", id)
+	if a.owner == c.Principal.Account {
+		return a, nil
+	}
+	shared, err := s.shared(ctx, c, a)
+	if err != nil {
+		return nil, err
+	}
+	if !shared {
+		return nil, noEntity(e.ID)
 	}
 	return a, nil
+}
+
+// shared says whether an entity of another account is shared with the caller:
+// whether its policy allows DescribeEntity.
+func (s *service) shared(ctx context.Context, c *gateway.Caller, a *answer) (bool, error) {
+	text, account, err := s.engine.Policy(ctx, a.id)
+	if err != nil || text == "" || account != a.owner {
+		return false, err
+	}
+	policy, err := iam.ParseResourcePolicy([]byte(text))
+	if err != nil {
+		return false, fmt.Errorf("reading the policy of entity %s: %w", a.id, err)
+	}
+	keys, err := s.resourceTags(ctx, c, a.id, nil)
+	if err != nil {
+		return false, err
+	}
+	return iam.DecideResource(policy, c.Principal, iam.Question{Action: action("DescribeEntity"), Resource: a.arn, Context: keys}).Allowed, nil
 }
 
 // render makes the answer: EntityType, EntityIdentifier, EntityArn,
@@ -102,11 +169,13 @@ func render(e *changeset.Entity) (*answer, error) {
 		{`,"LastModifiedDate":`, timestamp(d.LastModified)},
 		{`,"Details":`, string(d.Details)},
 	} {
+		a.details = len(b) // after the last member: Details
 		b = append(b, m.name...)
 		if b, err = jsontext.AppendQuote(b, m.value); err != nil {
 			return nil, errors.New("rendering entity " + e.ID + ": " + err.Error())
 		}
 	}
+	a.document = len(b)
 	b = append(b, `,"DetailsDocument":`...)
 	b = append(b, d.Details...)
 	a.body = append(b, '}')

@@ -48,6 +48,13 @@ func Service(engine *changeset.Engine) *gateway.Service {
 			s.cancelChangeSet(),
 			s.listEntities(),
 			s.describeEntity(),
+			s.batchDescribeEntities(),
+			s.tagResource(),
+			s.untagResource(),
+			s.listTagsForResource(),
+			s.putResourcePolicy(),
+			s.getResourcePolicy(),
+			s.deleteResourcePolicy(),
 		}, notOffered()...),
 	}
 }

@@ -333,12 +333,10 @@ func TestRefusals(t *testing.T) {
 	_, err = m.ListEntities(ctx, &catalog.ListEntitiesInput{Catalog: market, EntityType: aws.String("ContainerProduct"),
 		EntityTypeSort: &types.EntityTypeSortMemberContainerProductSort{Value: types.ContainerProductSort{SortBy: types.ContainerProductSortByEntityId}}})
 	refused(t, err, 422, "ValidationException", "not offered yet")
-	_, err = m.TagResource(ctx, &catalog.TagResourceInput{ResourceArn: slow.ChangeSetArn, Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}})
-	refused(t, err, 422, "ValidationException", "TagResource is not offered yet")
 	_, err = m.TagResource(ctx, &catalog.TagResourceInput{ResourceArn: slow.ChangeSetArn, Tags: []types.Tag{}})
 	refused(t, err, 422, "ValidationException", "tags")
 	_, err = m.GetResourcePolicy(ctx, &catalog.GetResourcePolicyInput{ResourceArn: slow.ChangeSetArn})
-	refused(t, err, 422, "ValidationException", "GetResourcePolicy is not offered yet")
+	refused(t, err, 422, "ValidationException", "that of a change set")
 	_, err = m.BatchDescribeEntities(ctx, &catalog.BatchDescribeEntitiesInput{EntityRequestList: []types.EntityRequest{{Catalog: market, EntityId: aws.String("a b")}}})
 	refused(t, err, 422, "ValidationException", "entityId")
 	_, err = m.DescribeEntity(ctx, &catalog.DescribeEntityInput{Catalog: market, EntityId: aws.String("prod-none")})
@@ -418,8 +416,8 @@ func TestDescribeChangeSetByPost(t *testing.T) {
 	if status != 200 || !strings.Contains(answer, `"Status":"SUCCEEDED"`) || !strings.Contains(answer, `"ErrorDetailList":[]`) || strings.Contains(answer, "FailureCode") {
 		t.Errorf("answered %d %s", status, answer)
 	}
-	status, answer = m.post("/StartChangeSet", `{"Catalog":"AWSMarketplace","ChangeSet":[{"ChangeType":"CreateProduct","Entity":{"Type":"ContainerProduct@1.0"},"Details":"{}","EntityTags":[{"Key":"k","Value":""}]}]}`)
-	if status != 422 || !strings.Contains(answer, "EntityTags are not offered yet") {
+	status, answer = m.post("/StartChangeSet", `{"Catalog":"AWSMarketplace","ChangeSet":[{"ChangeType":"CreateProduct","Entity":{"Type":"ContainerProduct@1.0"},"Details":"{}","EntityTags":[{"Key":"aws:k","Value":""}]}]}`)
+	if status != 422 || !strings.Contains(answer, "reserved") {
 		t.Errorf("answered %d %s", status, answer)
 	}
 	status, answer = m.post("/ListChangeSets", `{"Catalog":"AWSMarketplace","FilterList":[{"Name":"EntityId","ValueList":["none"]}]}`)

@@ -10,38 +10,6 @@ import (
 // Inputs of the actions of today's API that Souk knows and does not do. Their
 // members are checked, so that a request that AWS refuses is told so first.
 type (
-	// BatchDescribeEntitiesInput names entities.
-	BatchDescribeEntitiesInput struct {
-		EntityRequestList []EntityRequest `required:"" size:"1,20"`
-	}
-	// EntityRequest names an entity.
-	EntityRequest struct {
-		Catalog  string `required:"" len:"1,64" pattern:"^[a-zA-Z]+$"`
-		EntityId string `required:"" len:"1,255" pattern:"^[\\w\\-]+$"`
-	}
-	// PutResourcePolicyInput has a policy for an entity.
-	PutResourcePolicyInput struct {
-		ResourceArn string `required:"" len:"1,255"`
-		Policy      string `required:"" len:"1,10240"`
-	}
-	// ResourcePolicyInput names the entity whose policy is meant.
-	ResourcePolicyInput struct {
-		ResourceArn string `query:"resourceArn" required:"" len:"1,255"`
-	}
-	// TagResourceInput has tags for an entity or a change set.
-	TagResourceInput struct {
-		ResourceArn string `required:"" len:"1,255"`
-		Tags        []Tag  `required:"" size:"1,200"`
-	}
-	// UntagResourceInput names tags of an entity or a change set.
-	UntagResourceInput struct {
-		ResourceArn string   `required:"" len:"1,255"`
-		TagKeys     []string `required:"" size:"1,200" memberlen:"1,128"`
-	}
-	// ListTagsForResourceInput names an entity or a change set.
-	ListTagsForResourceInput struct {
-		ResourceArn string `required:"" len:"1,255"`
-	}
 	// DescribeAssessmentInput names an assessment.
 	DescribeAssessmentInput struct {
 		AssessmentIdentifier string  `required:""`
@@ -63,13 +31,6 @@ type (
 // Catalog API Reference, "Actions".
 func notOffered() []gateway.Operation {
 	return []gateway.Operation{
-		refusal[BatchDescribeEntitiesInput]("BatchDescribeEntities", "POST", "DescribeEntity"),
-		refusal[PutResourcePolicyInput]("PutResourcePolicy", "POST", "PutResourcePolicy"),
-		refusal[ResourcePolicyInput]("GetResourcePolicy", "GET", "GetResourcePolicy"),
-		refusal[ResourcePolicyInput]("DeleteResourcePolicy", "DELETE", "DeleteResourcePolicy"),
-		refusal[TagResourceInput]("TagResource", "POST", "TagResource"),
-		refusal[UntagResourceInput]("UntagResource", "POST", "UntagResource"),
-		refusal[ListTagsForResourceInput]("ListTagsForResource", "POST", "ListTagsForResource"),
 		refusal[DescribeAssessmentInput]("DescribeAssessment", "POST", "DescribeAssessment"),
 		refusal[ListAssessmentsInput]("ListAssessments", "POST", "ListAssessments"),
 	}

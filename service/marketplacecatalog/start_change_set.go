@@ -46,8 +46,8 @@ type Entity struct {
 func (s *service) startChangeSet() gateway.Operation {
 	return gateway.Op(gateway.Def[StartChangeSetInput, *ChangeSetID]{
 		Name: "StartChangeSet", Method: "POST", Path: "/StartChangeSet",
-		Authorize: func(_ context.Context, c *gateway.Caller, in *StartChangeSetInput) ([]iam.Question, error) {
-			return in.questions(c.Principal.Account), nil
+		Authorize: func(ctx context.Context, c *gateway.Caller, in *StartChangeSetInput) ([]iam.Question, error) {
+			return s.startQuestions(ctx, c, in)
 		},
 		Call: func(ctx context.Context, c *gateway.Caller, in *StartChangeSetInput) (*ChangeSetID, error) {
 			r, err := in.request(c.Principal.Account)
@@ -63,24 +63,61 @@ func (s *service) startChangeSet() gateway.Operation {
 	})
 }
 
-// questions asks for every change whether its type is allowed on its entity.
-// The set is allowed only if all of them are.
-func (in *StartChangeSetInput) questions(account string) []iam.Question {
-	questions := make([]iam.Question, len(in.ChangeSet))
+// startQuestions asks for every change whether its type is allowed on its
+// entity; the set is allowed only if all of them are. Where tags are given, each
+// is asked about both with the tags of its entity and with those of the set, and
+// it is asked whether those may be tagged.
+//
+// AWS Marketplace Catalog API, "Access control", tags: "the condition must match
+// the tags of the entity and of the change set".
+func (s *service) startQuestions(ctx context.Context, c *gateway.Caller, in *StartChangeSetInput) ([]iam.Question, error) {
+	account := c.Principal.Account
+	setTags, err := tagsOf(in.ChangeSetTags)
+	if err != nil {
+		return nil, err
+	}
+	questions := make([]iam.Question, 0, len(in.ChangeSet)+1)
+	if len(setTags) > 0 {
+		questions = append(questions, iam.Question{
+			Action: action("TagResource"), Resource: changeSetARN(account, "*"), Context: requestTags(setTags, nil), About: "the tags of the change set",
+		})
+	}
 	for i := range in.ChangeSet {
-		c := &in.ChangeSet[i]
-		keys := iam.Context{"catalog:changetype": {c.ChangeType}}
-		if in.Intent != nil {
-			keys["aws-marketplace:intent"] = []string{*in.Intent}
+		change := &in.ChangeSet[i]
+		tags, err := tagsOf(change.EntityTags)
+		if err != nil {
+			return nil, err
 		}
-		questions[i] = iam.Question{
-			Action:   action("StartChangeSet"),
-			Resource: arn(account, unversioned(c.Entity.Type), in.target(c)),
-			Context:  keys,
-			About:    "change type " + c.ChangeType,
+		id := in.target(change)
+		ask := func(tags map[string]string) error {
+			keys := iam.Context{"catalog:changetype": {change.ChangeType}}
+			if in.Intent != nil {
+				keys["aws-marketplace:intent"] = []string{*in.Intent}
+			}
+			keys, err := s.resourceTags(ctx, c, id, requestTags(tags, keys))
+			questions = append(questions, iam.Question{
+				Action:   action("StartChangeSet"),
+				Resource: arn(account, unversioned(change.Entity.Type), id),
+				Context:  keys,
+				About:    "change type " + change.ChangeType,
+			})
+			return err
+		}
+		if err := ask(tags); err != nil {
+			return nil, err
+		}
+		if len(setTags) > 0 {
+			if err := ask(setTags); err != nil {
+				return nil, err
+			}
+		}
+		if len(tags) > 0 {
+			questions = append(questions, iam.Question{
+				Action: action("TagResource"), Resource: arn(account, unversioned(change.Entity.Type), id), Context: requestTags(tags, nil), About: "the tags of " + change.ChangeType,
+			})
 		}
 	}
-	return questions
+	return questions, nil
 }
 
 // target is the id of the entity that a change changes, "*" for one that is
@@ -111,19 +148,23 @@ func (in *StartChangeSetInput) request(account string) (*changeset.Request, erro
 	if err := checkCatalog(in.Catalog); err != nil {
 		return nil, err
 	}
-	if len(in.ChangeSetTags) > 0 {
-		return nil, invalid("ChangeSetTags are not offered yet.")
+	tags, err := tagsOf(in.ChangeSetTags)
+	if err != nil {
+		return nil, err
 	}
 	r := &changeset.Request{
+		Tags:    tags,
 		Account: account, Name: value(in.ChangeSetName), Token: value(in.ClientRequestToken), Intent: value(in.Intent),
 		Changes: make([]changeset.Change, len(in.ChangeSet)),
 	}
 	for i := range in.ChangeSet {
 		c := &in.ChangeSet[i]
-		if len(c.EntityTags) > 0 {
-			return nil, invalid("EntityTags are not offered yet.")
+		tags, err := tagsOf(c.EntityTags)
+		if err != nil {
+			return nil, err
 		}
 		r.Changes[i] = changeset.Change{
+			Tags:       tags,
 			ChangeType: c.ChangeType, EntityType: c.Entity.Type, Identifier: value(c.Entity.Identifier),
 			ChangeName: value(c.ChangeName), Details: c.Details, DetailsDocument: c.DetailsDocument,
 		}
