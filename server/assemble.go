@@ -2,9 +2,11 @@ package server
 
 import (
 	"fmt"
+	"strings"
 
 	"souk/access/quota"
 	"souk/gateway"
+	"souk/service/ec2"
 	"souk/service/ecr"
 	"souk/service/marketplacecatalog"
 	"souk/service/sts"
@@ -20,11 +22,17 @@ func (s *Server) assemble() (*front, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, host, _ := strings.Cut(s.url, "://")
+	machines, err := ec2.Service(ec2.Config{Endpoint: host})
+	if err != nil {
+		return nil, err
+	}
 	apis, err := gateway.New(gateway.Config{
 		Services: []*gateway.Service{
 			marketplacecatalog.Service(s.market.engine),
 			sts.Service(),
 			login,
+			machines,
 		},
 		Credentials: s.market.organization,
 		Limiter:     limits,
