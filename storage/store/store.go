@@ -58,6 +58,9 @@ type Document struct {
 	// written with the document and replaces the entries that it had. Get,
 	// List and Claim do not return it.
 	Index []Entry
+	// Terms are what Find finds the document by. Nil leaves those that are
+	// stored, none and not nil removes them. Get, List and Claim do not return them.
+	Terms []string
 	// Due, if set, makes the document work that Claim hands out from that time
 	// on (of the database's clock, to the millisecond). The zero time is no work.
 	// Due and Owner written by a Put are what a claim would have set.
@@ -169,6 +172,12 @@ type Store interface {
 
 	// List returns a page of an index. It sees every commit that returned before.
 	List(ctx context.Context, q Query) (Page, error)
+
+	// Find returns documents, in no order, with Key, Revision and Summary: all
+	// that have the terms, and perhaps others, so that the caller looks at their
+	// summaries. If they are more than the limit, whole is false and nothing is
+	// returned. It sees every commit that returned before.
+	Find(ctx context.Context, s Search) (found []Document, whole bool, err error)
 
 	// Commit does the batch atomically, serialisable with every other Commit
 	// and Claim that touches the same documents or bounds. When it returns nil

@@ -13,6 +13,10 @@ type Walker interface {
 	// WalkIndex calls look with every entry of every index, in any order, as
 	// Walk does with documents. What it passes is valid until look returns.
 	WalkIndex(ctx context.Context, look func(*Listing) error) error
+
+	// WalkTerms calls look with each document of a kind that has terms, and a
+	// sum of them (storage/store/audit knows it), as Walk does.
+	WalkTerms(ctx context.Context, kind string, look func(id string, sum uint64) error) error
 }
 
 // Listing is an entry of an index as it is stored, with what lists show by it.

@@ -16,6 +16,16 @@ import (
 type shelf struct {
 	documents []store.Document
 	entries   []store.Listing
+	terms     map[string]uint64
+}
+
+func (s *shelf) WalkTerms(_ context.Context, _ string, look func(id string, sum uint64) error) error {
+	for id, sum := range s.terms {
+		if err := look(id, sum); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *shelf) Walk(_ context.Context, kind string, look func(store.Document) error) error {
@@ -118,5 +128,52 @@ func TestListsOfAnEntryWithADamagedKey(t *testing.T) {
 	s := &shelf{entries: []store.Listing{{Place: []byte("short"), Kind: "thing"}}}
 	if _, err := Lists(t.Context(), s, map[string]Should{"thing": should}); err == nil {
 		t.Error("no error")
+	}
+}
+
+func TestTermsNamesWhatDiffers(t *testing.T) {
+	t.Parallel()
+	sum := func(terms ...string) uint64 { return layout.SumOf(layout.TermsOf("thing", terms)) }
+	for name, test := range map[string]struct {
+		spoil func(s *shelf)
+		want  string
+	}{
+		"nothing":                           {func(*shelf) {}, ""},
+		"terms are missing":                 {func(s *shelf) { delete(s.terms, "7") }, "thing 7: it is not found by its terms"},
+		"terms of another":                  {func(s *shelf) { s.terms["7"] = sum("8") }, "thing 7: it is found by other terms than its own"},
+		"one term less":                     {func(s *shelf) { s.terms["7"] = sum("7") }, "thing 7: it is found by other terms than its own"},
+		"a document that can't be read":     {func(s *shelf) { s.documents[7].Body = nil }, ""},
+		"a document with none that has one": {func(s *shelf) { s.terms["none"] = sum("x") }, "thing none: it is found by other terms than its own"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &shelf{terms: map[string]uint64{}}
+			for i := range 100 {
+				id := fmt.Sprint(i)
+				s.put(store.Document{Key: store.Key{Kind: "thing", ID: id}, Body: []byte("x")})
+				s.terms[id] = sum(id, "all")
+			}
+			s.put(store.Document{Key: store.Key{Kind: "thing", ID: "none"}, Body: []byte("x")})
+			test.spoil(s)
+			wrong, err := Terms(t.Context(), s, "thing", func(d store.Document) ([]string, error) {
+				switch {
+				case len(d.Body) == 0:
+					return nil, errors.New("it can't be read")
+				case d.ID == "none":
+					return nil, nil
+				}
+				return []string{d.ID, "all"}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said []string
+			for _, w := range wrong {
+				said = append(said, w.Kind+" "+w.ID+": "+w.What)
+			}
+			if got := strings.Join(said, "; "); got != test.want {
+				t.Errorf("found %q, want %q", got, test.want)
+			}
+		})
 	}
 }

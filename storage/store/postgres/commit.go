@@ -87,8 +87,17 @@ WHERE NOT EXISTS (
 )
 ON CONFLICT (key) DO UPDATE SET cover = excluded.cover, revision = excluded.revision, summary = excluded.summary`
 
+	// Terms of documents, mostly of new ones: those of others are mostly as they were.
+	sqlPutTerms = `
+INSERT INTO term (document, terms)
+SELECT n.document, ($2::bigint[])[n.first:n.last] FROM unnest($1::uuid[], $3::int[], $4::int[]) n(document, first, last)` + sqlReplaceTerms
+	sqlReplaceTerms = `
+ON CONFLICT (document) DO UPDATE SET terms = excluded.terms WHERE term.terms <> excluded.terms`
+
 	// Documents that are deleted, and rows that only held a place.
-	sqlDelete = `DELETE FROM document WHERE key = ANY ($1::uuid[])`
+	sqlDelete = `
+WITH t AS (DELETE FROM term WHERE document = ANY ($1::uuid[]))
+DELETE FROM document WHERE key = ANY ($1::uuid[])`
 
 	// The bounds. Who has the row is alone with the partition until its commit,
 	// and the next statement sees what those before have committed.

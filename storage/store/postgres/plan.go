@@ -25,6 +25,7 @@ type plan struct {
 	// those of new documents.
 	entries entries
 	fresh   int
+	terms   terms
 	bounds  bounds
 }
 
@@ -79,6 +80,7 @@ func newPlan(b *store.Batch) *plan {
 	slices.SortStableFunc(p.wants, func(a, b want) int { return bytes.Compare(a.key.Bytes[:], b.key.Bytes[:]) })
 	p.merge()
 	p.addEntries()
+	p.addTerms()
 	p.addBounds(b.Bounds)
 	return p
 }
@@ -134,6 +136,40 @@ func (p *plan) addEntriesOf(w *want) {
 	w.last = int32(len(p.entries.keys))
 }
 
+// terms are rows of the table term; first and last are the places of a
+// document's in all.
+type terms struct {
+	documents   uuids
+	all         ints
+	first, last small
+}
+
+func (t *terms) add(document pgtype.UUID, of []uint64) {
+	t.documents = append(t.documents, document)
+	t.first = append(t.first, int32(len(t.all))+1)
+	for _, term := range of {
+		t.all = append(t.all, int64(term))
+	}
+	t.last = append(t.last, int32(len(t.all)))
+}
+
+// columns are the arguments of a statement that writes them.
+func (t *terms) columns() []any {
+	all := t.all
+	if all == nil {
+		all = ints{} // an empty array, not NULL
+	}
+	return []any{t.documents, all, t.first, t.last}
+}
+
+func (p *plan) addTerms() {
+	for i := range p.wants {
+		if w := &p.wants[i]; w.put != nil && w.put.Terms != nil {
+			p.terms.add(w.key, layout.TermsOf(w.name.Kind, w.put.Terms))
+		}
+	}
+}
+
 func (p *plan) addBounds(all []store.Bound) {
 	for i := range all {
 		prefix := layout.PrefixOf(all[i].Kind, all[i].Index, all[i].Partition)
@@ -158,6 +194,9 @@ func (p *plan) batch(b *store.Batch) *pgx.Batch {
 	}
 	if n := len(p.entries.keys); n > p.fresh {
 		batch.Queue(sqlInsertEntries, p.entries.columns(p.fresh, n)...)
+	}
+	if len(p.terms.documents) > 0 {
+		batch.Queue(sqlPutTerms, p.terms.columns()...)
 	}
 	var gone uuids
 	for i := range p.wants {

@@ -90,6 +90,18 @@ func (n *nodes) WalkIndex(ctx context.Context, look func(*store.Listing) error) 
 	return n.any().(store.Walker).WalkIndex(ctx, look)
 }
 
+func (n *nodes) WalkTerms(ctx context.Context, kind string, look func(id string, sum uint64) error) error {
+	return n.any().(store.Walker).WalkTerms(ctx, kind, look)
+}
+
+func (n *nodes) Find(ctx context.Context, q store.Search) ([]store.Document, bool, error) {
+	return n.any().Find(ctx, q)
+}
+
+func (n *nodes) SetTerms(ctx context.Context, all []store.Terms) error {
+	return n.any().(store.Indexer).SetTerms(ctx, all)
+}
+
 func (n *nodes) Now(ctx context.Context) (time.Time, error) { return n.any().Now(ctx) }
 
 func (n *nodes) Close() error {
@@ -142,13 +154,32 @@ func execute(t *testing.T, url, statement string) {
 	}
 }
 
+func TestADatabaseWithoutTermsIsBroughtUpToDate(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Start(t)
+	s := open(t, url)
+	if err := s.Commit(t.Context(), store.Batch{Put: []store.Write{{Document: store.Document{Key: store.Key{Kind: "k", ID: "a"}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, url, `DROP TABLE term`)
+	execute(t, url, `DELETE FROM goose_db_version WHERE version_id > 1`)
+	s = open(t, url)
+	if err := s.SetTerms(t.Context(), []store.Terms{{Key: store.Key{Kind: "k", ID: "a"}, Revision: 1, Terms: []string{"x"}}}); err != nil {
+		t.Fatal(err)
+	}
+	found, whole, err := s.Find(t.Context(), store.Search{Kind: "k", All: [][]string{{"x"}}, Limit: 1})
+	if err != nil || !whole || len(found) != 1 {
+		t.Errorf("found %v, whole %v, %v", found, whole, err)
+	}
+}
+
 func TestANewerSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Start(t)
 	open(t, url)
 	execute(t, url, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
 	_, err := postgres.Open(t.Context(), postgres.Config{URL: url})
-	if !errors.Is(err, store.ErrNewerSchema) || !strings.Contains(err.Error(), "version 9999") || !strings.Contains(err.Error(), "up to 1") {
+	if !errors.Is(err, store.ErrNewerSchema) || !strings.Contains(err.Error(), "version 9999") || !strings.Contains(err.Error(), "up to 2") {
 		t.Errorf("got %v", err)
 	}
 }

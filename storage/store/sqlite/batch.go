@@ -101,13 +101,13 @@ func (p *plan) addEntry(place []byte, id string, c entryChange) {
 
 // doBatch does a batch, or says why not: then nothing has been written, unless
 // the database failed.
-func (w *writer) doBatch(b *store.Batch, rows [][]layout.Row) error {
+func (w *writer) doBatch(b *store.Batch, rows [][]layout.Row, terms []terms) error {
 	p := &w.plan
 	p.reset()
 	if err := w.expect(b); err != nil {
 		return err
 	}
-	if err := w.planEntries(b, rows); err != nil {
+	if err := w.planEntries(b, rows, terms); err != nil {
 		return err
 	}
 	for i := range b.Bounds {
@@ -116,7 +116,7 @@ func (w *writer) doBatch(b *store.Batch, rows [][]layout.Row) error {
 		}
 	}
 	for i := range b.Put {
-		if err := w.put(&b.Put[i], p.heads[i], p.places[i]); err != nil {
+		if err := w.put(&b.Put[i], p.heads[i], p.places[i], terms[i]); err != nil {
 			return fmt.Errorf("put %s %s: %w", b.Put[i].Kind, b.Put[i].ID, err)
 		}
 	}
@@ -187,7 +187,7 @@ func (w *writer) head(key store.Key) (head, error) {
 }
 
 // planEntries finds the entries that the batch changes, and numbers the new documents.
-func (w *writer) planEntries(b *store.Batch, rowsOf [][]layout.Row) error {
+func (w *writer) planEntries(b *store.Batch, rowsOf [][]layout.Row, termsOf []terms) error {
 	p := &w.plan
 	for i := range b.Put {
 		doc, h := &b.Put[i].Document, &p.heads[i]
@@ -200,7 +200,11 @@ func (w *writer) planEntries(b *store.Batch, rowsOf [][]layout.Row) error {
 		if layout.Shows(doc) {
 			show = &shown{revision: h.revision + 1, summary: doc.Summary}
 		}
-		places := appendPlaces(nil, rows, show != nil)
+		sum := termsIn(h.places)
+		if doc.Terms != nil {
+			sum = termsOf[i].sum
+		}
+		places := appendPlaces(nil, rows, show != nil, sum)
 		if show == nil && bytes.Equal(places, h.places) {
 			places = h.places
 		} else if err := p.compare(h, rows, doc.ID, show); err != nil {
@@ -289,12 +293,15 @@ func (w *writer) checkBound(b *store.Bound) error {
 }
 
 // put writes a document as the next revision of h.
-func (w *writer) put(p *store.Write, h head, places []byte) error {
+func (w *writer) put(p *store.Write, h head, places []byte, terms terms) error {
 	row, content := w.update, w.refill
 	if h.revision == 0 {
 		row, content = w.insert, w.fill
 		row.bindText(6, p.Kind)
 		row.bindText(7, p.ID)
+	}
+	if err := w.writeTerms(h.number, termsIn(h.places), termsIn(places), terms.text); err != nil {
+		return err
 	}
 	h.revision++
 	h.places = places
@@ -329,6 +336,9 @@ func (w *writer) put(p *store.Write, h head, places []byte) error {
 func (w *writer) delete(key store.Key, h head) error {
 	if h.number == 0 {
 		return nil
+	}
+	if err := w.writeTerms(h.number, termsIn(h.places), 0, ""); err != nil {
+		return err
 	}
 	for _, q := range []*stmt{w.remove, w.empty} {
 		q.bindInt(1, h.number)

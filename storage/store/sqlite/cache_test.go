@@ -79,8 +79,8 @@ func FuzzReadPlaces(f *testing.F) {
 		{Index: "i", Partition: "p", Sort: "a", Cover: []byte("c")}, {Index: "i", Partition: "p", Sort: "b", Cover: []byte("c")},
 		{Index: "i", Partition: "q"}, {Index: "i", Partition: "r", Cover: []byte{}},
 	})
-	f.Add(appendPlaces(nil, rows, false))
-	f.Add(appendPlaces(nil, rows, true))
+	f.Add(appendPlaces(nil, rows, false, 0))
+	f.Add(appendPlaces(nil, rows, true, 7))
 	f.Add([]byte{0, 1, 'x', coverSame})
 	f.Add([]byte{1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 0})
 	f.Fuzz(func(t *testing.T, list []byte) {
@@ -88,7 +88,7 @@ func FuzzReadPlaces(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, still, err := readPlaces(nil, appendPlaces(nil, rows, shown))
+		again, still, err := readPlaces(nil, appendPlaces(nil, rows, shown, termsIn(list)))
 		if err != nil || fmt.Sprint(again) != fmt.Sprint(rows) || still != shown && len(rows) > 0 {
 			t.Errorf("%v became %v, %v", rows, again, err)
 		}

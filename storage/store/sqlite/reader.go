@@ -16,6 +16,7 @@ type reader struct {
 	page     [2]*stmt
 	head     *stmt
 	due      *stmt
+	found    *stmt
 }
 
 const (
@@ -23,7 +24,8 @@ const (
 	sqlDocument = `SELECT d.revision, d.due, d.owner, d.summary, c.body
 		FROM document d CROSS JOIN content c ON c.number = d.number WHERE d.kind = ?1 AND d.id = ?2`
 	sqlPage = `SELECT key, document, cover, revision, summary FROM entry WHERE key >= ?1 AND key < ?2 ORDER BY key`
-	sqlHead = `SELECT revision, summary FROM document WHERE number = ?1`
+	sqlHead = `SELECT revision, summary, id FROM document WHERE number = ?1`
+	sqlFind = `SELECT rowid FROM term WHERE term MATCH ?1 LIMIT ?2`
 	sqlDue  = `SELECT 1 FROM document WHERE kind = ?1 AND due <= ?2 LIMIT 1`
 )
 
@@ -44,6 +46,7 @@ func openReader(path string) (*reader, error) {
 		{&r.page[1], sqlPage + ` DESC LIMIT ?3`},
 		{&r.head, sqlHead},
 		{&r.due, sqlDue},
+		{&r.found, sqlFind},
 	} {
 		if err == nil {
 			*p.stmt, err = c.prepare(p.sql)
@@ -57,7 +60,7 @@ func openReader(path string) (*reader, error) {
 }
 
 func (r *reader) close() {
-	for _, s := range []*stmt{r.document, r.page[0], r.page[1], r.head, r.due} {
+	for _, s := range []*stmt{r.document, r.page[0], r.page[1], r.head, r.due, r.found} {
 		s.finalize()
 	}
 	r.c.close()
@@ -197,5 +200,8 @@ func (r *reader) readHead(number int64, doc *store.Document) error {
 	}
 	doc.Revision = r.head.columnInt(0)
 	doc.Summary = r.head.columnBytes(1)
+	if doc.ID == "" {
+		doc.ID = r.head.columnText(2)
+	}
 	return nil
 }

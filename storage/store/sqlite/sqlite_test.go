@@ -239,8 +239,36 @@ func TestANewerSchemaIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = sqlite.Open(t.Context(), sqlite.Config{Path: path})
-	if !errors.Is(err, store.ErrNewerSchema) || !strings.Contains(err.Error(), "version 9999") || !strings.Contains(err.Error(), "up to 1") {
+	if !errors.Is(err, store.ErrNewerSchema) || !strings.Contains(err.Error(), "version 9999") || !strings.Contains(err.Error(), "up to 2") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestADatabaseWithoutTermsIsBroughtUpToDate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := open(t, sqlite.Config{Path: path})
+	if err := s.Commit(t.Context(), store.Batch{Put: []store.Write{{Document: document("k", "a")}}}); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`DROP TABLE term_instance; DROP TABLE term; DELETE FROM goose_db_version WHERE version_id > 1`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, sqlite.Config{Path: path})
+	if err := s.SetTerms(t.Context(), []store.Terms{{Key: store.Key{Kind: "k", ID: "a"}, Revision: 1, Terms: []string{"x"}}}); err != nil {
+		t.Fatal(err)
+	}
+	found, whole, err := s.Find(t.Context(), store.Search{Kind: "k", All: [][]string{{"x"}}, Limit: 1})
+	if err != nil || !whole || len(found) != 1 {
+		t.Errorf("found %v, whole %v, %v", found, whole, err)
 	}
 }
 

@@ -265,7 +265,9 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) error {
 	r := newRequest()
 	r.batch = &b
 	r.rows = make([][]layout.Row, len(b.Put)) // made here: the writer is what all wait for
+	r.terms = make([]terms, len(b.Put))
 	for i := range b.Put {
+		r.terms[i] = termsOf(b.Put[i].Kind, b.Put[i].Terms)
 		r.rows[i] = layout.Rows(b.Put[i].Kind, b.Put[i].Index)
 	}
 	if err := s.write(ctx, r); err != nil {

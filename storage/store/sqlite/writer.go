@@ -16,7 +16,9 @@ const maxGroup = 256
 type request struct {
 	batch *store.Batch
 	rows  [][]layout.Row // of batch.Put
+	terms []terms        // of batch.Put
 	claim *claim
+	set   []store.Terms
 	err   error         // the answer
 	done  chan struct{} // closed when the answer is there
 	state atomic.Int32  // waiting, taken or left
@@ -73,6 +75,8 @@ type statements struct {
 	insert, update, remove  *stmt // rows of document
 	fill, refill, empty     *stmt // rows of content
 	putEntry, dropEntry     *stmt
+	putTerms, dropTerms     *stmt // rows of term
+	replace                 *stmt // the places of a row of content
 	count                   *stmt
 	due, mark               *stmt
 }
@@ -98,6 +102,9 @@ func newWriter(s *Store, c *conn) (*writer, error) {
 		{&w.empty, `DELETE FROM content WHERE number = ?1`},
 		{&w.putEntry, `REPLACE INTO entry (key, document, cover, revision, summary) VALUES (?1, ?2, ?3, ?4, ?5)`},
 		{&w.dropEntry, `DELETE FROM entry WHERE key = ?1`},
+		{&w.putTerms, `INSERT INTO term (rowid, terms) VALUES (?1, ?2)`},
+		{&w.dropTerms, `DELETE FROM term WHERE rowid = ?1`},
+		{&w.replace, `UPDATE content SET places = ?2 WHERE number = ?1`},
 		{&w.count, `SELECT count(*) FROM (SELECT 1 FROM entry WHERE key >= ?1 AND key < ?2 LIMIT ?3)`},
 		{&w.due, `SELECT d.number, d.id, d.revision, d.summary, c.body
 			FROM document d CROSS JOIN content c ON c.number = d.number
@@ -121,7 +128,7 @@ func newWriter(s *Store, c *conn) (*writer, error) {
 func (w *writer) finalize() {
 	for _, s := range []*stmt{
 		w.begin, w.commit, w.rollback, w.look, w.insert, w.update, w.remove,
-		w.fill, w.refill, w.empty, w.putEntry, w.dropEntry, w.count, w.due, w.mark,
+		w.fill, w.refill, w.empty, w.putEntry, w.dropEntry, w.putTerms, w.dropTerms, w.replace, w.count, w.due, w.mark,
 	} {
 		s.finalize()
 	}
@@ -192,10 +199,13 @@ func (w *writer) transaction(group []*request) error {
 	for i := 0; err == nil && i < len(group); i++ {
 		r := group[i]
 		var failed error
-		if r.claim != nil {
+		switch {
+		case r.claim != nil:
 			failed = w.doClaim(r.claim)
-		} else {
-			failed = w.doBatch(r.batch, r.rows)
+		case r.set != nil:
+			failed = w.setTerms(r.set)
+		default:
+			failed = w.doBatch(r.batch, r.rows, r.terms)
 		}
 		if r.err = failed; !isAnswer(failed) {
 			err = failed

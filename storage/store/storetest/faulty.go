@@ -126,6 +126,14 @@ func (f *FaultyStore) List(ctx context.Context, q store.Query) (store.Page, erro
 	return f.Store.List(ctx, q)
 }
 
+// Find fails after a final fault.
+func (f *FaultyStore) Find(ctx context.Context, q store.Search) ([]store.Document, bool, error) {
+	if f.isDead() {
+		return nil, false, ErrFault
+	}
+	return f.Store.Find(ctx, q)
+}
+
 func (f *FaultyStore) isDead() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Concurrent", concurrentTests},
 		{"List", listTests},
 		{"Match", matchTests},
+		{"Find", findTests},
 		{"Claim", claimTests},
 		{"Walk", walkTests},
 		{"Property", propertyTests},

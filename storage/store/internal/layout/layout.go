@@ -293,6 +293,41 @@ func CheckQuery(q store.Query) error {
 	return nil
 }
 
+// CheckSearch says what is wrong with a search.
+func CheckSearch(s store.Search) error {
+	if s.Limit < 1 {
+		return fmt.Errorf("search of %s: at least 1 document must be wanted, not %d", s.Kind, s.Limit)
+	}
+	if len(s.All) == 0 {
+		return fmt.Errorf("search of %s: no term is given", s.Kind)
+	}
+	return nil
+}
+
+// Term is what engines know a term of documents of a kind by.
+func Term(kind, term string) uint64 {
+	h := hash(kind, "term", term)
+	return binary.BigEndian.Uint64(h[:])
+}
+
+// TermsOf returns a document's terms, each once, in their order.
+func TermsOf(kind string, terms []string) []uint64 {
+	all := make([]uint64, len(terms))
+	for i, t := range terms {
+		all[i] = Term(kind, t)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// SumOf tells sets of terms apart. That of none is 0.
+func SumOf(terms []uint64) (sum uint64) {
+	for _, t := range terms {
+		sum += t
+	}
+	return sum
+}
+
 // CompareKeys orders keys by kind and id, as bytes.
 func CompareKeys(a, b store.Key) int {
 	if c := cmp.Compare(a.Kind, b.Kind); c != 0 {
