@@ -20,6 +20,9 @@ const claimTag = "tag"
 // conflicts if any of what it rests on was written meanwhile. fixed is the set
 // with the time and the seed that Apply gets.
 func (w *working) apply(ctx context.Context, fixed *setBody) error {
+	if w.set.Status == Applying && w.e.runner.Now().Before(w.set.Until) { // it is held, and was claimed early
+		return w.leave(ctx, w.set.clone(), w.set.Until)
+	}
 	reprobed := 0
 	for range maxRounds {
 		if w.set.Status == Applying {

@@ -50,6 +50,9 @@ type Config struct {
 	// namespace of an account is "seller-" and its id.
 	Sellers func(ctx context.Context, account string) (change.Seller, error)
 
+	// Director, if set, is asked about every set that is started.
+	Director Director
+
 	Owner string           // names this node, new at each start; "": random
 	Clock func() time.Time // nil: time.Now
 	Rand  io.Reader        // of ids; nil: crypto/rand

@@ -75,6 +75,9 @@ type setBody struct {
 	// Read are the revisions of other entities on which the probes' answers rest.
 	Read map[string]int64 `json:",omitempty"`
 
+	Direction *Direction `json:",omitempty"` // what happens to it by the director's word
+	Until     time.Time  `json:",omitzero"`  // when it goes on that is held
+
 	Tries     int       `json:",omitzero"` // of probes that failed by our fault
 	FirstTry  time.Time `json:",omitzero"` // when the first of them began
 	Revision  int64     // of the document when this was written

@@ -64,10 +64,12 @@ func (e *Engine) blocking(ctx context.Context, et *change.EntityType, types []st
 		if err != nil {
 			return nil, nil, err
 		}
-		switch s.Status {
-		case Preparing:
+		switch {
+		case s.Status == Preparing && s.Direction != nil && s.Direction.Review:
+			sets = append(sets, h.Set) // pending with Seller Operations
+		case s.Status == Preparing:
 			rest = append(rest, store.Expectation{Key: d.Key, Revision: d.Revision})
-		case Applying:
+		case s.Status == Applying:
 			sets = append(sets, h.Set)
 		default:
 			return nil, nil, errStale // it ended after the lock was read

@@ -23,13 +23,20 @@ func (w *working) prepare(ctx context.Context) error {
 	if err := w.decode(); err != nil {
 		return err
 	}
+	if held, err := w.directed(ctx); held || err != nil {
+		return err
+	}
 	next := w.set.clone()
 	var err error
 	if next.Seed, err = w.e.newSeed(); err != nil {
 		return err
 	}
 	next.Now = w.now()
-	if !w.plan.probes && next.Intent == IntentApply {
+	longer := time.Duration(0) // that APPLYING takes
+	if next.Direction != nil {
+		longer = next.Direction.Applies.duration()
+	}
+	if !w.plan.probes && next.Intent == IntentApply && longer == 0 {
 		return w.apply(ctx, next)
 	}
 	x, err := w.examine(ctx, next)
@@ -56,6 +63,10 @@ func (w *working) prepare(ctx context.Context) error {
 	next.Status = Applying
 	next.Namespace = x.seller.Namespace
 	next.Now = w.now()
+	if longer > 0 {
+		next.Until = w.e.runner.Now().Add(longer)
+		return w.leave(ctx, next, next.Until)
+	}
 	return w.put(ctx, next, w.e.cfg.Owner, w.task.Lease(), store.Batch{})
 }
 

@@ -204,6 +204,10 @@ func noEntity(id string) error {
 // workers. known is the id of the set that the token stands for already.
 func (e *Engine) begin(ctx context.Context, id string, s *setBody, p *plan, l locks, expected []store.Expectation, input string, tags map[string]string) (known string, err error) {
 	s.Started = e.now()
+	directed, err := e.direct(ctx, s)
+	if err != nil {
+		return "", err
+	}
 	w, err := s.write(id, 0)
 	if err != nil {
 		return "", err
@@ -227,6 +231,7 @@ func (e *Engine) begin(ctx context.Context, id string, s *setBody, p *plan, l lo
 		}
 		b.Put = append(b.Put, store.Write{Document: store.Document{Key: store.Key{Kind: kindToken, ID: s.Token}, Body: body}})
 	}
+	b.Put = append(b.Put, directed...)
 	if len(tags) > 0 {
 		w, err := tagsBody{s.Account, tags}.write(id, 0)
 		if err != nil {
