@@ -1,0 +1,103 @@
+package images
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+
+	"souk/artifact/archive"
+)
+
+// budget is what is left for the layers of one image together.
+type budget struct{ limits archive.Limits }
+
+// reading is what came of reading a layer to its end.
+type reading struct {
+	diffID string
+	packed int64
+	plain  int64
+}
+
+// layer reads a layer to its end, as one of the layers that share the budget,
+// and calls each with its entries. The error is an *archive.Refusal, each's, or
+// that of the reader.
+func (b *budget) layer(ctx context.Context, r io.Reader, each func(h *tar.Header, data io.Reader) error) (reading, error) {
+	a, err := archive.New(&interrupted{ctx, r}, b.limits)
+	if err != nil {
+		return reading{}, err
+	}
+	defer a.Close()
+	sum := sha256.New()
+	a.Tee(sum)
+	for {
+		h, err := a.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return reading{}, err
+		}
+		b.limits.Entries = max(1, b.limits.Entries-1)
+		if each != nil {
+			err = each(h, a)
+			if err != nil {
+				return reading{}, err
+			}
+		}
+	}
+	got := reading{diffID: fmt.Sprintf("sha256:%x", sum.Sum(nil))}
+	got.packed, got.plain = a.Progress()
+	b.limits.Bytes = max(1, b.limits.Bytes-got.plain)
+	return got, nil
+}
+
+// interrupted is a reader that ends with its context.
+type interrupted struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (i *interrupted) Read(p []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.r.Read(p)
+}
+
+// verify reads all layers of an image: that they are what the config says, and
+// nothing that archive refuses. It returns what its os-release says and how
+// many bytes the layers have, as they are and after decompression. Errors:
+// ErrBadImage with the reason, ErrNoImage.
+func verify(ctx context.Context, i Image, limits archive.Limits) (os OSRelease, packed, plain int64, err error) {
+	b := budget{limits}
+	var merged releases
+	for n, l := range i.Layers {
+		bad := func(err error) error {
+			return fmt.Errorf("%w: layer %d (%s): %w", ErrBadImage, n+1, l.Digest, err)
+		}
+		r, err := l.Open(ctx)
+		if err != nil {
+			return OSRelease{}, 0, 0, err
+		}
+		merged.next()
+		got, err := b.layer(ctx, r, merged.entry)
+		r.Close()
+		var refused *archive.Refusal
+		switch {
+		case errors.As(err, &refused):
+			return OSRelease{}, 0, 0, bad(refused)
+		case err != nil:
+			return OSRelease{}, 0, 0, fmt.Errorf("reading layer %s: %w", l.Digest, err)
+		case got.packed != l.Size:
+			return OSRelease{}, 0, 0, bad(fmt.Errorf("it has %d bytes, the manifest says %d", got.packed, l.Size))
+		case got.diffID != l.DiffID:
+			return OSRelease{}, 0, 0, bad(fmt.Errorf("its content is %s, the config says %s", got.diffID, l.DiffID))
+		}
+		packed += got.packed
+		plain += got.plain
+	}
+	return merged.release(), packed, plain, nil
+}
