@@ -10,123 +10,136 @@ import (
 )
 
 // Dimension is what a product is priced by: a feature, a unit of use, a number
-// of users. Offers give its price by its key. A key and a type are one thing
-// that buyers may have bought, so neither ever goes away.
+// of users. "Each dimension is uniquely identified by the dimension key and
+// dimension types": two of one key have no type in common, such as the hours
+// and the years of an instance type. Dimensions are never deleted, since
+// agreements rest on them.
 type Dimension struct {
 	Name        string
 	Description string
-	Key         string // 1 to 100 letters, digits, underscores, periods and hyphens; unique in the product
+	Key         string // 1 to 100 letters, digits, underscores, periods and hyphens; offers give prices by it
 	Unit        string
 	Types       []string // Entitled, Metered, ExternallyMetered: at least one
-	// RestrictedTypes are those of Types that RestrictDimensions has closed to
-	// new subscribers.
-	RestrictedTypes []string `json:",omitempty"`
+	Restricted  bool     `json:",omitempty"` // RestrictDimensions has closed it to new subscribers
 }
 
 // The types of a Dimension.
 const (
 	Entitled          = "Entitled"          // bought in advance, for the time of a contract
-	Metered           = "Metered"           // billed by use, which AWS Marketplace's metering counts
-	ExternallyMetered = "ExternallyMetered" // billed by use, which the seller reports
+	Metered           = "Metered"           // billed by the hours that an instance runs
+	ExternallyMetered = "ExternallyMetered" // billed by the use that the seller reports
 )
 
-// dimensionUnits are those of the page; Hrs is what its AMI examples use.
-var dimensionUnits = []string{
-	"Users", "Hosts", "GB", "MB", "TB", "Gbps", "Mbps", "Requests", "Units",
-	"UserHrs", "UnitHrs", "HostHrs", "TierHrs", "TaskHrs", "Hrs",
-}
-
-var dimensionKey = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
-
-// maxDimensions is how many dimensions of one type a product may have. Those of
-// an AMI product are priced by instance type, of which it may have 1,500.
-func maxDimensions(e change.Entity) int {
-	if strings.HasPrefix(e.Type, "AmiProduct@") {
-		return 1500
+// Dimension returns the dimension of a key that has one of types, or any if no
+// type is given; one that is not restricted before one that is; nil if there is
+// none. Nobody may write it but the change types of this package.
+func (f *Facets) Dimension(key string, types ...string) *Dimension {
+	var found *Dimension
+	for i := range f.Dimensions {
+		d := &f.Dimensions[i]
+		if d.Key == key && (len(types) == 0 || overlap(d.Types, types)) && (found == nil || found.Restricted && !d.Restricted) {
+			found = d
+		}
 	}
-	return 200
+	return found
 }
 
-// maxDimensionName is how long a dimension's name may be, in characters.
-func maxDimensionName(e change.Entity) int {
-	if strings.HasPrefix(e.Type, "SaaSProduct@") {
-		return 80
-	}
-	return 500
+// Offers says whether new subscribers may get the dimension, by one of types if
+// any is given.
+func (d *Dimension) Offers(types ...string) bool {
+	return !d.Restricted && (len(types) == 0 || overlap(d.Types, types))
 }
 
-// Dimension returns the dimension of a key, nil if there is none. Nobody may
-// write it but the change types of this package.
-func (f *Facets) Dimension(key string) *Dimension {
-	i := slices.IndexFunc(f.Dimensions, func(d Dimension) bool { return d.Key == key })
+// exactDimension returns the dimension of a key and all of types, in any order.
+func (f *Facets) exactDimension(key string, types []string) *Dimension {
+	i := slices.IndexFunc(f.Dimensions, func(d Dimension) bool { return d.Key == key && sameTypes(d.Types, types) })
 	if i < 0 {
 		return nil
 	}
 	return &f.Dimensions[i]
 }
 
-// Offers says whether new subscribers may get the dimension by one of types, or
-// by any type if there are none.
-func (d *Dimension) Offers(types ...string) bool {
-	if len(types) == 0 {
-		types = d.Types
+func overlap(a, b []string) bool {
+	return slices.ContainsFunc(a, func(t string) bool { return slices.Contains(b, t) })
+}
+
+func sameTypes(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+var dimensionKey = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// dimensionTexts collects what the texts of a request have wrong, at once and later.
+type dimensionTexts struct {
+	schema      Limits   // refused at once: too long, or not of a key's form
+	trademarks  []string // fields with a space before a trademark symbol
+	unsupported []string // fields with characters that can't be shown
+	characters  []string // those characters
+}
+
+// key notes a key.
+func (x *dimensionTexts) key(at int, key string) {
+	path := "/" + strconv.Itoa(at) + "/Key"
+	x.schema.Characters(path, key, 100)
+	if key != "" && !dimensionKey.MatchString(key) {
+		x.schema = append(x.schema, path+" does not match [A-Za-z0-9_.-]+")
 	}
-	return slices.ContainsFunc(types, func(t string) bool {
-		return slices.Contains(d.Types, t) && !slices.Contains(d.RestrictedTypes, t)
-	})
 }
 
-// dimensionFaults collects what all changes of dimensions may have wrong.
-type dimensionFaults struct {
-	keys     []string // of the request, in its order
-	missing  []string // "/0/Key"
-	spaces   []string // fields that begin with a space
-	limits   Limits
-	unknown  []string // keys that the product does not have
-	types    []string // "key: type" that are none, or stand twice
-	otherOne []string // "key: type" that the product's dimension does not have
-}
-
-// text notes one that is missing, begins with a space or is too long.
-func (x *dimensionFaults) text(at int, name, text string, most int) {
+// text notes a Name or a Description.
+func (x *dimensionTexts) text(at int, name, text string, most int) {
 	path := "/" + strconv.Itoa(at) + "/" + name
-	switch {
-	case text == "":
-		x.missing = append(x.missing, path)
-	case SpaceAtBeginning(text):
-		x.spaces = append(x.spaces, path)
+	x.schema.Characters(path, text, most)
+	if SpaceAtBeginning(text) {
+		x.schema = append(x.schema, path+" begins with a space")
 	}
-	x.limits.Characters(path, text, most)
-}
-
-// key notes a key, and the types that stand beside it.
-func (x *dimensionFaults) key(at int, key string, types []string) {
-	if key != "" {
-		x.keys = append(x.keys, key)
+	if SpaceBeforeTrademark(text) && !slices.Contains(x.trademarks, name) {
+		x.trademarks = append(x.trademarks, name)
 	}
-	x.text(at, "Key", key, 100)
-	if len(types) == 0 {
-		x.missing = append(x.missing, "/"+strconv.Itoa(at)+"/Types")
-	}
-	repeated := Repeated(types)
-	for _, t := range types {
-		known := t == Entitled || t == Metered || t == ExternallyMetered
-		if fault := key + ": " + t; (!known || slices.Contains(repeated, t)) && !slices.Contains(x.types, fault) {
-			x.types = append(x.types, fault)
+	if bad := Unsupported(text); len(bad) > 0 {
+		if !slices.Contains(x.unsupported, name) {
+			x.unsupported = append(x.unsupported, name)
 		}
+		x.characters = append(x.characters, bad...)
 	}
 }
 
-// existing notes a key and types that the product does not have.
-func (x *dimensionFaults) existing(f *Facets, key string, types []string) {
-	d := f.Dimension(key)
-	if d == nil {
-		x.unknown = append(x.unknown, key)
-		return
-	}
-	for _, t := range types {
-		if !slices.Contains(d.Types, t) {
-			x.otherOne = append(x.otherOne, key+": "+t)
+// Limits of a dimension's texts, in characters.
+const (
+	maxDimensionName        = 500
+	maxDimensionDescription = 1000
+)
+
+// maxDimensions is how many dimensions of one type a product may have.
+const maxDimensions = 200
+
+// tooManyDimensions says whether there are more than maxDimensions of a type.
+// The hours and years of an AMI product's instance types, of which it may have
+// 1,500, do not count.
+func tooManyDimensions(e change.Entity, dimensions []Dimension) bool {
+	count := map[string]int{}
+	for _, d := range dimensions {
+		for _, t := range d.Types {
+			count[t]++
 		}
 	}
+	if strings.HasPrefix(e.Type, "AmiProduct@") {
+		return count[ExternallyMetered] > maxDimensions
+	}
+	return max(count[Entitled], count[Metered], count[ExternallyMetered]) > maxDimensions
+}
+
+// namesTaken returns the names that dimensions of other keys have.
+func namesTaken(dimensions []Dimension) []string {
+	keys := map[string]string{}
+	var taken []string
+	for _, d := range dimensions {
+		key, known := keys[d.Name]
+		if !known {
+			keys[d.Name] = d.Key
+		} else if key != d.Key && d.Name != "" && !slices.Contains(taken, d.Name) {
+			taken = append(taken, d.Name)
+		}
+	}
+	return taken
 }

@@ -3,7 +3,6 @@ package product
 import (
 	"encoding/json"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -37,7 +36,12 @@ func run(t *testing.T, f *Facets, entityType, changeType, details string) []stri
 		t.Fatalf("decoding %s: %v", details, err)
 	}
 	c := &change.Checks{Entity: change.Entity{Type: entityType}}
-	decoded.Check(f, c)
+	if decoded.Valid != nil {
+		decoded.Valid(c)
+	}
+	if len(c.Refusals()) == 0 {
+		decoded.Check(f, c)
+	}
 	var codes []string
 	for _, refusal := range c.Refusals() {
 		codes = append(codes, refusal.ErrorCode)
@@ -67,34 +71,43 @@ func TestARestrictedDimensionStaysAndCanComeBack(t *testing.T) {
 	var f Facets
 	do := func(changeType, details string, want ...string) {
 		t.Helper()
-		if diff := cmp.Diff(want, run(t, &f, "SaaSProduct@1.0", changeType, details)); diff != "" {
+		if diff := cmp.Diff(want, run(t, &f, "AmiProduct@1.0", changeType, details)); diff != "" {
 			t.Errorf("%s %s (-want +got):\n%s", changeType, details, diff)
 		}
 	}
-	do("AddDimensions", `[{"Key":"users","Name":"Users","Description":"Seats","Unit":"Users","Types":["Entitled","Metered"]}]`)
-	do("RestrictDimensions", `[{"Key":"users","Types":["Metered"]}]`)
-	if d := f.Dimension("users"); d == nil || !d.Offers() || !d.Offers(Entitled) || d.Offers(Metered) || d.Offers(ExternallyMetered) {
-		t.Errorf("after one type was restricted the dimension is %+v", d)
+	do("AddDimensions", `[{"Key":"m5.large","Name":"m5.large","Description":"Hours","Unit":"Hrs","Types":["Metered"]},
+		{"Key":"m5.large","Name":"m5.large","Description":"Years","Unit":"Units","Types":["Entitled"]},
+		{"Key":"c5.large","Name":"c5.large","Description":"Years","Unit":"Units","Types":["Entitled"]}]`)
+	do("RestrictDimensions", `[{"Key":"m5.large","Types":["Metered"]}]`, "INVALID_DIMENSION") // the years stay behind
+	do("RestrictDimensions", `[{"Key":"m5.large","Types":["Metered"]},{"Key":"m5.large","Types":["Entitled"]}]`)
+	if d := f.Dimension("m5.large", Metered); d == nil || d.Offers() || d.Description != "Hours" {
+		t.Errorf("a restricted dimension is %+v", d)
 	}
-	do("RestrictDimensions", `[{"Key":"users","Types":["Metered"]}]`, "INVALID_DIMENSION")
-	do("RestrictDimensions", `[{"Key":"users","Types":["Entitled"]}]`)
-	if d := f.Dimension("users"); d == nil || d.Offers() {
-		t.Errorf("a dimension all of whose types are restricted is %+v", d)
+	if d := f.Dimension("c5.large"); d == nil || !d.Offers() || !d.Offers(Entitled) || d.Offers(Metered) {
+		t.Errorf("a dimension that is not restricted is %+v", d)
 	}
-	do("UpdateDimensions", `[{"Key":"users","Types":["Entitled"],"Description":"Named seats"}]`)
-	do("AddDimensions", `[{"Key":"users","Name":"Users","Description":"Seats","Unit":"GB","Types":["Entitled"]}]`, "INVALID_UNIT")
-	do("AddDimensions", `[{"Key":"users","Name":"Users","Description":"Seats","Unit":"Users","Types":["Entitled","ExternallyMetered"]}]`)
-	want := []Dimension{{Key: "users", Name: "Users", Description: "Seats", Unit: "Users", Types: []string{"Entitled", "Metered", "ExternallyMetered"}, RestrictedTypes: []string{"Metered"}}}
+	do("UpdateDimensions", `[{"Key":"m5.large","Types":["Entitled"],"Description":"All years"}]`, "INVALID_DIMENSION")
+	do("UpdateDimensions", `[{"Key":"c5.large","Types":["Entitled"],"Description":"All years"}]`)
+	do("AddDimensions", `[{"Key":"m5.large","Name":"m5.large","Description":"Years","Unit":"Users","Types":["Entitled"]}]`, "INVALID_DIMENSION") // of another unit
+	do("AddDimensions", `[{"Key":"m5.large","Name":"m5.large","Description":"Again","Unit":"Units","Types":["Entitled"]}]`)
+	want := []Dimension{
+		{Key: "m5.large", Name: "m5.large", Description: "Hours", Unit: "Hrs", Types: []string{Metered}, Restricted: true},
+		{Key: "m5.large", Name: "m5.large", Description: "Again", Unit: "Units", Types: []string{Entitled}},
+		{Key: "c5.large", Name: "c5.large", Description: "All years", Unit: "Units", Types: []string{Entitled}},
+	}
 	if diff := cmp.Diff(want, f.Dimensions); diff != "" {
 		t.Errorf("dimensions (-want +got):\n%s", diff)
 	}
+	if d := f.Dimension("m5.large"); d.Restricted {
+		t.Errorf("of a restricted and an open dimension of one key, %+v is found", d)
+	}
 }
 
-func TestLimitsOfDimensionsAreThoseOfTheEntityType(t *testing.T) {
+func TestInstanceTypesOfAnAMIProductAreNotCounted(t *testing.T) {
 	t.Parallel()
 	var many []map[string]any
 	for i := range 201 {
-		many = append(many, map[string]any{"Key": "k" + strconv.Itoa(i), "Name": "n", "Description": "d", "Unit": "Hrs", "Types": []string{"Metered"}})
+		many = append(many, map[string]any{"Key": "k" + strconv.Itoa(i), "Name": "n" + strconv.Itoa(i), "Description": "d", "Unit": "Hrs", "Types": []string{"Metered"}})
 	}
 	document, err := json.Marshal(many)
 	if err != nil {
@@ -103,12 +116,6 @@ func TestLimitsOfDimensionsAreThoseOfTheEntityType(t *testing.T) {
 	for entityType, want := range map[string][]string{"SaaSProduct@1.0": {"INVALID_DIMENSION"}, "ContainerProduct@1.0": {"INVALID_DIMENSION"}, "AmiProduct@1.0": nil} {
 		if diff := cmp.Diff(want, run(t, new(Facets), entityType, "AddDimensions", string(document))); diff != "" {
 			t.Errorf("201 dimensions of %s (-want +got):\n%s", entityType, diff)
-		}
-	}
-	name := `[{"Key":"a","Name":"` + strings.Repeat("x", 81) + `","Description":"d","Unit":"Users","Types":["Metered"]}]`
-	for entityType, want := range map[string][]string{"SaaSProduct@1.0": {"INVALID_INPUT"}, "ContainerProduct@1.0": nil} {
-		if diff := cmp.Diff(want, run(t, new(Facets), entityType, "AddDimensions", name)); diff != "" {
-			t.Errorf("a name of 81 characters for %s (-want +got):\n%s", entityType, diff)
 		}
 	}
 }

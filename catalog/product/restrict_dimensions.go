@@ -9,21 +9,20 @@ import (
 	"souk/catalog/change"
 )
 
-// RestrictDimensions closes dimensions to new subscribers, for some or all of
-// their types. Its document is an array.
+// RestrictDimensions closes dimensions to new subscribers. Its document is an
+// array. "Restricting a dimension doesn't affect any active offer or customers
+// that the original dimension had created": it stays in the product and is
+// shown, and prices may name it, also prices of the same set.
 //
-// A restricted dimension stays in the product and is shown: those who have it
-// keep it, and prices that name it stay valid, also prices of the same set.
-//
-// Work with seller products, the change type of this name.
+// Work with seller products, "Restrict pricing dimensions".
 type RestrictDimensions struct {
 	Dimensions []DimensionRestriction // at least one
 }
 
-// DimensionRestriction is a dimension of RestrictDimensions.
+// DimensionRestriction says which dimension RestrictDimensions is about.
 type DimensionRestriction struct {
-	Key   string   // of a dimension of the product
-	Types []string // of that dimension, and not restricted yet
+	Key   string
+	Types []string // all that the dimension has
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom: the document is the list itself.
@@ -31,37 +30,50 @@ func (r *RestrictDimensions) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return json.UnmarshalDecode(d, &r.Dimensions)
 }
 
-// Check states the page's codes.
+// Check states the page's errors.
 func (r *RestrictDimensions) Check(f *Facets, c *change.Checks) {
-	var x dimensionFaults
-	var closed []string
+	var unknown, closed, alone namedDimensions
+	var others []string
+	var twice bool
+	after := r.result(f)
 	for i, n := range r.Dimensions {
-		x.key(i, n.Key, n.Types)
-		if n.Key == "" {
-			continue
+		twice = twice || slices.ContainsFunc(r.Dimensions[:i], func(o DimensionRestriction) bool { return o.Key == n.Key && sameTypes(o.Types, n.Types) })
+		d := f.exactDimension(n.Key, n.Types)
+		switch {
+		case d == nil:
+			unknown.add(n.Key, n.Types)
+		case d.Restricted:
+			closed.add(n.Key, n.Types)
 		}
-		x.existing(f, n.Key, n.Types)
-		d := f.Dimension(n.Key)
-		for _, t := range n.Types {
-			if d != nil && slices.Contains(d.RestrictedTypes, t) {
-				closed = append(closed, n.Key+": "+t)
+		for _, other := range after {
+			if other.Key == n.Key && !other.Restricted {
+				alone.add(n.Key, n.Types)
+				others = append(others, other.Types...)
 			}
 		}
 	}
-	repeated := Repeated(x.keys)
-	c.Refuse(len(r.Dimensions) == 0, "MISSING_DATA", "Provide at least 1 dimension.")
-	c.Refuse(len(x.missing) > 0, "MISSING_DATA", "Provide Key and Types of each dimension. Missing: [x].", x.missing)
-	c.Refuse(len(repeated) > 0, "INVALID_DIMENSION", "Provide unique dimension keys. Duplicates: [x].", repeated)
-	c.Refuse(len(x.unknown) > 0, "INVALID_DIMENSION", "Provide keys of existing dimensions. Not found: [x].", x.unknown)
-	c.Refuse(len(closed) > 0, "INVALID_DIMENSION", "Provide dimensions that are not restricted. Restricted: [x].", closed)
-	c.Refuse(len(x.types) > 0, "INVALID_TYPE", "Provide each type once, from the following allowed values: Entitled, Metered, ExternallyMetered. Invalid: [x].", x.types)
-	c.Refuse(len(x.otherOne) > 0, "INVALID_TYPE", "Provide types that the existing dimension has. Not found: [x].", x.otherOne)
+	entitled := func(d Dimension) bool { return d.Offers(Entitled) }
+	last := slices.ContainsFunc(f.Dimensions, entitled) && !slices.ContainsFunc(after, entitled)
+	c.Refuse(len(r.Dimensions) == 0, "MISSING_DATA", "No data provided to perform an update. Provide data for at least 1 dimension.")
+	c.Refuse(len(closed.keys) > 0, "INVALID_DIMENSION", "The dimension key '[x]' with types '[y]' was already restricted", closed.keys, closed.types)
+	c.Refuse(len(unknown.keys) > 0, "INVALID_DIMENSION", "Cannot restrict dimension. The dimension key '[x]' with types '[y]' does not exist", unknown.keys, unknown.types)
+	c.Refuse(twice, "INVALID_DIMENSION", "Cannot restrict duplicate dimensions.")
+	c.Refuse(last, "INVALID_DIMENSION", "All Entitled dimensions cannot be restricted. There must be at least one active Entitled dimension.")
+	c.Refuse(len(alone.keys) > 0 && len(unknown.keys) == 0, "INVALID_DIMENSION", "The dimension key '[x]' with types '[y]' is associated with another dimension of different types '[z]'. Both dimensions of the same key must be restricted at the same time to be valid.", alone.keys, alone.types, others)
 }
 
-// Apply restricts the types.
-func (r *RestrictDimensions) Apply(f *Facets, _ *change.Applying) {
+// Apply restricts the dimensions.
+func (r *RestrictDimensions) Apply(f *Facets, _ *change.Applying) { f.Dimensions = r.result(f) }
+
+// result returns the product's dimensions as they would become.
+func (r *RestrictDimensions) result(f *Facets) []Dimension {
+	all := slices.Clone(f.Dimensions)
 	for _, n := range r.Dimensions {
-		d := f.Dimension(n.Key)
-		d.RestrictedTypes = append(d.RestrictedTypes, n.Types...)
+		for i := range all {
+			if all[i].Key == n.Key && sameTypes(all[i].Types, n.Types) {
+				all[i].Restricted = true
+			}
+		}
 	}
+	return all
 }

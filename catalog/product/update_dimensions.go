@@ -1,6 +1,9 @@
 package product
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -8,19 +11,20 @@ import (
 )
 
 // UpdateDimensions changes what buyers read about dimensions. Its document is
-// an array. Key, types and unit of a dimension stay as they are: agreements
-// rest on them.
+// an array. "Updating a dimension doesn't affect any active offer or customers
+// that the original dimension had created."
 //
-// Work with seller products, the change type of this name.
+// Work with seller products, "Update pricing dimensions".
 type UpdateDimensions struct {
 	Dimensions []DimensionUpdate // at least one
 }
 
-// DimensionUpdate is a dimension of UpdateDimensions, with a Name or a Description or both.
+// DimensionUpdate is a dimension of UpdateDimensions. Key and types say which it
+// is; they and the unit are not changed.
 type DimensionUpdate struct {
-	Key         string   // of a dimension of the product
-	Types       []string // of that dimension
-	Name        string   // "" leaves it. At most 500 characters, 80 for a SaaS product.
+	Key         string
+	Types       []string // all that the dimension has
+	Name        string   // "" leaves it. At most 500 characters.
 	Description string   // "" leaves it. At most 1,000 characters.
 }
 
@@ -29,46 +33,83 @@ func (r *UpdateDimensions) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return json.UnmarshalDecode(d, &r.Dimensions)
 }
 
-// Check states the page's codes.
+// Valid states the page's synchronous validations, but for what is missing and
+// has an asynchronous error.
+func (r *UpdateDimensions) Valid(c *change.Checks) {
+	wrong := r.texts().schema
+	c.Refuse(len(wrong) > 0, "422", "Provided Details is not valid. [x].", []string(wrong))
+}
+
+// Check states the page's errors.
 func (r *UpdateDimensions) Check(f *Facets, c *change.Checks) {
-	var x dimensionFaults
-	var idle []string
+	var empty, restricted bool
+	var metered []string
+	var twice, unknown namedDimensions
 	for i, u := range r.Dimensions {
-		x.key(i, u.Key, u.Types)
-		if u.Key != "" {
-			x.existing(f, u.Key, u.Types)
+		if u.Key == "" || len(u.Types) == 0 || u.Name == "" && u.Description == "" {
+			empty = true
+			continue
 		}
-		if u.Name != "" {
-			x.text(i, "Name", u.Name, maxDimensionName(c.Entity))
+		if slices.ContainsFunc(r.Dimensions[:i], func(o DimensionUpdate) bool { return o.Key == u.Key && sameTypes(o.Types, u.Types) }) {
+			twice.add(u.Key, u.Types)
 		}
-		if u.Description != "" {
-			x.text(i, "Description", u.Description, 1000)
+		d := f.exactDimension(u.Key, u.Types)
+		if d == nil {
+			unknown.add(u.Key, u.Types)
+			continue
 		}
-		if u.Name == "" && u.Description == "" {
-			idle = append(idle, u.Key)
+		restricted = restricted || d.Restricted
+		if sameTypes(d.Types, []string{Metered}) {
+			metered = append(metered, u.Key)
 		}
 	}
-	repeated := Repeated(x.keys)
-	c.Refuse(len(r.Dimensions) == 0, "MISSING_DATA", "Provide at least 1 dimension.")
-	c.Refuse(len(x.missing) > 0, "MISSING_DATA", "Provide Key and Types of each dimension. Missing: [x].", x.missing)
-	c.Refuse(len(idle) > 0, "MISSING_DATA", "Provide a Name or a Description for each dimension. Missing for: [x].", idle)
-	c.Refuse(len(x.spaces) > 0, "INVALID_INPUT", "Remove spaces from the beginning of [x].", x.spaces)
-	c.Refuse(len(x.limits) > 0, "INVALID_INPUT", "Provide values within their limits: [x].", []string(x.limits))
-	c.Refuse(len(repeated) > 0, "INVALID_DIMENSION", "Provide unique dimension keys. Duplicates: [x].", repeated)
-	c.Refuse(len(x.unknown) > 0, "INVALID_DIMENSION", "Provide keys of existing dimensions. Not found: [x].", x.unknown)
-	c.Refuse(len(x.types) > 0, "INVALID_TYPE", "Provide each type once, from the following allowed values: Entitled, Metered, ExternallyMetered. Invalid: [x].", x.types)
-	c.Refuse(len(x.otherOne) > 0, "INVALID_TYPE", "Provide types that the existing dimension has. Not found: [x].", x.otherOne)
+	texts := r.texts()
+	names := namesTaken(r.result(f))
+	c.Refuse(len(r.Dimensions) == 0, "MISSING_DATA", "No data provided to perform an update. Provide data for at least 1 dimension.")
+	c.Refuse(len(texts.trademarks) > 0, "INVALID_INPUT", "Invalid '[x]' field. Remove spaces before trademark symbol.", texts.trademarks)
+	c.Refuse(len(texts.unsupported) > 0, "INVALID_INPUT", "Invalid '[x]' field. Remove unsupported characters [y].", texts.unsupported, texts.characters)
+	c.Refuse(empty, "INVALID_DIMENSION", "Provide non-empty fields (Key, Types, Name and/or Description) for each dimension.")
+	c.Refuse(len(names) > 0, "INVALID_DIMENSION", "Cannot update dimension. The field Name has duplicate values '[x]' in other dimensions.", names)
+	c.Refuse(len(twice.keys) > 0, "INVALID_DIMENSION", "Cannot update same dimension with key '[x]' and types '[y]' multiple times in the same request.", twice.keys, twice.types)
+	c.Refuse(len(unknown.keys) > 0, "INVALID_DIMENSION", "Cannot update dimension. The dimension key '[x]' with types '[y]' does not exist.", unknown.keys, unknown.types)
+	c.Refuse(len(metered) > 0, "INVALID_DIMENSION", "Cannot update dimension. The dimension key '[x]' is Metered.", metered)
+	c.Refuse(restricted, "INVALID_DIMENSION", "Dimension cannot be updated for an already restricted dimension.")
 }
 
 // Apply writes what was given.
-func (r *UpdateDimensions) Apply(f *Facets, _ *change.Applying) {
+func (r *UpdateDimensions) Apply(f *Facets, _ *change.Applying) { f.Dimensions = r.result(f) }
+
+// result returns the product's dimensions as they would become.
+func (r *UpdateDimensions) result(f *Facets) []Dimension {
+	all := slices.Clone(f.Dimensions)
 	for _, u := range r.Dimensions {
-		d := f.Dimension(u.Key)
+		i := slices.IndexFunc(all, func(d Dimension) bool { return d.Key == u.Key && sameTypes(d.Types, u.Types) })
+		if i < 0 {
+			continue
+		}
 		if u.Name != "" {
-			d.Name = u.Name
+			all[i].Name = u.Name
 		}
 		if u.Description != "" {
-			d.Description = u.Description
+			all[i].Description = u.Description
 		}
 	}
+	return all
+}
+
+func (r *UpdateDimensions) texts() dimensionTexts {
+	var x dimensionTexts
+	for i, u := range r.Dimensions {
+		x.key(i, u.Key)
+		x.text(i, "Name", u.Name, maxDimensionName)
+		x.text(i, "Description", u.Description, maxDimensionDescription)
+	}
+	return x
+}
+
+// namedDimensions are dimensions that a message names by keys and types.
+type namedDimensions struct{ keys, types []string }
+
+func (n *namedDimensions) add(key string, types []string) {
+	n.keys, n.types = append(n.keys, key), append(n.types, strings.Join(types, "/"))
 }

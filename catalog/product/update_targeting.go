@@ -21,7 +21,7 @@ type PositiveTargeting struct {
 // UpdateTargeting replaces the list of accounts that are invited to a product;
 // an empty list invites nobody.
 //
-// Work with seller products, the change type of this name.
+// Work with seller products, "Update targeting configuration".
 type UpdateTargeting struct {
 	PositiveTargeting *struct {
 		BuyerAccounts *[]string // up to 5,000 account ids, and not those that are invited already
@@ -52,8 +52,8 @@ func (u *UpdateTargeting) Check(f *Facets, c *change.Checks) {
 	}
 	repeated := Repeated(accounts)
 	wanted, present := slices.Sorted(slices.Values(accounts)), slices.Sorted(slices.Values(f.Invited()))
-	c.Refuse(f.Description.Visibility == Restricted, "INVALID_PRODUCT_VISIBILITY", "Use an existing Draft, Limited, or Public product.")
-	c.Refuse(len(malformed) > 0, "INVALID_AWS_ACCOUNT_IDS", "Provide valid AWS account IDs of 12 digits. Invalid: [x].", malformed)
+	c.Refuse(f.Description.Visibility == Restricted, "INVALID_PRODUCT_VISIBILITY", "Use an existing Public, Limited or Draft product.")
+	c.Refuse(len(malformed) > 0, "INVALID_AWS_ACCOUNT_IDS", "Provide valid AWS account IDs. AWS accounts not found: [x, y, z].", malformed)
 	c.Refuse(len(repeated) > 0, "INVALID_AWS_ACCOUNT_IDS", "Provide unique AWS account IDs. Duplicates: [x].", repeated)
 	c.Refuse(len(accounts) > 5000, "INVALID_AWS_ACCOUNT_IDS", "Provide fewer than [x] AWS account IDs.", 5000)
 	c.Refuse(slices.Equal(wanted, present), "INVALID_AWS_ACCOUNT_IDS", "Provide AWS account IDs that differ from the existing ones.")
