@@ -51,7 +51,7 @@ func (r *AddDeliveryOptions) Check(p *Product, c *change.Checks) {
 		known = known || p.has(option) || (&Product{Versions: []Version{{DeliveryOptions: added}}}).has(option)
 		added = append(added, option)
 	}
-	c.Refuse(known, "DUPLICATE_DELIVERY_OPTIONS", "You provided one or more delivery option types that already exist for this product. Provide a unique delivery option type or use `UpdateDeliveryOptions` if you intended to change an existing delivery option.")
+	c.Refuse(known, "DUPLICATE_DELIVERY_OPTIONS", "You provided one or more delivery option types that already exist for this product. Provide a unique delivery option type or use UpdateDeliveryOptions if you intended to change an existing delivery option.")
 	checkTemplates(c, added)
 }
 

@@ -187,7 +187,7 @@ func (r *endpointRules) note(e *Endpoint, quickLaunch bool) {
 		if slices.Contains(names, p[1:len(p)-1]) {
 			return "x"
 		}
-		return " " // a placeholder that nothing fills: no URL
+		return "\x00" // a placeholder that nothing fills: no URL
 	}))
 
 	r.noAuthorization = r.noAuthorization || len(e.AuthorizationTypes) == 0
