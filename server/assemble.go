@@ -23,7 +23,9 @@ func (s *Server) assemble() (*front, error) {
 		return nil, err
 	}
 	_, host, _ := strings.Cut(s.url, "://")
-	machines, err := ec2.Service(ec2.Config{Endpoint: host})
+	machines, err := ec2.Service(ec2.Config{
+		Endpoint: host, Images: s.market.images, Repository: s.market.imageRepository, Locate: s.market.locateImage,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"souk/access/iam"
+	"souk/artifact/images"
 	"souk/artifact/logo"
 	"souk/artifact/registry"
 	"souk/catalog"
@@ -21,6 +22,7 @@ import (
 type rooms struct {
 	blobs    *blob.Store
 	registry *registry.Registry
+	images   *images.Images
 	engine   *changeset.Engine
 	types    []*change.EntityType
 }
@@ -50,6 +52,10 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
+	m.images, err = images.New(images.Config{Store: m.store, Registry: m.registry})
+	if err != nil {
+		return err
+	}
 	fetcher, err := newFetcher(ctx, config, public)
 	if err != nil {
 		return err
@@ -59,7 +65,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		Store:    m.store,
 		Types:    m.types,
 		Later:    catalog.Later(),
-		World:    change.World{Images: m.registry.Images(), Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs})},
+		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs})},
 		Keys:     m.ring,
 		Sellers:  m.seller,
 		Owner:    node,
@@ -76,6 +82,21 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 func (m *market) seller(ctx context.Context, account string) (change.Seller, error) {
 	namespace, err := m.organization.Seller(ctx, account)
 	return change.Seller{Account: account, Namespace: namespace}, err
+}
+
+// imageRepository is the repository of an account's machine images.
+func (m *market) imageRepository(ctx context.Context, account string) (string, error) {
+	seller, err := m.seller(ctx, account)
+	if err != nil {
+		return "", err
+	}
+	return m.images.Repository(ctx, seller)
+}
+
+// locateImage reads an image's place in the registry.
+func (m *market) locateImage(location string) (repository, digest string, ok bool) {
+	ref, ok := m.registry.Parse(location)
+	return ref.Repository, ref.Digest, ok
 }
 
 // openSets is the bound of an account's change sets under way: none that

@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"souk/access/iam"
+	"souk/artifact/images"
 	"souk/gateway"
 	"souk/gateway/apierror"
 	"souk/gateway/ec2query"
@@ -16,16 +17,23 @@ import (
 // Config says what the service answers from.
 type Config struct {
 	// Endpoint is the host of Souk's public URL, such as 127.0.0.1:8470: the
-	// endpoint of every region.
+	// endpoint of every region, and the registry's host.
 	Endpoint string
+	Images   *images.Images
+	// Repository returns the repository for the images of an account's AMIs,
+	// NAMESPACE/NAME, and makes it if it is not there.
+	Repository func(ctx context.Context, account string) (name string, err error)
+	// Locate reads an image's place in the registry, HOST/NAMESPACE/NAME@DIGEST;
+	// the digest is "" where the place has none. ok is false where it is none.
+	Locate func(location string) (repository, digest string, ok bool)
 }
 
 // Service returns the service for the gateway.
 //
 // Amazon EC2 API Reference, version 2016-11-15.
 func Service(c Config) (*gateway.Service, error) {
-	if c.Endpoint == "" {
-		return nil, errors.New("service ec2: Endpoint is needed")
+	if c.Endpoint == "" || c.Images == nil || c.Repository == nil || c.Locate == nil {
+		return nil, errors.New("service ec2: Endpoint, Images, Repository and Locate are needed")
 	}
 	return &gateway.Service{
 		Name:         "ec2",
@@ -46,9 +54,15 @@ func Service(c Config) (*gateway.Service, error) {
 		Denied:     "UnauthorizedOperation",
 		Throttled:  "RequestLimitExceeded",
 		Operations: []gateway.Operation{
+			deregisterImage(c),
+			describeImageAttribute(c),
+			describeImages(c),
 			describeInstanceTypes(),
 			describeRegions(c.Endpoint),
+			getImageRepository(c),
 			getInstanceTypesFromInstanceRequirements(),
+			modifyImageAttribute(c),
+			registerImage(c),
 		},
 	}, nil
 }
