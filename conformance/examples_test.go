@@ -45,6 +45,8 @@ func TestExampleRequests(t *testing.T) {
 					switch {
 					case e.Later != "":
 						answeredLater(t, s, e)
+					case e.Entity == "DataProduct":
+						refusedTwice(t, s, e)
 					case e.Entity == "ContainerProduct" && e.Action == "StartChangeSet":
 						changesProduct(t, s, e, namespace)
 					default:
