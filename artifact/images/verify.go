@@ -22,16 +22,21 @@ type reading struct {
 }
 
 // layer reads a layer to its end, as one of the layers that share the budget,
-// and calls each with its entries. The error is an *archive.Refusal, each's, or
+// calls each with its entries, and writes what it is after decompression to also
+// if that is not nil. The error is an *archive.Refusal, each's, or
 // that of the reader.
-func (b *budget) layer(ctx context.Context, r io.Reader, each func(h *tar.Header, data io.Reader) error) (reading, error) {
+func (b *budget) layer(ctx context.Context, r io.Reader, also io.Writer, each func(h *tar.Header, data io.Reader) error) (reading, error) {
 	a, err := archive.New(&interrupted{ctx, r}, b.limits)
 	if err != nil {
 		return reading{}, err
 	}
 	defer a.Close()
 	sum := sha256.New()
-	a.Tee(sum)
+	if also == nil {
+		a.Tee(sum)
+	} else {
+		a.Tee(io.MultiWriter(sum, also))
+	}
 	for {
 		h, err := a.Next()
 		if err == io.EOF {
@@ -83,7 +88,7 @@ func verify(ctx context.Context, i Image, limits archive.Limits) (os OSRelease, 
 			return OSRelease{}, 0, 0, err
 		}
 		merged.next()
-		got, err := b.layer(ctx, r, merged.entry)
+		got, err := b.layer(ctx, r, nil, merged.entry)
 		r.Close()
 		var refused *archive.Refusal
 		switch {
