@@ -24,7 +24,7 @@ import (
 // that is missing here is a decision that is still to be made: design.md,
 // "Rooms", then a line here.
 var edges = map[string][]string{
-	"cmd/souk": {"server", "server/control", "gateway/apierror", "conformance", "conformance/seller", "access/*", "artifact/chart"},
+	"cmd/souk": {"server", "server/control", "gateway/apierror", "conformance", "conformance/seller", "access/*", "artifact/chart", "catalog/scenario"},
 	"server":   {"*"},
 	"server/control": {
 		"access/*", "storage/store", "catalog/changeset", "catalog/procurement", "artifact/registry", "gateway/apierror",
@@ -61,6 +61,7 @@ var edges = map[string][]string{
 	"catalog/dataproduct":      {"catalog/product", "catalog/change"},
 	"catalog/offer":            {"catalog/product", "catalog/change"},
 	"catalog/changeset":        {"catalog/change", "storage/store", "storage/store/audit", "storage/work", "gateway/apierror"},
+	"catalog/scenario":         {"catalog/changeset", "catalog/change", "storage/store"},
 	"catalog/procurement":      {"access/iam", "storage/store"},
 
 	// The software itself, and what must not be lost.

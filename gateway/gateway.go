@@ -37,6 +37,10 @@ type Config struct {
 	RequestID func() string                                   // nil: random UUIDs
 	MaxBody   int64                                           // bytes; 0: DefaultMaxBody
 
+	// Disturb is asked about every call that is allowed, before it is done; nil:
+	// none is disturbed. Outcome has no Err and Took then.
+	Disturb func(context.Context, Outcome) (Disturbance, error)
+
 	// Observe is told of every call when it has been answered, whatever came of
 	// it; nil: nobody is. It runs before the next request of the connection.
 	Observe func(context.Context, Outcome)
@@ -50,6 +54,14 @@ type Outcome struct {
 	Input     any        // nil if it was not decoded
 	Err       *apierror.Error
 	Took      time.Duration
+}
+
+// Disturbance is what happens to a call beside its work, for those who test
+// what their programs do then.
+type Disturbance struct {
+	Wait     time.Duration // before it is done
+	Throttle bool          // it is refused as one too many
+	Drop     bool          // it is done, and the connection cut without an answer
 }
 
 // Gateway answers the requests of AWS clients. It is an http.Handler.
@@ -200,7 +212,36 @@ func (c *call) answer() (any, error) {
 	if l := c.g.config.Limiter; l != nil && !l.Allow(c.caller.Principal.Account, c.service.Name, op.Name) {
 		return nil, c.throttled()
 	}
+	if c.g.config.Disturb != nil {
+		return c.disturbed()
+	}
 	return op.Call(c.r.Context(), c.caller, input)
+}
+
+// disturbed does the call, with what else happens to it.
+func (c *call) disturbed() (any, error) {
+	ctx, op := c.r.Context(), c.route.op
+	d, err := c.g.config.Disturb(ctx, Outcome{Service: c.service, Operation: op, Caller: c.caller, Input: c.input})
+	if err != nil {
+		return nil, err
+	}
+	if d.Throttle {
+		return nil, c.throttled()
+	}
+	if d.Wait > 0 {
+		timer := time.NewTimer(d.Wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	output, err := op.Call(ctx, c.caller, c.input)
+	if d.Drop {
+		panic(http.ErrAbortHandler) // the server's own way to cut a connection
+	}
+	return output, err
 }
 
 // operation names the operation in the log.

@@ -39,6 +39,7 @@ func (s *Server) assemble() (*front, error) {
 		Credentials: s.market.organization,
 		Limiter:     limits,
 		Log:         s.log,
+		Disturb:     s.market.disturb,
 		Observe:     observeRequests(s.metrics),
 	})
 	if err != nil {
@@ -49,6 +50,7 @@ func (s *Server) assemble() (*front, error) {
 		registry: s.market.registry.Handler(),
 		blobs:    s.market.blobs.Handler(),
 		ready:    s.ready,
+		rules:    s.market.scenarios.On,
 		url:      s.url,
 	}, nil
 }

@@ -107,6 +107,12 @@ type Config struct {
 	// What is not done by then is taken up at the next start. Default: 10s.
 	Drain time.Duration `name:"drain" placeholder:"DURATION" help:"How long requests under way may take after SIGTERM (default 10s)."`
 
+	// Scenarios is a file of rules by which change sets and calls are held,
+	// refused or disturbed, for tests of pipelines. Refused where others reach the
+	// server, unless ScenariosForce is given. Default: none.
+	Scenarios      string `name:"scenarios" placeholder:"FILE" help:"Scenario (YAML) by which change sets are held, refused or disturbed, for tests."`
+	ScenariosForce bool   `name:"scenarios-force" help:"Apply --scenarios also where others reach the server."`
+
 	// ChartCommand is a program that renders one Helm chart in a process of its
 	// own (chart.Main), as souk does. Default: this process renders them, which is
 	// for tests: a chart's templates are a program that a stranger wrote.

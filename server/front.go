@@ -3,6 +3,7 @@ package server
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -12,7 +13,8 @@ type front struct {
 	registry http.Handler // /v2/
 	blobs    http.Handler // /logos/, /blobs/
 	ready    func(*http.Request) error
-	url      string // for the page at /
+	rules    func() int // of the scenario that is on
+	url      string     // for the page at /
 }
 
 // ServeHTTP implements http.Handler.
@@ -30,7 +32,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			say(w, http.StatusServiceUnavailable, "not ready\n")
 			return
 		}
-		say(w, http.StatusOK, "ready\n")
+		text := "ready\n"
+		if n := f.rules(); n > 0 {
+			text += "a scenario is on: " + strconv.Itoa(n) + " rules (souk scenario show)\n"
+		}
+		say(w, http.StatusOK, text)
 	case path == "/favicon.ico" && fromBrowser(r):
 		w.WriteHeader(http.StatusNoContent)
 	case path == "/" && fromBrowser(r):

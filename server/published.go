@@ -93,11 +93,7 @@ func (m *market) deliveredBy(p *containerproduct.Product) []delivered {
 	var all []delivered
 	for _, v := range p.Versions {
 		for _, o := range v.DeliveryOptions {
-			artifacts := o.Images
-			if o.Helm != nil {
-				artifacts = append(artifacts[:len(artifacts):len(artifacts)], o.Helm.Chart)
-			}
-			for _, a := range artifacts {
+			for _, a := range o.Artifacts() {
 				ref, _ := m.registry.Parse(a.URI)
 				all = append(all, delivered{Version: v.Title, Repository: ref.Repository, Tag: ref.Tag, Digest: a.Digest, Visibility: string(o.Visibility)})
 			}

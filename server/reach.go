@@ -76,5 +76,6 @@ func (m *market) door() *control.Door {
 	control.OfferDirectory(d, m.organization)
 	control.Offer(d, "doctor", m.verify)
 	control.Offer(d, "gc", m.sweep)
+	m.offerScenario(d)
 	return d
 }

@@ -14,6 +14,7 @@ import (
 	"souk/catalog/change"
 	"souk/catalog/changeset"
 	"souk/catalog/procurement"
+	"souk/catalog/scenario"
 	"souk/storage/blob"
 )
 
@@ -25,6 +26,8 @@ type rooms struct {
 	images   *images.Images
 	engine   *changeset.Engine
 	types    []*change.EntityType
+
+	scenarios *scenario.Scenarios
 }
 
 // join makes the rooms and gives each what it needs of the others. public is
@@ -61,8 +64,10 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		return err
 	}
 	m.types = catalog.Types(catalog.Config{RegistryHost: public.Host})
+	m.scenarios = scenario.New(scenario.Config{Store: m.store, Exposed: exposed(config)})
 	m.engine, err = changeset.New(changeset.Config{
 		Store:    m.store,
+		Director: m.scenarios,
 		Types:    m.types,
 		Later:    catalog.Later(),
 		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs})},

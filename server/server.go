@@ -95,6 +95,10 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	err = s.market.applyScenario(ctx, config)
+	if err != nil {
+		return nil, err
+	}
 	s.door, err = control.Listen(f.dir)
 	if err != nil {
 		return nil, err

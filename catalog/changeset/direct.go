@@ -1,6 +1,7 @@
 package changeset
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 // Director decides what happens to change sets beside what their changes do:
 // the scenarios of those who test their pipelines (catalog/scenario).
 type Director interface {
+	// Idle says that there is nothing to direct: it is not asked then.
+	Idle() bool
 	// Direct is asked once for each set that is started, before it is stored.
 	// Nil: nothing happens to it. The writes are committed together with the
 	// set; if they conflict, it is asked again.
@@ -60,7 +63,7 @@ func (m Milliseconds) duration() time.Duration { return time.Duration(m) * time.
 
 // direct asks the director about a set. Nothing is asked where there is none.
 func (e *Engine) direct(ctx context.Context, s *setBody) ([]store.Write, error) {
-	if e.cfg.Director == nil {
+	if e.cfg.Director == nil || e.cfg.Director.Idle() {
 		return nil, nil
 	}
 	starting := Starting{Account: s.Account, Name: s.Name, Changes: make([]StartingChange, len(s.Changes))}
@@ -82,15 +85,8 @@ func (e *Engine) direct(ctx context.Context, s *setBody) ([]store.Write, error) 
 
 // title is the title that a change gives its entity, or that the entity has.
 func (e *Engine) title(ctx context.Context, s *setBody, r *record) (string, error) {
-	var given struct{ ProductTitle, Name string }
-	// Most documents have neither; what has another type is refused elsewhere.
-	if json.Unmarshal(r.details(), &given) == nil {
-		if given.ProductTitle != "" {
-			return given.ProductTitle, nil
-		}
-		if given.Name != "" {
-			return given.Name, nil
-		}
+	if title := TitleIn(r.details()); title != "" {
+		return title, nil
 	}
 	if s.creates(r.EntityID) {
 		return "", nil
@@ -104,6 +100,16 @@ func (e *Engine) title(ctx context.Context, s *setBody, r *record) (string, erro
 	}
 	summary, err := decodeEntitySummary(d.Summary)
 	return summary.name, err
+}
+
+// TitleIn is the title that a details document gives its entity, "" if none.
+func TitleIn(details []byte) string {
+	var given struct{ ProductTitle, Name string }
+	// What has other types is refused elsewhere.
+	if json.Unmarshal(details, &given) != nil {
+		return ""
+	}
+	return cmp.Or(given.ProductTitle, given.Name)
 }
 
 // directed does what was directed for PREPARING. False: the set goes on as

@@ -18,6 +18,8 @@ type director struct {
 	next  *Direction
 }
 
+func (d *director) Idle() bool { return false }
+
 func (d *director) Direct(_ context.Context, s Starting) (*Direction, []store.Write, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

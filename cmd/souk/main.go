@@ -47,6 +47,7 @@ type commands struct {
 	User        UserCommand        `cmd:"" help:"Users of an account: create, list, delete."`
 	Key         KeyCommand         `cmd:"" help:"Access keys: create, list, deactivate, activate, delete."`
 	Policy      PolicyCommand      `cmd:"" help:"Policies of users: put, list, show, delete, and check a document."`
+	Scenario    ScenarioCommand    `cmd:"" help:"What happens next, for tests of pipelines: apply, show, release, off."`
 	Conformance ConformanceCommand `cmd:"" help:"Look at an endpoint from outside: does it do what AWS documents?"`
 	Version     VersionCommand     `cmd:"" help:"Print the version."`
 	Help        HelpCommand        `cmd:"" help:"What Souk is, the commands to start with, and where to go on."`

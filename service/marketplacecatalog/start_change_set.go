@@ -172,6 +172,23 @@ func (in *StartChangeSetInput) request(account string) (*changeset.Request, erro
 	return r, nil
 }
 
+// Starting is what can be told of the set from the request alone: titles are
+// those that details give.
+func (in *StartChangeSetInput) Starting(account string) changeset.Starting {
+	s := changeset.Starting{Account: account, Name: value(in.ChangeSetName)}
+	for i := range in.ChangeSet {
+		c := &in.ChangeSet[i]
+		details := []byte(c.DetailsDocument)
+		if c.Details != nil {
+			details = []byte(*c.Details)
+		}
+		s.Changes = append(s.Changes, changeset.StartingChange{
+			ChangeType: c.ChangeType, EntityType: unversioned(c.Entity.Type), EntityID: in.target(c), Title: changeset.TitleIn(details),
+		})
+	}
+	return s
+}
+
 func value(s *string) string {
 	if s == nil {
 		return ""
