@@ -108,6 +108,9 @@ type EntityType struct {
 	Overlaps func(a, b string) bool
 	// List gives what ListEntities shows of a state, and filters and sorts by.
 	List func(state any) Listing
+	// Fields are the names of those Fields of a Listing that lists show, filter
+	// and are sorted by. Others serve Entities.Named only.
+	Fields []string
 	// Visibilities are those that List may give, in the order of their names;
 	// nil: Draft, Limited, Public, Restricted. Lists walk one after the other.
 	Visibilities []string

@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -116,6 +117,10 @@ type Engine struct {
 
 	starting atomic.Int64 // calls of Start that store their set now
 	crowded  atomic.Int64 // when they were last a crowd: Unix time in nanoseconds
+
+	firstLook, mostFound int // the constants of their names; tests have others
+
+	haveTerms atomic.Bool // once searchable has found that all entities have their terms
 }
 
 // crowd is the number of callers that wait for Start from which on the workers
@@ -168,7 +173,7 @@ func New(cfg Config) (*Engine, error) {
 		}
 	}
 	e := &Engine{
-		cfg: cfg, store: cfg.Store,
+		cfg: cfg, store: cfg.Store, firstLook: firstLook, mostFound: mostFound,
 		types:   map[string]*change.EntityType{},
 		names:   map[string]*change.EntityType{},
 		changes: map[typeKey]*change.Type{},
@@ -211,7 +216,12 @@ func (e *Engine) busy() bool {
 
 // Run works on change sets until ctx ends, then finishes the steps under way
 // and returns nil. Sets that are not ended by then wait for the next node.
-func (e *Engine) Run(ctx context.Context) error { return e.runner.Run(ctx) }
+func (e *Engine) Run(ctx context.Context) error {
+	var terms sync.WaitGroup
+	defer terms.Wait()
+	terms.Go(func() { e.tryTerms(ctx) })
+	return e.runner.Run(ctx)
+}
 
 // EntityTypes returns the names (without version) of the entity types that the
 // engine knows, in the order of the configuration.

@@ -291,26 +291,6 @@ type entityBody struct {
 	State        jsontext.Value // encoding/json of the type's state
 }
 
-// entitySummary is what lists show of an entity, beside its id, and what
-// combinations of filters look at: the fields in this order, with NUL between them.
-type entitySummary struct {
-	visibility string
-	modified   string // LastModified, in the form of sortTime
-	name       string
-}
-
-func (s entitySummary) encode() []byte {
-	return []byte(s.visibility + "\x00" + s.modified + "\x00" + s.name)
-}
-
-func decodeEntitySummary(raw []byte) (entitySummary, error) {
-	f := strings.SplitN(string(raw), "\x00", 3)
-	if len(f) != 3 || len(f[1]) != len(sortTime) {
-		return entitySummary{}, errors.New("an entity's summary is damaged")
-	}
-	return entitySummary{visibility: f[0], modified: f[1], name: f[2]}, nil
-}
-
 // Indexes of entities. All partitions begin with owner/type (without version).
 const (
 	indexModified           = "modified"            // owner/type; by LastModified
@@ -319,6 +299,7 @@ const (
 	indexVisibilityName     = "visibility/name"     // owner/type/visibility; by name
 	indexVisibilityID       = "visibility/id"       // owner/type/visibility; by id
 	indexField              = "field"               // owner/type/field/value; by LastModified
+	indexSorted             = "sorted"              // owner/type/field; by the field's values
 )
 
 // fieldPartition is the partition of indexField for a value of a field.
@@ -347,9 +328,12 @@ func writeEntity(et *change.EntityType, e change.Entity, state any, was int64) (
 	if !slices.Contains(visibilities(et), l.Visibility) {
 		return store.Write{}, fmt.Errorf("%w: entity %s has visibility %q, which its type doesn't name", errBroken, e.ID, l.Visibility)
 	}
+	listed, err := summarize(et, l, e.LastModified)
+	if err != nil {
+		return store.Write{}, fmt.Errorf("%w: entity %s: %w", errBroken, e.ID, err)
+	}
 	all := e.Owner + "/" + et.Name
-	modified := e.LastModified.Format(sortTime)
-	summary := entitySummary{l.Visibility, modified, l.Name}.encode()
+	modified, summary := listed.modified, listed.encode()
 	w := store.Write{Was: was, Document: store.Document{
 		Key: store.Key{Kind: kindEntity, ID: e.ID}, Body: body, Summary: summary,
 		Index: []store.Entry{
@@ -359,11 +343,15 @@ func writeEntity(et *change.EntityType, e change.Entity, state any, was int64) (
 			{Index: indexVisibilityID, Partition: all + "/" + l.Visibility, Cover: summary},
 			{Index: indexNameModified, Partition: all, Sort: cut(l.Name) + "\x00" + modified, Cover: summary},
 		},
+		Terms: entityTerms(et, e.Owner, l),
 	}}
 	for field, values := range l.Fields { // the store puts entries in order
 		for _, v := range values {
 			w.Index = append(w.Index, store.Entry{Index: indexField, Partition: fieldPartition(all, field, v), Sort: modified, Cover: summary})
 		}
+	}
+	for _, field := range et.Fields {
+		w.Index = append(w.Index, store.Entry{Index: indexSorted, Partition: all + "/" + field, Sort: listed.key(field), Cover: summary})
 	}
 	return w, nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -19,7 +20,9 @@ type Query struct {
 	Account    string
 	EntityType string // without version; of ListEntities only
 	Filters    []Filter
-	SortBy     string // "": the list's default
+	Fields     []FieldFilter // of ListEntities only
+	SortBy     string        // "": the list's default
+	SortField  string        // a field to sort by instead of SortBy; of ListEntities only
 	Ascending  bool
 	Max        int    // results in a page
 	Token      string // NextToken of the page before, "" for the first
@@ -29,6 +32,15 @@ type Query struct {
 type Filter struct {
 	Name   string
 	Values []string
+}
+
+// FieldFilter is a filter by Name, Visibility, LastModifiedDate, EntityId or one
+// of the Fields of a change.Listing. It has one condition.
+type FieldFilter struct {
+	Name     string
+	Values   []string  // it has one of them
+	Contains string    // one of its values has this within it, in capital letters or small ones
+	From, To time.Time // it is a time of this range, to the second, both included; zero is no bound
 }
 
 // scan is how many index entries a page of a combination of filters looks at.
@@ -81,6 +93,7 @@ func (s *stream) position(p store.Position) position {
 type listed struct {
 	position
 	summary []byte
+	owner   string // of an entity; "": the account that asks
 }
 
 // merge reads a page of limit documents from streams that all are sorted the
@@ -104,7 +117,7 @@ func (e *Engine) merge(ctx context.Context, streams []stream, from *position, li
 			continue
 		}
 		s.Limit = limit
-		if s.Match != nil {
+		if s.Match != nil && s.Scan == 0 {
 			s.Scan = max(scan/len(streams), limit)
 		}
 		p, err := e.store.List(ctx, s.Query)
@@ -121,7 +134,7 @@ func (e *Engine) merge(ctx context.Context, streams []stream, from *position, li
 				at = len(page)
 				page, found[d.ID] = append(page, listed{}), at
 			}
-			page[at] = listed{position{k, d.ID}, d.Summary}
+			page[at] = listed{position: position{k, d.ID}, summary: d.Summary}
 		}
 		if p.More {
 			end := s.position(p.Next)

@@ -2,7 +2,6 @@ package changeset
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,16 +14,18 @@ import (
 type EntitySummary struct {
 	ID           string // without revision
 	Type         string // without version
+	Owner        string // account id
 	Name         string
 	Visibility   string
 	LastModified time.Time
+	Fields       map[string][]string // those of change.EntityType.Fields that have values
 }
 
 const listEntities = "ListEntities"
 
 // ListEntities returns a page of an account's entities of one type and the
 // token of the next page, "" if there is none. Sorted by LastModifiedDate (the
-// default), EntityId, Name or Visibility. Refusals are ValidationExceptions.
+// default), EntityId, Name, Visibility or a field. Refusals are ValidationExceptions.
 func (e *Engine) ListEntities(ctx context.Context, q Query) ([]EntitySummary, string, error) {
 	et := e.names[q.EntityType]
 	if et == nil {
@@ -35,25 +36,27 @@ func (e *Engine) ListEntities(ctx context.Context, q Query) ([]EntitySummary, st
 		}
 		return nil, "", invalid("Requested entity type '%s' is not a supported entity type.", q.EntityType)
 	}
-	f, err := readEntityFilters(q.Filters)
+	f, err := readEntityFilters(&q)
 	if err != nil {
 		return nil, "", err
 	}
-	key, err := entityKey(q.SortBy, f)
+	key, err := entityKey(&q, f)
 	if err != nil {
 		return nil, "", err
 	}
 	from, err := e.from(&q, listEntities)
-	if err != nil || f.shared {
-		// Nothing is shared between accounts; that is the whole list.
+	if err != nil {
 		return nil, "", err
 	}
 	var page []listed
 	var next *position
-	if f.ids != nil {
-		page, next, err = e.pick(ctx, q, et, f, from, key)
-	} else {
-		page, next, err = e.merge(ctx, f.streams(q.Account+"/"+et.Name, q.SortBy, visibilities(et), !q.Ascending), from, q.Max, key)
+	switch l := (entityList{e, &q, et, f, key, from}); {
+	case f.shared:
+		page, next, err = l.shared(ctx)
+	case f.ids != nil:
+		page, next, err = l.pick(ctx, f.ids)
+	default:
+		page, next, err = l.page(ctx)
 	}
 	if err != nil {
 		return nil, "", err
@@ -66,7 +69,10 @@ func (e *Engine) ListEntities(ctx context.Context, q Query) ([]EntitySummary, st
 	for i, l := range page {
 		s, err := decodeEntitySummary(l.summary)
 		if err == nil {
-			entities[i] = EntitySummary{ID: l.ID, Type: et.Name, Name: s.name, Visibility: s.visibility}
+			entities[i] = EntitySummary{ID: l.ID, Type: et.Name, Owner: q.Account, Name: s.name, Visibility: s.visibility, Fields: s.all()}
+			if l.owner != "" {
+				entities[i].Owner = l.owner
+			}
 			entities[i].LastModified, err = time.Parse(sortTime, s.modified)
 		}
 		if err != nil {
@@ -78,24 +84,26 @@ func (e *Engine) ListEntities(ctx context.Context, q Query) ([]EntitySummary, st
 
 // entityKey returns what finds an entity's key in a list: the value that it is
 // sorted by. Entities with one key are in the order of their ids.
-func entityKey(sortBy string, f *entityFilters) (func([]byte) (string, error), error) {
+func entityKey(q *Query, f *entityFilters) (func([]byte) (string, error), error) {
 	var value func(s *entitySummary) string
-	switch sortBy {
-	case "", "LastModifiedDate":
+	switch {
+	case q.SortField != "":
+		value = func(s *entitySummary) string { return s.key(q.SortField) }
+	case q.SortBy == "" || q.SortBy == "LastModifiedDate":
 		value = func(s *entitySummary) string { return s.modified }
-	case "EntityId":
+	case q.SortBy == "EntityId":
 		value = func(*entitySummary) string { return "" }
-	case "Name":
+	case q.SortBy == "Name":
 		value = func(s *entitySummary) string {
 			if f.visibilities != nil {
 				return cut(s.name)
 			}
 			return cut(s.name) + "\x00" + s.modified // as indexNameModified has it
 		}
-	case "Visibility":
+	case q.SortBy == "Visibility":
 		value = func(s *entitySummary) string { return s.visibility }
 	default:
-		return nil, invalid("SortBy '%s' is not supported. Supported: LastModifiedDate, EntityId, Name, Visibility.", sortBy)
+		return nil, invalid("SortBy '%s' is not supported. Supported: LastModifiedDate, EntityId, Name, Visibility.", q.SortBy)
 	}
 	return func(raw []byte) (string, error) {
 		s, err := decodeEntitySummary(raw)
@@ -106,196 +114,150 @@ func entityKey(sortBy string, f *entityFilters) (func([]byte) (string, error), e
 	}, nil
 }
 
-// entityFilters are the filters of ListEntities.
-type entityFilters struct {
-	ids, names, visibilities []string
-	modified                 []string // seconds, in the form of sortTime
-	shared                   bool
-	count                    int
+// entityList is a page of ListEntities that is being read.
+type entityList struct {
+	e    *Engine
+	q    *Query
+	et   *change.EntityType
+	f    *entityFilters
+	key  func(summary []byte) (string, error)
+	from *position // behind it the page begins; nil: at the beginning
 }
 
-func readEntityFilters(filters []Filter) (*entityFilters, error) {
-	m, err := byName(filters, "EntityId", "Name", "Visibility", "LastModifiedDate", "Scope")
+// partition begins those of the indexes.
+func (l *entityList) partition() string { return l.q.Account + "/" + l.et.Name }
+
+const (
+	// firstLook is how many index entries are looked at before the terms are
+	// asked: most filters fill a page by then.
+	firstLook = 400
+	// mostFound is how many entities that the terms found are sorted.
+	mostFound = 1000
+)
+
+// page reads a page of the account's entities. With filters that no index has
+// together, it walks in the order of the list and takes what matches. Where that
+// doesn't fill the page soon, few entities match: these are found by their
+// terms and sorted. And where that finds too many, the walk goes on.
+func (l *entityList) page(ctx context.Context) (page []listed, next *position, err error) {
+	streams := l.f.streams(l.partition(), l.q, l.et)
+	matching := 0
+	for i := range streams {
+		if streams[i].Match != nil {
+			matching++
+		}
+	}
+	terms := l.f.terms(l.partition())
+	if matching == 0 || len(terms) == 0 || !l.e.searchable(ctx) {
+		return l.e.merge(ctx, streams, l.from, l.q.Max, l.key)
+	}
+	for i := range streams {
+		if streams[i].Match != nil {
+			streams[i].Scan = max(l.e.firstLook/len(streams), l.q.Max)
+		}
+	}
+	page, next, err = l.e.merge(ctx, streams, l.from, l.q.Max, l.key)
+	if err != nil || next == nil || len(page) >= l.q.Max {
+		return page, next, err
+	}
+	found, whole, err := l.e.store.Find(ctx, store.Search{Kind: kindEntity, All: terms, Limit: l.e.mostFound})
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("finding entities of type %s: %w", l.et.Name, err)
 	}
-	f := &entityFilters{ids: m["EntityId"], names: m["Name"], visibilities: m["Visibility"], count: len(m)}
-	for _, v := range m["LastModifiedDate"] {
-		t, err := readTime("LastModifiedDate", v)
-		if err != nil {
-			return nil, err
-		}
-		if s := t.Format(sortTime); !slices.Contains(f.modified, s) {
-			f.modified = append(f.modified, s)
-		}
+	if whole {
+		return l.sorted(found, nil)
 	}
-	f.shared, err = shared(m)
-	return f, err
+	for i := range streams {
+		streams[i].Scan = 0
+	}
+	return l.e.merge(ctx, streams, l.from, l.q.Max, l.key)
 }
 
-// streams says where the entities of a partition (account/type) are to be
-// found: the index of the filter that leaves the fewest, and Match for the rest.
-func (f *entityFilters) streams(partition, sortBy string, all []string, backward bool) (streams []stream) {
-	q := store.Query{Kind: kindEntity, Backward: backward}
-	matched := func(used int) store.Query {
-		q := q
-		if used < f.count {
-			q.Match = f.match
-		}
-		return q
-	}
-	add := func(q store.Query, index, partition string, s stream) {
-		q.Index, q.Partition = index, partition
-		s.Query = q
-		streams = append(streams, s)
-	}
-	if sortBy == "" || sortBy == "LastModifiedDate" {
-		switch {
-		case f.names != nil:
-			for _, name := range f.names {
-				q := matched(f.exactNames())
-				q.From, q.To = nameRange(name)
-				add(q, indexNameModified, partition, stream{lead: q.From})
-			}
-		case f.visibilities != nil:
-			for _, v := range f.visibilities {
-				add(matched(1), indexVisibilityModified, partition+"/"+v, stream{})
-			}
-		case f.modified != nil:
-			for _, second := range f.modified {
-				q := matched(1)
-				q.From, q.To = second, nextSecond(second)
-				add(q, indexModified, partition, stream{})
-			}
-		default:
-			add(matched(0), indexModified, partition, stream{})
-		}
-		return streams
-	}
-	if sortBy == "Name" && f.visibilities == nil {
-		if f.names == nil {
-			add(matched(0), indexNameModified, partition, stream{})
-		}
-		for _, name := range f.names {
-			q := matched(f.exactNames())
-			q.From, q.To = nameRange(name)
-			add(q, indexNameModified, partition, stream{})
-		}
-		return streams
-	}
-	used := f.exactNames()
-	if f.visibilities != nil {
-		all = f.visibilities
-		used++
-	}
-	for _, v := range all {
-		s := stream{}
-		if sortBy == "Visibility" {
-			s.prefix = v
-		}
-		switch {
-		case f.names != nil:
-			for _, name := range f.names {
-				q := matched(used)
-				q.From, q.To = cut(name), cut(name)+"\x00"
-				if name == "" { // "" is no bound
-					q.To = "\x00"
-				}
-				s := s
-				if sortBy != "Name" {
-					s.fixed, s.lead = true, cut(name)
-				}
-				add(q, indexVisibilityName, partition+"/"+v, s)
-			}
-		case sortBy == "Name":
-			add(matched(used), indexVisibilityName, partition+"/"+v, s)
-		default:
-			s.fixed = true
-			add(matched(used), indexVisibilityID, partition+"/"+v, s)
-		}
-	}
-	return streams
-}
-
-// nameRange is the part of indexNameModified that has a name.
-func nameRange(name string) (from, to string) {
-	return cut(name) + "\x00", cut(name) + "\x01"
-}
-
-// exactNames is the number of filters that a walk over an index by names
-// needs no Match for: 1 if names are given and none of them is cut there.
-func (f *entityFilters) exactNames() int {
-	if f.names == nil || slices.ContainsFunc(f.names, func(n string) bool { return len(n) > maxSort }) {
-		return 0
-	}
-	return 1
-}
-
-func nextSecond(second string) string {
-	t, err := time.Parse(sortTime, second)
-	if err != nil { // it was made by readTime
-		return second
-	}
-	return t.Add(time.Second).Format(sortTime)
-}
-
-// match looks at an entity's summary.
-func (f *entityFilters) match(_, _ string, cover []byte) bool {
-	s, err := decodeEntitySummary(cover)
-	return err == nil && f.keeps(s)
-}
-
-func (f *entityFilters) keeps(s entitySummary) bool {
-	switch {
-	case f.visibilities != nil && !slices.Contains(f.visibilities, s.visibility),
-		f.names != nil && !slices.Contains(f.names, s.name):
-		return false
-	}
-	const toSeconds = len("2006-01-02T15:04:05")
-	return f.modified == nil || slices.ContainsFunc(f.modified, func(second string) bool { return second[:toSeconds] == s.modified[:toSeconds] })
-}
-
-// pick reads the entities that the filter EntityId names: ten at most.
-func (e *Engine) pick(ctx context.Context, q Query, et *change.EntityType, f *entityFilters, from *position, key func([]byte) (string, error)) (page []listed, next *position, err error) {
+// sorted makes a page of documents, whichever of them the filters keep. owners
+// has the owners of those of others.
+func (l *entityList) sorted(found []store.Document, owners map[string]string) (page []listed, next *position, err error) {
 	order := position.compare
-	if !q.Ascending {
+	if !l.q.Ascending {
 		order = func(p, q position) int { return q.compare(p) }
 	}
-	for _, id := range f.ids {
-		if !isWord(id) {
-			continue // no entity has such an id
+	for _, d := range found {
+		s, err := decodeEntitySummary(d.Summary)
+		if err != nil {
+			return nil, nil, fmt.Errorf("listing entity %s: %w", d.ID, err)
 		}
-		d, err := e.store.Get(ctx, store.Key{Kind: kindEntity, ID: id})
-		if errors.Is(err, store.ErrNotFound) {
+		if !l.f.keeps(s) {
 			continue
 		}
+		k, err := l.key(d.Summary)
 		if err != nil {
-			return nil, nil, fmt.Errorf("reading entity %s: %w", id, err)
+			return nil, nil, fmt.Errorf("listing entity %s: %w", d.ID, err)
 		}
+		at := position{k, d.ID}
+		if l.from == nil || order(at, *l.from) > 0 {
+			page = append(page, listed{position: at, summary: d.Summary, owner: owners[d.ID]})
+		}
+	}
+	slices.SortFunc(page, func(a, b listed) int { return order(a.position, b.position) })
+	if len(page) > l.q.Max {
+		page = page[:l.q.Max]
+		next = &page[l.q.Max-1].position
+	}
+	return page, next, nil
+}
+
+// pick reads entities by their ids.
+func (l *entityList) pick(ctx context.Context, ids []string) (page []listed, next *position, err error) {
+	docs, owners, err := l.read(ctx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	docs = slices.DeleteFunc(docs, func(d store.Document) bool { return owners[d.ID] != l.q.Account })
+	return l.sorted(docs, owners)
+}
+
+// shared reads the entities of others that are shared with the account.
+func (l *entityList) shared(ctx context.Context) (page []listed, next *position, err error) {
+	ids, err := l.e.sharedWith(ctx, l.q.Account, l.et.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if l.f.ids != nil {
+		ids = slices.DeleteFunc(ids, func(id string) bool { return !slices.Contains(l.f.ids, id) })
+	}
+	docs, owners, err := l.read(ctx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	docs = slices.DeleteFunc(docs, func(d store.Document) bool { return owners[d.ID] == l.q.Account })
+	return l.sorted(docs, owners)
+}
+
+// read reads the entities of the list's type among ids, and whose they are.
+func (l *entityList) read(ctx context.Context, ids []string) ([]store.Document, map[string]string, error) {
+	var keys []store.Key
+	for _, id := range ids {
+		if isWord(id) { // no entity has another
+			keys = append(keys, store.Key{Kind: kindEntity, ID: id})
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil, nil
+	}
+	all, err := l.e.store.GetAll(ctx, keys)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading %d entities: %w", len(keys), err)
+	}
+	var docs []store.Document
+	owners := map[string]string{}
+	for _, d := range all {
 		was, err := decodeEntity(d)
 		if err != nil {
 			return nil, nil, err
 		}
-		s, err := decodeEntitySummary(d.Summary)
-		if err != nil {
-			return nil, nil, fmt.Errorf("listing entity %s: %w", id, err)
-		}
-		if was.Owner != q.Account || e.types[was.Type] != et || !f.keeps(s) {
-			continue
-		}
-		k, err := key(d.Summary)
-		if err != nil {
-			return nil, nil, fmt.Errorf("listing entity %s: %w", id, err)
-		}
-		l := listed{position{k, id}, d.Summary}
-		if from == nil || order(l.position, *from) > 0 {
-			page = append(page, l)
+		if l.e.types[was.Type] == l.et {
+			docs = append(docs, d)
+			owners[d.ID] = was.Owner
 		}
 	}
-	slices.SortFunc(page, func(a, b listed) int { return order(a.position, b.position) })
-	if len(page) > q.Max {
-		page = page[:q.Max]
-		next = &page[q.Max-1].position
-	}
-	return page, next, nil
+	return docs, owners, nil
 }

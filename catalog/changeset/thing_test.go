@@ -19,13 +19,16 @@ type thing struct {
 	Touched    time.Time // the time that Apply was given
 	Friend     string
 	Logo       string
+
+	Color, BuyerAccounts []string
+	Date                 string
 }
 
 // thingType is an entity type whose change sets may overlap, but for Rename
 // against Publish.
 func thingType() *change.EntityType {
 	return &change.EntityType{
-		Name: "Thing", Version: "1.0",
+		Name: "Thing", Version: "1.0", Fields: []string{"Color", "Date", "BuyerAccounts"},
 		Types: []change.Type{
 			change.Of[thing, create](change.Type{Name: "CreateThing", Creates: true}),
 			change.Of[thing, rename](change.Type{Name: "Rename", After: []string{"AddNote"}}),
@@ -44,7 +47,14 @@ func thingType() *change.EntityType {
 		},
 		List: func(state any) change.Listing {
 			t := state.(*thing)
-			return change.Listing{Name: t.Title, Visibility: t.Visibility}
+			l := change.Listing{Name: t.Title, Visibility: t.Visibility}
+			if t.Color != nil || t.BuyerAccounts != nil || t.Date != "" {
+				l.Fields = map[string][]string{"Color": t.Color, "BuyerAccounts": t.BuyerAccounts, "Unseen": {"x"}}
+			}
+			if t.Date != "" {
+				l.Fields["Date"] = []string{t.Date}
+			}
+			return l
 		},
 		Describe: func(state any, _ change.Entity) any { return state },
 	}

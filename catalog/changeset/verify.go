@@ -380,6 +380,11 @@ func (v *verifier) lists(ctx context.Context) error {
 			return w.Summary, w.Index, err
 		},
 	})
+	if err == nil && v.e.searchable(ctx) {
+		var terms []audit.Wrong
+		terms, err = audit.Terms(ctx, walker, kindEntity, v.e.termsOf)
+		wrong = append(wrong, terms...)
+	}
 	for _, w := range wrong {
 		v.find(w.Key, "%s", w.What)
 	}
