@@ -2,6 +2,7 @@ package ec2_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/xml"
@@ -13,14 +14,19 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"souk/access/iam"
 	"souk/access/keyring"
 	"souk/access/organization"
+	"souk/artifact/images"
+	"souk/artifact/registry"
+	"souk/catalog/change"
 	"souk/gateway"
 	"souk/service/ec2"
 	"souk/storage/store/sqlite"
@@ -28,9 +34,11 @@ import (
 
 // market is a gateway with this one service, and who may ask it.
 type market struct {
-	url          string
+	url, host    string
 	organization *organization.Organization
-	root         organization.Key
+	images       *images.Images
+	root         organization.Key // of the management account
+	usedBy       string           // what names every AMI; "" if nothing does
 }
 
 func open(t *testing.T) *market {
@@ -40,12 +48,46 @@ func open(t *testing.T) *market {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { engine.Close() })
-	m := &market{organization: organization.New(organization.Config{Store: engine, Keyring: keyring.New([32]byte{1})})}
+	ring := keyring.New([32]byte{1})
+	m := &market{organization: organization.New(organization.Config{Store: engine, Keyring: ring})}
 	m.root = m.organization.NewKey()
 	if _, err := m.organization.Bootstrap(t.Context(), "", m.root); err != nil {
 		t.Fatal(err)
 	}
-	service, err := ec2.Service(ec2.Config{Endpoint: "market.example:8470"})
+	var handler atomic.Pointer[http.ServeMux]
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.Load().ServeHTTP(w, r) }))
+	t.Cleanup(server.Close)
+	public, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.url, m.host = server.URL, public.Host
+	reg, err := registry.New(registry.Config{
+		Root: t.TempDir(), Store: engine, Credentials: m.organization.Lookup, Decide: iam.Decide, PublicURL: public, Keyring: ring,
+		MayObtain: func(context.Context, string, string, string) (bool, string, error) { return false, "nobody may", nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reg.Close() })
+	m.images, err = images.New(images.Config{Store: engine, Registry: reg, InUse: func(context.Context, string) (string, error) { return m.usedBy, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := ec2.Service(ec2.Config{
+		Endpoint: m.host, Images: m.images,
+		Repository: func(ctx context.Context, account string) (string, error) {
+			namespace, err := m.organization.Seller(ctx, account)
+			if err != nil {
+				return "", err
+			}
+			return m.images.Repository(ctx, change.Seller{Account: account, Namespace: namespace})
+		},
+		Locate: func(location string) (repository, digest string, ok bool) {
+			ref, ok := reg.Parse(location)
+			return ref.Repository, ref.Digest, ok
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,9 +95,10 @@ func open(t *testing.T) *market {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(g)
-	t.Cleanup(server.Close)
-	m.url = server.URL
+	mux := http.NewServeMux()
+	mux.Handle("/v2/", reg.Handler())
+	mux.Handle("/", g)
+	handler.Store(mux)
 	return m
 }
 
@@ -120,7 +163,7 @@ func TestRegions(t *testing.T) {
 	if a.status != 200 || len(names) < 30 || !slices.IsSorted(names) || !slices.Contains(names, "us-east-1") || !slices.Contains(names, "ap-east-1") {
 		t.Errorf("all: %d %s", a.status, a.body)
 	}
-	if ends := slices.Compact(a.all("regionEndpoint")); !slices.Equal(ends, []string{"market.example:8470"}) {
+	if ends := slices.Compact(a.all("regionEndpoint")); !slices.Equal(ends, []string{m.host}) {
 		t.Errorf("endpoints: %v", ends)
 	}
 	for form, want := range map[string]string{
