@@ -203,8 +203,8 @@ func (c *call) answer() (any, error) {
 		return nil, err
 	}
 	c.input = input
-	if message := c.route.plan.Check(input); message != "" {
-		return nil, c.validation(message)
+	if wrong := c.route.plan.Violations(input); len(wrong) > 0 {
+		return nil, c.violated(wrong)
 	}
 	if err := c.authorize(); err != nil {
 		return nil, err

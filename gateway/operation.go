@@ -45,7 +45,10 @@ type Service struct {
 	Internal   string // unknown errors
 	Validation string // a documented constraint of the input does not hold
 	Denied     string // not authorised
-	Throttled  string // rate exceeded
+	// FieldList is the member of the validation error that lists what is wrong
+	// field by field, such as ValidationExceptionFieldList; "" for none.
+	FieldList string
+	Throttled string // rate exceeded
 
 	Operations []Operation
 }

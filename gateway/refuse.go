@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"souk/gateway/apierror"
+	"souk/gateway/constraint"
 	"souk/gateway/sigv4"
 )
 
@@ -76,6 +77,33 @@ func (c *call) named(own, rest, query string, status int, message string) *apier
 
 func (c *call) validation(message string) *apierror.Error {
 	return c.named(c.service.Validation, "ValidationException", "ValidationError", http.StatusBadRequest, message)
+}
+
+// violated names every member that violates a constraint, in the message and,
+// where the service documents it, in a list.
+func (c *call) violated(wrong []constraint.Violation) *apierror.Error {
+	e := c.validation(constraint.Message(wrong))
+	if c.service.FieldList == "" {
+		return e
+	}
+	fields := make([]InvalidField, len(wrong))
+	for i, v := range wrong {
+		fields[i] = InvalidField{Field: v.Field, Message: v.Text, Reason: "FieldValidationFailed"}
+	}
+	e.Fields = map[string]any{c.service.FieldList: fields}
+	return e
+}
+
+// InvalidField is an entry of a validation error's list of fields.
+//
+// Catalog API Reference, "ValidationException".
+type InvalidField struct {
+	Field      string
+	Message    string
+	Reason     string // UnknownOperation, CannotParse, FieldValidationFailed or Other
+	EntityId   string `json:",omitempty"`
+	EntityType string `json:",omitempty"`
+	ChangeType string `json:",omitempty"`
 }
 
 func (c *call) throttled() *apierror.Error {

@@ -1,6 +1,7 @@
 package changeset
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -187,7 +188,7 @@ func (e *Engine) plan(records []record) (*plan, error) {
 			}
 		}
 		if steps[i].change, err = kind.Decode(document); err != nil {
-			return nil, invalidDetails(err.Error())
+			return nil, ofChange(invalidDetails(err.Error()), i, r)
 		}
 		for j := range records {
 			if j == i {
@@ -237,6 +238,26 @@ func (r *record) shownAs() string {
 
 func invalidDetails(what string) error {
 	return invalid("Provided Details is not valid. %s", what)
+}
+
+// ofChange says of a refusal to which change of the request it belongs.
+//
+// Catalog API Reference, "ValidationException".
+func ofChange(err error, i int, r *record) error {
+	var e *apierror.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	field := map[string]string{
+		"Field": fmt.Sprintf("changeSet.%d.member.details", i+1), "Message": e.Message, "Reason": "FieldValidationFailed",
+		"EntityType": r.EntityType, "ChangeType": r.ChangeType,
+	}
+	if id, ok := parseIdentifier(r.Sent); ok && id.id != "" {
+		field["EntityId"] = id.id
+	}
+	refusal := *e
+	refusal.Fields = map[string]any{"ValidationExceptionFieldList": []map[string]string{field}}
+	return &refusal
 }
 
 // sortChanges orders the changes 0 to len(before)-1 so that before[i] stand

@@ -139,7 +139,8 @@ func (e *Engine) accept(r *Request) (*setBody, *plan, error) {
 		c := &change.Checks{Seller: change.Seller{Account: r.Account}}
 		p.steps[i].change.Valid(c)
 		if refused := c.Refusals(); len(refused) > 0 {
-			return nil, nil, invalid("%s", refused[0].ErrorMessage)
+			i := p.steps[i].index
+			return nil, nil, ofChange(invalid("%s", refused[0].ErrorMessage), i, &s.Changes[i])
 		}
 	}
 	return s, p, nil

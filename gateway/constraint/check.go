@@ -18,24 +18,49 @@ const maxShown = 128
 // constraints, or "" if all hold. input is a pointer to the Plan's struct.
 //
 //	1 validation error detected: Value 'x-1' at 'catalog' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z]+$
-func (p *Plan) Check(input any) string {
+func (p *Plan) Check(input any) string { return Message(p.Violations(input)) }
+
+// Violation is a constraint that does not hold.
+type Violation struct {
+	Field string // the member's path, such as filterList.1.member.name
+	Text  string // what is wrong with it, with the path in it
+}
+
+// Violations returns what an input violates, at most 20 of it; input is a
+// pointer to the Plan's struct.
+func (p *Plan) Violations(input any) []Violation {
 	var c checker
 	c.path = c.room[:0]
 	c.structure(p, reflect.ValueOf(input).Elem())
-	switch len(c.found) {
-	case 0:
+	return c.found
+}
+
+// Message is AWS's message for violations, "" for none.
+func Message(all []Violation) string {
+	if len(all) == 0 {
 		return ""
-	case 1:
-		return "1 validation error detected: " + c.found[0]
 	}
-	return strconv.Itoa(len(c.found)) + " validation errors detected: " + strings.Join(c.found, "; ")
+	var b strings.Builder
+	b.WriteString(strconv.Itoa(len(all)))
+	b.WriteString(" validation error")
+	if len(all) > 1 {
+		b.WriteByte('s')
+	}
+	b.WriteString(" detected: ")
+	for i, v := range all {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(v.Text)
+	}
+	return b.String()
 }
 
 // checker walks through an input. Where the input is right it allocates nothing.
 type checker struct {
 	path  []step
 	room  [8]step // of path, deep enough for most inputs
-	found []string
+	found []Violation
 }
 
 // step is one part of a member's path; a list's member has its number, a map's its key.
@@ -207,7 +232,7 @@ func (c *checker) refuse(value, constraint string) {
 			at.WriteString(cut(s.name))
 		}
 	}
-	c.found = append(c.found, value+" at '"+at.String()+"' failed to satisfy constraint: "+constraint)
+	c.found = append(c.found, Violation{at.String(), value + " at '" + at.String() + "' failed to satisfy constraint: " + constraint})
 }
 
 // shown is a value in a message; one that is secret is only mentioned.

@@ -40,6 +40,7 @@ func Service(engine *changeset.Engine) *gateway.Service {
 		Internal:   "InternalServiceException",
 		Validation: "ValidationException",
 		Denied:     "AccessDeniedException",
+		FieldList:  "ValidationExceptionFieldList",
 		Throttled:  "ThrottlingException",
 		Operations: append([]gateway.Operation{
 			s.startChangeSet(),

@@ -1,6 +1,7 @@
 package marketplacecatalog_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	catalog "github.com/aws/aws-sdk-go-v2/service/marketplacecatalog"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog/types"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"souk/access/organization"
 )
@@ -216,4 +218,35 @@ func TestBatchDescribeEntities(t *testing.T) {
 	only := m.user("only", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"aws-marketplace:DescribeEntity","Resource":"`+*entityARN(account, a)+`"}}`)
 	_, err = only.BatchDescribeEntities(ctx, in)
 	refused(t, err, 403, "AccessDeniedException", "DescribeEntity")
+}
+
+func TestRefusalsNameTheirFields(t *testing.T) {
+	t.Parallel()
+	m := open(t)
+	id := m.made("a")
+	for name, c := range map[string]struct {
+		change types.Change
+		want   types.ValidationExceptionField
+	}{
+		"a change type that is no word": {edit("no type", id, `{}`), types.ValidationExceptionField{
+			Field: aws.String("changeSet.1.member.changeType"), Reason: types.ValidationExceptionReasonFieldValidationFailed}},
+		"details of a wrong type": {edit("UpdateInformation", id, `{"ProductTitle":3}`), types.ValidationExceptionField{
+			Field: aws.String("changeSet.1.member.details"), Reason: types.ValidationExceptionReasonFieldValidationFailed,
+			ChangeType: aws.String("UpdateInformation"), EntityType: aws.String("ContainerProduct@1.0"), EntityId: aws.String(id)}},
+	} {
+		_, err := start(m.Client, c.change)
+		var refused *types.ValidationException
+		if !errors.As(err, &refused) || len(refused.ValidationExceptionFieldList) != 1 {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got := refused.ValidationExceptionFieldList[0]
+		if aws.ToString(got.Message) == "" {
+			t.Errorf("%s: no message", name)
+		}
+		got.Message = nil
+		if diff := cmp.Diff(c.want, got, cmpopts.IgnoreUnexported(types.ValidationExceptionField{})); diff != "" {
+			t.Errorf("%s: -want +got\n%s", name, diff)
+		}
+	}
 }
