@@ -9,9 +9,6 @@ package catalog
 // the page of each line.
 func Later() map[string][]string {
 	return map[string][]string{
-		// work-with-container-products.html
-		"ContainerProduct": {"UpdateDeliveryOptionsVisibility"},
-
 		"AmiProduct":             nil, // work-with-single-ami-products.html
 		"MachineLearningProduct": nil, // work-with-ml-products.html
 		"Offer":                  nil, // work-with-private-offers.html

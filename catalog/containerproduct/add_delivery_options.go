@@ -27,7 +27,7 @@ type NewVersion struct {
 // NewDeliveryOption is a delivery option of the new version.
 type NewDeliveryOption struct {
 	DeliveryOptionTitle string             // "A short description that helps your buyer to choose between your delivery options." At most 72 characters.
-	Visibility          product.Visibility // Public (if it is not given) or Limited
+	Visibility          product.Visibility // Public (if it is not given) or Limited; an add-on is always Limited
 	Details             *DeliveryOptionDetails
 }
 
@@ -45,20 +45,19 @@ func (r *AddDeliveryOptions) Valid(c *change.Checks) {
 	for i, option := range r.DeliveryOptions {
 		at := "/DeliveryOptions/" + strconv.Itoa(i)
 		missing.Require(at, "DeliveryOptionTitle", option.DeliveryOptionTitle)
-		option.Details.require(&missing, at+"/Details")
+		option.Details.require(&missing, at+"/Details", true)
 	}
 	c.Refuse(len(missing) > 0, "422", "Provided Details is not valid. [x].", []string(missing))
 }
 
 // Check states the page's errors.
 func (r *AddDeliveryOptions) Check(p *Product, c *change.Checks) {
-	var addOn, unusable bool
+	var publicAddOn, unusable bool
 	var states []string
 	for _, option := range r.DeliveryOptions {
 		kinds := option.Details.kinds()
-		isAddOn := slices.Equal(kinds, []string{"EksAddOnDeliveryOptionDetails"})
-		addOn = addOn || isAddOn
-		unusable = unusable || !isAddOn && len(kinds) != 1
+		unusable = unusable || len(kinds) != 1
+		publicAddOn = publicAddOn || option.Visibility == product.Public && slices.Equal(kinds, []string{"EksAddOnDeliveryOptionDetails"})
 		if v := option.Visibility; v != "" && v != product.Public && v != product.Limited {
 			states = append(states, string(v))
 		}
@@ -68,18 +67,23 @@ func (r *AddDeliveryOptions) Check(p *Product, c *change.Checks) {
 	checkVersion(c, title, notes)
 	c.Refuse(p.hasVersionTitle(title, nil), "DUPLICATE_VERSION_TITLE", "The version title must be different from any other version titles of this product.")
 	c.Refuse(unusable, "INVALID_DETAILS", "Provided Details is not valid.")
-	c.Refuse(addOn, "INVALID_DETAILS", "Amazon EKS add-on delivery options are not offered yet. Provide EcrDeliveryOptionDetails or HelmDeliveryOptionDetails.")
 	c.Refuse(len(r.DeliveryOptions) == 0, "INVALID_DELIVERY_OPTIONS_INPUT", "Provide at least 1 delivery option.")
 	c.Refuse(len(states) > 0, "INVALID_VISIBILITY_STATE", "The states [invalid_states] are invalid. Provide a valid visibility state from the following allowed values: Public, Limited.", states)
 
 	options := r.options()
 	checkDeliveryOptions(c, options)
+	checkAddOns(c, options, p.options())
+	checkNewAddOns(c, p, options, publicAddOn)
 	c.Refuse(p.hasOptionTitle(title, options), "INVALID_DELIVERY_OPTION_TITLES", "Delivery option title already exists, retry with a different title.")
 }
 
-// Probe looks images and charts up.
-func (r *AddDeliveryOptions) Probe(ctx context.Context, _ *Product, c *change.Checks) error {
-	return probeDeliveryOptions(ctx, c, r.options())
+// Probe looks images and charts up, and whether another product has the add-on's name.
+func (r *AddDeliveryOptions) Probe(ctx context.Context, p *Product, c *change.Checks) error {
+	options := r.options()
+	if err := probeAddOnName(ctx, c, p, options); err != nil {
+		return err
+	}
+	return probeDeliveryOptions(ctx, c, options)
 }
 
 // Apply adds the version.
@@ -97,6 +101,7 @@ func (r *AddDeliveryOptions) Apply(p *Product, a *change.Applying) {
 		version.DeliveryOptions[i].ID = a.IDs.UUID()
 	}
 	pin(version.DeliveryOptions, a)
+	p.claimAddOn(version.DeliveryOptions, a)
 	p.Versions = append(p.Versions, version)
 }
 
@@ -112,7 +117,7 @@ func (r *AddDeliveryOptions) version() (title, notes string) {
 func (r *AddDeliveryOptions) options() []DeliveryOption {
 	options := []DeliveryOption{}
 	for _, given := range r.DeliveryOptions {
-		if len(given.Details.kinds()) != 1 || given.Details.EksAddOnDeliveryOptionDetails != nil {
+		if len(given.Details.kinds()) != 1 {
 			continue
 		}
 		option := DeliveryOption{Visibility: product.Public, CompatibleServices: []string{}, Images: []Image{}}
@@ -121,6 +126,10 @@ func (r *AddDeliveryOptions) options() []DeliveryOption {
 		}
 		if given.Details.HelmDeliveryOptionDetails != nil {
 			option.Helm = &Helm{OverrideParameters: []OverrideParameter{}}
+		}
+		if given.Details.EksAddOnDeliveryOptionDetails != nil {
+			option.Visibility = product.Limited
+			option.AddOn = &AddOn{KubernetesVersions: []string{}, Architectures: []string{}, Environment: []EnvironmentOverrideParameter{}}
 		}
 		given.Details.update(&option)
 		option.Title = given.DeliveryOptionTitle

@@ -23,6 +23,7 @@ func EntityType(registryHost string) *change.EntityType {
 			change.Of[Product, AddDeliveryOptions](change.Type{Name: "AddDeliveryOptions", After: []string{"CreateProduct", "AddRepositories"}}),
 			change.Of[Product, UpdateDeliveryOptions](change.Type{Name: "UpdateDeliveryOptions", After: []string{"CreateProduct", "AddDeliveryOptions"}}),
 			change.Of[Product, RestrictDeliveryOptions](change.Type{Name: "RestrictDeliveryOptions", After: []string{"CreateProduct", "AddDeliveryOptions", "UpdateDeliveryOptions"}}),
+			change.Of[Product, UpdateDeliveryOptionsVisibility](change.Type{Name: "UpdateDeliveryOptionsVisibility", After: []string{"CreateProduct", "AddDeliveryOptions", "UpdateDeliveryOptions"}}),
 			change.Of[Product, AddDimensions](change.Type{Name: "AddDimensions", After: []string{"CreateProduct"}}),
 			change.Of[Product, UpdateDimensions](change.Type{Name: "UpdateDimensions", After: []string{"CreateProduct", "AddDimensions"}}),
 			change.Of[Product, RestrictDimensions](change.Type{Name: "RestrictDimensions", After: []string{"CreateProduct", "AddDimensions", "UpdateDimensions"}}),

@@ -13,10 +13,10 @@ import (
 type DeliveryOptionDetails struct {
 	EcrDeliveryOptionDetails      *EcrDeliveryOptionDetails
 	HelmDeliveryOptionDetails     *HelmDeliveryOptionDetails
-	EksAddOnDeliveryOptionDetails *struct{} // known, and not offered yet
+	EksAddOnDeliveryOptionDetails *EksAddOnDeliveryOptionDetails
 }
 
-// CommonDeliveryOptionDetails are the fields that both kinds have.
+// CommonDeliveryOptionDetails are the fields that all kinds have.
 type CommonDeliveryOptionDetails struct {
 	// UpdateDeliveryOptions only: "A short description that allows your buyer to
 	// choose between your delivery options." At most 72 characters.
@@ -110,7 +110,9 @@ func (d *DeliveryOptionDetails) kinds() []string {
 func (d *DeliveryOptionDetails) update(o *DeliveryOption) {
 	switch {
 	case d == nil:
-	case o.Helm == nil && d.EcrDeliveryOptionDetails != nil:
+	case o.AddOn != nil && d.EksAddOnDeliveryOptionDetails != nil:
+		d.EksAddOnDeliveryOptionDetails.updateAddOn(o)
+	case o.kind() == "EcrDeliveryOptionDetails" && d.EcrDeliveryOptionDetails != nil:
 		e := d.EcrDeliveryOptionDetails
 		e.updateCommon(o)
 		if e.DeploymentResources.Given {
@@ -159,8 +161,12 @@ func pinned(present []Image, uri string) Image {
 	return Image{URI: uri}
 }
 
-// require notes override parameters without a key.
-func (d *DeliveryOptionDetails) require(missing *product.Missing, at string) {
+// require notes override parameters without a key, and what an add-on lacks;
+// whole says that the option is new.
+func (d *DeliveryOptionDetails) require(missing *product.Missing, at string, whole bool) {
+	if d != nil && d.EksAddOnDeliveryOptionDetails != nil {
+		d.EksAddOnDeliveryOptionDetails.requireAddOn(missing, at+"/EksAddOnDeliveryOptionDetails", whole)
+	}
 	if d == nil || d.HelmDeliveryOptionDetails == nil {
 		return
 	}
@@ -176,6 +182,10 @@ func (o *DeliveryOption) clone() DeliveryOption {
 	if o.Helm != nil {
 		helm := *o.Helm
 		c.Helm = &helm
+	}
+	if o.AddOn != nil {
+		addOn := *o.AddOn
+		c.AddOn = &addOn
 	}
 	return c
 }

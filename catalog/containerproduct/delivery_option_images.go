@@ -33,10 +33,10 @@ func probeDeliveryOptions(ctx context.Context, c *change.Checks, options []Deliv
 		if err := f.images(ctx, c, option.Images); err != nil {
 			return err
 		}
-		if option.Helm == nil {
+		if option.chart() == nil {
 			continue
 		}
-		if err := f.chart(ctx, c, option); err != nil {
+		if err := f.loadChart(ctx, c, option); err != nil {
 			return err
 		}
 	}
@@ -52,7 +52,7 @@ func probeDeliveryOptions(ctx context.Context, c *change.Checks, options []Deliv
 		return nil
 	}
 	for _, option := range options {
-		for _, artifact := range option.artifacts() {
+		for _, artifact := range option.Artifacts() {
 			digest, ok := f.digests[artifact.URI]
 			if !ok {
 				continue // pinned and published by an earlier change
@@ -93,16 +93,17 @@ func (f *findings) images(ctx context.Context, c *change.Checks, images []Image)
 	return nil
 }
 
-// chart loads the chart of a Helm option and compares it with the option.
-func (f *findings) chart(ctx context.Context, c *change.Checks, option DeliveryOption) error {
-	uri := option.Helm.Chart.URI
+// loadChart loads the chart of a Helm option or an add-on and compares it with the option.
+func (f *findings) loadChart(ctx context.Context, c *change.Checks, option DeliveryOption) error {
+	present := option.chart()
+	uri := present.URI
 	ref, ok := c.World.Images.Parse(uri)
 	if !ok {
 		f.foreignCharts = append(f.foreignCharts, uri)
 		return nil
 	}
 	f.refs[uri] = ref
-	if pinned := option.Helm.Chart.Digest; pinned != "" {
+	if pinned := present.Digest; pinned != "" {
 		ref.Tag, ref.Digest, ref.Product = "", pinned, c.Entity.ID
 	}
 	chart, err := c.World.Images.Chart(ctx, c.Seller, ref)
@@ -117,7 +118,7 @@ func (f *findings) chart(ctx context.Context, c *change.Checks, option DeliveryO
 	case err != nil:
 		return fmt.Errorf("loading chart %s of %s: %w", uri, c.Entity.ID, err)
 	}
-	if option.Helm.Chart.Digest == "" {
+	if present.Digest == "" {
 		f.digests[uri] = chart.Digest
 	}
 	if chart.Name == "" {
@@ -133,9 +134,9 @@ func (f *findings) chart(ctx context.Context, c *change.Checks, option DeliveryO
 			f.undeclared = append(f.undeclared, image)
 		}
 	}
-	for _, parameter := range option.Helm.OverrideParameters {
-		if !hasValue(chart.Values, parameter.Key) && !slices.Contains(f.strangeKeys, parameter.Key) {
-			f.strangeKeys = append(f.strangeKeys, parameter.Key)
+	for _, key := range option.overrideKeys() {
+		if !hasValue(chart.Values, key) && !slices.Contains(f.strangeKeys, key) {
+			f.strangeKeys = append(f.strangeKeys, key)
 		}
 	}
 	return nil
@@ -220,8 +221,8 @@ func pin(options []DeliveryOption, a *change.Applying) {
 		for i := range options[o].Images {
 			one(&options[o].Images[i])
 		}
-		if options[o].Helm != nil {
-			one(&options[o].Helm.Chart)
+		if chart := options[o].chart(); chart != nil {
+			one(chart)
 		}
 	}
 }

@@ -103,10 +103,10 @@ func checkImages(c *change.Checks, options []DeliveryOption) {
 			malformed = malformed || short && !ok
 			floating = floating || ok && ref.floating()
 		}
-		if o.Helm != nil {
-			ref, ok := parseReference(o.Helm.Chart.URI)
-			if !ok || unfitLength(o.Helm.Chart.URI) {
-				charts = append(charts, o.Helm.Chart.URI)
+		if chart := o.chart(); chart != nil {
+			ref, ok := parseReference(chart.URI)
+			if !ok || unfitLength(chart.URI) {
+				charts = append(charts, chart.URI)
 			}
 			floating = floating || ok && ref.floating()
 		}
@@ -142,6 +142,9 @@ func checkHelm(c *change.Checks, options []DeliveryOption) {
 	var limits product.Limits
 	for _, o := range options {
 		limits.Items("DeploymentResources of "+o.Title, len(o.DeploymentResources), 4)
+		if o.AddOn != nil {
+			noteAddOnLimits(&limits, o)
+		}
 		if o.Helm == nil {
 			continue
 		}

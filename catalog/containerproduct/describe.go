@@ -39,7 +39,7 @@ type platformDocument struct{ Platform string }
 
 type optionDocument struct {
 	Id               string
-	Type             string // ElasticContainerRegistry or Helm
+	Type             string // ElasticContainerRegistry, Helm or EksAddOn
 	SourceId         string
 	Title            string
 	ShortDescription string
@@ -54,9 +54,19 @@ type optionDocument struct {
 	MarketplaceServiceAccountName string              `json:",omitempty"`
 	Namespace                     string              `json:",omitempty"`
 	OverrideParameters            []parameterDocument `json:",omitzero"`
+	// What only an add-on has, beside Namespace.
+	AddOnName                     string                         `json:",omitempty"`
+	AddOnVersion                  string                         `json:",omitempty"`
+	AddOnType                     string                         `json:",omitempty"`
+	DisplayAddOnName              string                         `json:",omitempty"`
+	EnvironmentOverrideParameters []EnvironmentOverrideParameter `json:",omitzero"`
 }
 
-type compatibilityDocument struct{ AWSServices []string }
+type compatibilityDocument struct {
+	AWSServices        []string
+	KubernetesVersions []string `json:",omitempty"` // of an add-on
+	Architectures      []string `json:",omitempty"` // of an add-on
+}
 
 type instructionsDocument struct{ Usage string }
 
@@ -118,8 +128,8 @@ func (v *Version) describe() versionDocument {
 
 func (o *DeliveryOption) describeSource() sourceDocument {
 	images := append([]string{}, uris(o.Images)...)
-	if o.Helm != nil {
-		return sourceDocument{Type: "HelmChart", Id: o.SourceID, HelmChartUri: o.Helm.Chart.URI, Images: images}
+	if chart := o.chart(); chart != nil {
+		return sourceDocument{Type: "HelmChart", Id: o.SourceID, HelmChartUri: chart.URI, Images: images}
 	}
 	return sourceDocument{Type: "DockerImages", Id: o.SourceID, Images: images, Compatibility: &platformDocument{Platform: "Linux"}}
 }
@@ -138,6 +148,13 @@ func (o *DeliveryOption) describe() optionDocument {
 	}
 	for _, resource := range o.DeploymentResources {
 		d.Recommendations.DeploymentResources = append(d.Recommendations.DeploymentResources, resourceDocument{Text: resource.Name, Url: resource.Url})
+	}
+	if o.AddOn != nil {
+		d.Type = "EksAddOn"
+		d.Compatibility.KubernetesVersions, d.Compatibility.Architectures = o.AddOn.KubernetesVersions, o.AddOn.Architectures
+		d.AddOnName, d.AddOnVersion, d.AddOnType = o.AddOn.Name, o.AddOn.Version, o.AddOn.Type
+		d.DisplayAddOnName, d.Namespace = o.AddOn.DisplayName, o.AddOn.Namespace
+		d.EnvironmentOverrideParameters = append([]EnvironmentOverrideParameter{}, o.AddOn.Environment...)
 	}
 	if o.Helm != nil {
 		d.Type = "Helm"

@@ -29,6 +29,10 @@ func (d *deleted) Chart(_ context.Context, _ change.Seller, ref change.ImageRef)
 	return change.Chart{Digest: d.digest, Name: "chart", Values: map[string]any{"replicas": 1}}, nil
 }
 
+func (d *deleted) Resolve(context.Context, change.Seller, change.ImageRef) (change.Image, error) {
+	return change.Image{}, change.ErrImageNotFound
+}
+
 func (d *deleted) Publish(context.Context, string, change.ImageRef, string) error { return nil }
 
 func TestOverrideParametersAreLookedUpInThePublishedChart(t *testing.T) {

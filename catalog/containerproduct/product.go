@@ -22,9 +22,10 @@ type Version struct {
 	DeliveryOptions []DeliveryOption
 }
 
-// DeliveryOption is one way to get a version. It is one of two kinds: an ECR
+// DeliveryOption is one way to get a version. It is one of three kinds: an ECR
 // option delivers container images, a Helm option (Helm is not nil) a chart
-// that installs them.
+// that installs them, an Amazon EKS add-on (AddOn is not nil) a chart that EKS
+// installs.
 type DeliveryOption struct {
 	ID                  string // UUID
 	SourceID            string // UUID
@@ -36,6 +37,7 @@ type DeliveryOption struct {
 	Images              []Image
 	DeploymentResources []DeploymentResource `json:",omitempty"` // of an ECR option
 	Helm                *Helm                `json:",omitempty"` // of a Helm option
+	AddOn               *AddOn               `json:",omitempty"` // of an Amazon EKS add-on
 }
 
 // Helm is what a Helm option has beyond images.
@@ -69,12 +71,34 @@ func uris(images []Image) []string {
 	return list
 }
 
-// artifacts returns all that an option delivers: its images, and its chart.
-func (o *DeliveryOption) artifacts() []Image {
-	if o.Helm == nil {
-		return o.Images
+// Artifacts returns all that an option delivers: its images, and its chart.
+func (o *DeliveryOption) Artifacts() []Image {
+	if chart := o.chart(); chart != nil {
+		return append(slices.Clone(o.Images), *chart)
 	}
-	return append(slices.Clone(o.Images), o.Helm.Chart)
+	return o.Images
+}
+
+// chart returns the chart of a Helm option or an add-on, nil of an ECR option.
+func (o *DeliveryOption) chart() *Image {
+	switch {
+	case o.Helm != nil:
+		return &o.Helm.Chart
+	case o.AddOn != nil:
+		return &o.AddOn.Chart
+	}
+	return nil
+}
+
+// kind names the details that an option is made and updated with.
+func (o *DeliveryOption) kind() string {
+	switch {
+	case o.Helm != nil:
+		return "HelmDeliveryOptionDetails"
+	case o.AddOn != nil:
+		return "EksAddOnDeliveryOptionDetails"
+	}
+	return "EcrDeliveryOptionDetails"
 }
 
 // find returns the delivery option with an id and its version, or nil.
@@ -111,4 +135,29 @@ func (p *Product) hasVersionTitle(title string, other *Version) bool {
 		}
 	}
 	return false
+}
+
+// options returns copies of all delivery options.
+func (p *Product) options() []DeliveryOption {
+	var all []DeliveryOption
+	for _, version := range p.Versions {
+		all = append(all, version.DeliveryOptions...)
+	}
+	return all
+}
+
+// overrideKeys returns the keys of the chart's values that an option sets.
+func (o *DeliveryOption) overrideKeys() []string {
+	var keys []string
+	if o.Helm != nil {
+		for _, parameter := range o.Helm.OverrideParameters {
+			keys = append(keys, parameter.Key)
+		}
+	}
+	if o.AddOn != nil {
+		for _, parameter := range o.AddOn.Environment {
+			keys = append(keys, parameter.Key)
+		}
+	}
+	return keys
 }

@@ -55,7 +55,7 @@ func (u *UpdateDeliveryOptions) Valid(c *change.Checks) {
 	for i, option := range u.DeliveryOptions {
 		at := "/DeliveryOptions/" + strconv.Itoa(i)
 		missing.Require(at, "Id", option.Id)
-		option.Details.require(&missing, at+"/Details")
+		option.Details.require(&missing, at+"/Details", false)
 		option.Details.requireTitle(&missing, at+"/Details")
 	}
 	c.Refuse(len(missing) > 0, "422", "Provided Details is not valid. [x].", []string(missing))
@@ -68,6 +68,9 @@ func (d *DeliveryOptionDetails) requireTitle(missing *product.Missing, at string
 	}
 	if e := d.EcrDeliveryOptionDetails; e != nil && e.DeliveryOptionTitle.Given {
 		missing.Require(at+"/EcrDeliveryOptionDetails", "DeliveryOptionTitle", e.DeliveryOptionTitle.Value)
+	}
+	if a := d.EksAddOnDeliveryOptionDetails; a != nil && a.DeliveryOptionTitle.Given {
+		missing.Require(at+"/EksAddOnDeliveryOptionDetails", "DeliveryOptionTitle", a.DeliveryOptionTitle.Value)
 	}
 	if h := d.HelmDeliveryOptionDetails; h != nil && h.DeliveryOptionTitle.Given {
 		missing.Require(at+"/HelmDeliveryOptionDetails", "DeliveryOptionTitle", h.DeliveryOptionTitle.Value)
@@ -85,9 +88,10 @@ func (u *UpdateDeliveryOptions) Check(p *Product, c *change.Checks) {
 	c.Refuse(len(product.Repeated(u.ids())) > 0, "DUPLICATE_DELIVERY_OPTION_IDS", "Provide unique delivery option IDs.")
 
 	checkDeliveryOptions(c, plan.wanted())
+	checkAddOns(c, plan.wanted(), plan.others(p))
 	c.Refuse(plan.titleTaken(), "INVALID_DELIVERY_OPTION_TITLES", "Delivery option title already exists, retry with a different title.")
 
-	frozen := plan.otherKinds
+	frozen := append(plan.otherKinds, plan.frozenAddOn()...)
 	if p.Description.Visibility == product.Public {
 		frozen = append(frozen, plan.frozen()...)
 	}
@@ -165,10 +169,7 @@ func (u *UpdateDeliveryOptions) plan(p *Product) updatePlan {
 		}
 		plan.severalVersions = plan.severalVersions || plan.version != version
 		plan.restricted = plan.restricted || option.Visibility == product.Restricted
-		kind := "EcrDeliveryOptionDetails"
-		if option.Helm != nil {
-			kind = "HelmDeliveryOptionDetails"
-		}
+		kind := option.kind()
 		for _, other := range given.Details.kinds() {
 			if other != kind && !slices.Contains(plan.otherKinds, other) {
 				plan.otherKinds = append(plan.otherKinds, other)
@@ -217,16 +218,47 @@ func (plan *updatePlan) frozen() []string {
 		images = images || !slices.Equal(uris(o.wanted.Images), uris(o.present.Images))
 		resources = resources || !slices.Equal(o.wanted.DeploymentResources, o.present.DeploymentResources)
 	}
-	var names []string
-	for _, field := range []struct {
-		name    string
-		changes bool
-	}{
+	return changed([]changedField{
 		{"VersionTitle", plan.version != nil && plan.title != plan.version.Title},
 		{"ContainerImages", images},
 		{"DeliveryOptionTitle", title},
 		{"DeploymentResources", resources},
-	} {
+	})
+}
+
+// frozenAddOn names the fields of add-ons that would change although they never
+// do, or although buyers may have installed the version already.
+func (plan *updatePlan) frozenAddOn() []string {
+	var name, kind, namespace, version bool
+	for _, o := range plan.options {
+		if o.present.AddOn == nil {
+			continue
+		}
+		name = name || o.wanted.AddOn.Name != o.present.AddOn.Name
+		kind = kind || o.wanted.AddOn.Type != o.present.AddOn.Type
+		namespace = namespace || o.wanted.AddOn.Namespace != o.present.AddOn.Namespace
+		version = version || o.present.Visibility == product.Public && o.wanted.AddOn.Version != o.present.AddOn.Version
+	}
+	return changed([]changedField{{"AddOnName", name}, {"AddOnType", kind}, {"Namespace", namespace}, {"AddOnVersion", version}})
+}
+
+// others returns the product's options that are not updated.
+func (plan *updatePlan) others(p *Product) []DeliveryOption {
+	return slices.DeleteFunc(p.options(), func(other DeliveryOption) bool {
+		return slices.ContainsFunc(plan.options, func(o optionPlan) bool { return o.present.ID == other.ID })
+	})
+}
+
+// changedField is a field, and whether an update changes it.
+type changedField struct {
+	name    string
+	changes bool
+}
+
+// changed returns the names of fields that change.
+func changed(fields []changedField) []string {
+	var names []string
+	for _, field := range fields {
 		if field.changes {
 			names = append(names, field.name)
 		}
@@ -245,8 +277,11 @@ func (plan *updatePlan) changes() bool {
 // artifactsChange says whether the registry has to be asked: images, chart, or
 // the parameters that the chart's values have to know.
 func (o *optionPlan) artifactsChange() bool {
-	if !slices.Equal(uris(o.wanted.artifacts()), uris(o.present.artifacts())) {
+	if !slices.Equal(uris(o.wanted.Artifacts()), uris(o.present.Artifacts())) {
 		return true
+	}
+	if o.wanted.AddOn != nil {
+		return !slices.Equal(o.wanted.AddOn.Environment, o.present.AddOn.Environment)
 	}
 	return o.wanted.Helm != nil && !reflect.DeepEqual(o.wanted.Helm.OverrideParameters, o.present.Helm.OverrideParameters)
 }
