@@ -48,6 +48,7 @@ type commands struct {
 	Key         KeyCommand         `cmd:"" help:"Access keys: create, list, deactivate, activate, delete."`
 	Policy      PolicyCommand      `cmd:"" help:"Policies of users: put, list, show, delete, and check a document."`
 	Scenario    ScenarioCommand    `cmd:"" help:"What happens next, for tests of pipelines: apply, show, release, off."`
+	Image       ImageCommand       `cmd:"" help:"Machine images: import, list, show, export, share, rm."`
 	Conformance ConformanceCommand `cmd:"" help:"Look at an endpoint from outside: does it do what AWS documents?"`
 	Version     VersionCommand     `cmd:"" help:"Print the version."`
 	Help        HelpCommand        `cmd:"" help:"What Souk is, the commands to start with, and where to go on."`

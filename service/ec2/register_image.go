@@ -24,7 +24,6 @@ type RegisterImageInput struct {
 	// Souk's own, which the AWS CLI can't say: AWS takes them from snapshots.
 	RootDeviceType string   `query:"RootDeviceType"` // ebs or instance-store; "" is ebs
 	ProductCodes   []string `query:"ProductCode"`
-	Public         bool     `query:"Public"` // saves the ModifyImageAttribute
 	Source         string   `query:"Source"` // where the image came from, for people
 
 	// What AMIs of Souk don't have; refused where given.
@@ -68,7 +67,7 @@ func registerImage(c Config) gateway.Operation {
 			a, err := c.Images.Register(ctx, images.Registration{
 				Account: caller.Principal.Account, Name: in.Name, Description: in.Description, Repository: repository, Digest: digest,
 				Architecture: in.Architecture, VirtualizationType: in.VirtualizationType, RootDeviceType: in.RootDeviceType,
-				EnaSupport: in.EnaSupport, ProductCodes: in.ProductCodes, Public: in.Public, Source: in.Source,
+				EnaSupport: in.EnaSupport, ProductCodes: in.ProductCodes, Source: in.Source,
 			})
 			if err != nil {
 				return nil, failure(err)

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"souk/artifact/images"
+)
+
+// ImageImportCommand makes an AMI.
+type ImageImportCommand struct {
+	MarketFlags    `embed:""`
+	Source         string    `arg:"" name:"source" help:"A tar of a root file system (also compressed), an OCI layout (folder or archive), a docker archive, or a reference such as HOST/NAME:TAG."`
+	Account        accountID `placeholder:"ID" env:"-" help:"The account that will own it: that of the access key, which is the default."`
+	Name           string    `required:"" env:"-" help:"Name of the AMI: 3 to 128 characters, unique in the account."`
+	Description    string    `env:"-" help:"Description, up to 255 characters."`
+	Arch           string    `enum:"x86_64,arm64," default:"" placeholder:"ARCH" env:"-" help:"x86_64 or arm64 (default: what the image says)."`
+	Virtualization string    `enum:"hvm,paravirtual" default:"hvm" placeholder:"TYPE" env:"-" help:"hvm or paravirtual (default hvm)."`
+	Ena            *bool     `env:"-" help:"Enhanced networking with ENA (default: yes for hvm; --ena=false)."`
+	RootDevice     string    `enum:"ebs,instance-store" default:"ebs" placeholder:"TYPE" env:"-" help:"ebs or instance-store (default ebs)."`
+	ProductCode    []string  `placeholder:"CODE" env:"-" help:"Code of a product that it was made from; may be given several times."`
+	Public         bool      `env:"-" help:"Let everybody use it."`
+	Insecure       bool      `env:"-" help:"Talk to the source's registry by http."`
+}
+
+// Run reads the source, pushes it and registers it; it prints the AMI's id.
+func (c *ImageImportCommand) Run(app *App) (err error) {
+	m, err := c.market()
+	if err != nil {
+		return err
+	}
+	// What refuses the import is asked before the long work.
+	repository, err := c.mayImport(app.Ctx, m)
+	if err != nil {
+		return err
+	}
+	bar := newProgress(app.Err)
+	defer bar.end()
+	source, err := images.Open(app.Ctx, c.Source, images.Options{
+		Architecture: c.Arch, Insecure: c.Insecure, Remote: []remote.Option{m.logins(c.Source)}, Progress: bar.tell,
+	})
+	if err != nil {
+		return c.unread(err)
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	digest, err := m.push(app.Ctx, repository, source.Image, bar)
+	if err != nil {
+		return err
+	}
+	bar.end()
+	id, err := c.register(app.Ctx, m, repository+"@"+digest, source.Architecture)
+	if err != nil {
+		return err
+	}
+	if c.Public {
+		err = m.ec2(app.Ctx, "ModifyImageAttribute", url.Values{"ImageId": {id}, "LaunchPermission.Add.1.Group": {"all"}}, nil)
+		if err != nil {
+			return fmt.Errorf("%s is there and not public: %w", id, err)
+		}
+	}
+	_, err = fmt.Fprintln(app.Out, id)
+	app.hint("`souk image show %s` shows it.", id)
+	return err
+}
+
+// mayImport says where to push, if the account is the right one, may register
+// and has no AMI of the name.
+func (c *ImageImportCommand) mayImport(ctx context.Context, m *remoteMarket) (repository string, err error) {
+	if c.Account != "" {
+		account, err := m.account(ctx)
+		if err != nil {
+			return "", err
+		}
+		if account != string(c.Account) {
+			return "", usagef("--account %s: the access key %s is of account %s. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key of that account (`souk key create --account %s`)", c.Account, m.key.AccessKeyID, account, c.Account)
+		}
+	}
+	var place struct {
+		Repository string `xml:"repositoryUri"`
+	}
+	if err := m.ec2(ctx, "GetImageRepository", nil, &place); err != nil {
+		return "", err
+	}
+	var same describedImages
+	err = m.ec2(ctx, "DescribeImages", url.Values{"Owner.1": {"self"}, "Filter.1.Name": {"name"}, "Filter.1.Value.1": {literally(c.Name)}}, &same)
+	if err == nil && len(same.Images) > 0 {
+		return "", &refusedCall{"InvalidAMIName.Duplicate", fmt.Sprintf("the account has %s of the name %q", same.Images[0].ID, c.Name)}
+	}
+	return place.Repository, nil // who may not list is told by RegisterImage
+}
+
+// literally is a text as the value of a filter, in which * and ? mean something.
+func literally(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`).Replace(text)
+}
+
+// unread says what to do about a source that can't be read.
+func (c *ImageImportCommand) unread(err error) error {
+	var wrong *images.Invalid
+	if c.Arch == "" && (errors.As(err, &wrong) && wrong.Field == "Architecture" || strings.Contains(err.Error(), "which architecture")) {
+		return fmt.Errorf("%w. Say it by --arch x86_64 or --arch arm64", err)
+	}
+	return err
+}
+
+// register makes the AMI of what was pushed.
+func (c *ImageImportCommand) register(ctx context.Context, m *remoteMarket, location, architecture string) (id string, err error) {
+	ena := c.Virtualization == images.HVM
+	if c.Ena != nil {
+		ena = *c.Ena
+	}
+	from := c.Source
+	if whole, err := filepath.Abs(from); err == nil {
+		from = filepath.Base(whole) // what else the path says is the importer's own business
+	}
+	if strings.Contains(c.Source, ":") {
+		from = c.Source
+	}
+	wanted := url.Values{
+		"ImageLocation": {location}, "Name": {c.Name}, "Architecture": {architecture}, "VirtualizationType": {c.Virtualization},
+		"RootDeviceType": {c.RootDevice}, "EnaSupport": {strconv.FormatBool(ena)}, "Source": {from},
+	}
+	if c.Description != "" {
+		wanted.Set("Description", c.Description)
+	}
+	for n, code := range c.ProductCode {
+		wanted.Set("ProductCode."+strconv.Itoa(n+1), code)
+	}
+	var made struct {
+		ID string `xml:"imageId"`
+	}
+	err = m.ec2(ctx, "RegisterImage", wanted, &made)
+	return made.ID, err
+}
+
+// push pushes an image to a repository of the market and returns its digest.
+func (m *remoteMarket) push(ctx context.Context, repository string, image v1.Image, bar *progress) (digest string, err error) {
+	hash, err := image.Digest()
+	if err != nil {
+		return "", fmt.Errorf("pushing to %s: %w", repository, err)
+	}
+	ref, err := m.reference(repository + "@" + hash.String())
+	if err != nil {
+		return "", err
+	}
+	updates := make(chan v1.Update, 16)
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		for u := range updates {
+			if u.Error == nil {
+				bar.tell("pushing", u.Complete, u.Total)
+			}
+		}
+	}()
+	err = remote.Write(ref, image, remote.WithContext(ctx), remote.WithAuth(m.login()), remote.WithProgress(updates))
+	<-told // Write closes the channel
+	if err != nil {
+		return "", fmt.Errorf("pushing to %s: %w", repository, err)
+	}
+	return hash.String(), nil
+}
+
+// reference names an image of the market at the address by which the market is
+// reached: its own name may be another.
+func (m *remoteMarket) reference(location string) (name.Reference, error) {
+	_, path, ok := strings.Cut(location, "/")
+	if !ok {
+		return nil, fmt.Errorf("the market says that its images are at %q", location)
+	}
+	var how []name.Option
+	if m.url.Scheme == "http" {
+		how = append(how, name.Insecure)
+	}
+	ref, err := name.ParseReference(m.url.Host+"/"+path, how...)
+	if err != nil {
+		return nil, fmt.Errorf("the market says that its images are at %q: %w", location, err)
+	}
+	return ref, nil
+}
+
+// logins are the credentials for a source: the access key where that is in the
+// market itself, else what docker login has kept.
+func (m *remoteMarket) logins(source string) remote.Option {
+	if host, _, _ := strings.Cut(source, "/"); host == m.url.Host {
+		return remote.WithAuth(m.login())
+	}
+	return remote.WithAuthFromKeychain(authn.DefaultKeychain)
+}

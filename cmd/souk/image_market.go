@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/google/go-containerregistry/pkg/authn"
+)
+
+// This file is the way from souk image to a market: the same that the AWS CLI
+// takes, with the same variables. The SDK's client of EC2 is several times as
+// large as all the rest of souk, and can't say what RegisterImage has here
+// beyond AWS's; its signer is used.
+
+// MarketFlags say which market is asked, and from where.
+type MarketFlags struct {
+	EndpointURL string `name:"endpoint-url" placeholder:"URL" env:"AWS_ENDPOINT_URL" default:"http://127.0.0.1:8470" help:"The market (default http://127.0.0.1:8470)."`
+	Region      string `placeholder:"NAME" env:"AWS_REGION,AWS_DEFAULT_REGION" default:"us-east-1" help:"Region of the signatures (default us-east-1)."`
+}
+
+// remoteMarket is a market seen from outside, with an access key.
+type remoteMarket struct {
+	url    *url.URL
+	region string
+	key    aws.Credentials
+}
+
+// market reads the key from the environment.
+func (f MarketFlags) market() (*remoteMarket, error) {
+	u, err := url.Parse(strings.TrimSuffix(f.EndpointURL, "/"))
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, usagef("--endpoint-url (AWS_ENDPOINT_URL): %q is no URL of a market, such as http://127.0.0.1:8470", f.EndpointURL)
+	}
+	m := &remoteMarket{url: u, region: f.Region}
+	m.key = aws.Credentials{
+		AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: os.Getenv("AWS_SESSION_TOKEN"),
+	}
+	if m.key.AccessKeyID == "" || m.key.SecretAccessKey == "" {
+		return nil, usagef("there is no access key: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run eval \"$(souk env)\"")
+	}
+	return m, nil
+}
+
+// login is the key as registries take it.
+func (m *remoteMarket) login() authn.Authenticator {
+	return &authn.Basic{Username: m.key.AccessKeyID, Password: m.key.SecretAccessKey}
+}
+
+// ec2 asks an action of EC2 and reads the answer's members into a struct.
+func (m *remoteMarket) ec2(ctx context.Context, action string, parameters url.Values, answer any) error {
+	return m.ask(ctx, "ec2", "2016-11-15", action, parameters, answer)
+}
+
+// account is whose key it is.
+func (m *remoteMarket) account(ctx context.Context) (string, error) {
+	var who struct {
+		Account string `xml:"GetCallerIdentityResult>Account"`
+	}
+	err := m.ask(ctx, "sts", "2011-06-15", "GetCallerIdentity", nil, &who)
+	return who.Account, err
+}
+
+// image describes an AMI.
+func (m *remoteMarket) image(ctx context.Context, id imageID) (machineImage, error) {
+	var found describedImages
+	err := m.ec2(ctx, "DescribeImages", url.Values{"ImageId.1": {string(id)}}, &found)
+	if err != nil {
+		return machineImage{}, err
+	}
+	if len(found.Images) != 1 {
+		return machineImage{}, fmt.Errorf("describing %s: the answer has %d images", id, len(found.Images))
+	}
+	return found.Images[0], nil
+}
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 32 << 20
+
+// ask sends a signed request of the query protocol.
+func (m *remoteMarket) ask(ctx context.Context, service, version, action string, parameters url.Values, answer any) error {
+	form := url.Values{"Action": {action}, "Version": {version}}
+	for name, values := range parameters {
+		form[name] = values
+	}
+	body := form.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url.String()+"/", strings.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("asking %s of %s: %w", action, m.url, err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	sum := sha256.Sum256([]byte(body))
+	err = v4.NewSigner().SignHTTP(ctx, m.key, r, hex.EncodeToString(sum[:]), service, m.region, time.Now())
+	if err != nil {
+		return fmt.Errorf("signing %s: %w", action, err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return unanswered(m.url, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", action, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return refusalOf(action, response.Status, text)
+	}
+	if answer == nil {
+		return nil
+	}
+	err = xml.Unmarshal(text, answer)
+	if err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", action, err)
+	}
+	return nil
+}
+
+// unanswered says what to do where no market is.
+func unanswered(at *url.URL, err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		err = failed.Err
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("no market answers at %s: %w. Start `souk serve`, or name the market by --endpoint-url or AWS_ENDPOINT_URL", at, err)
+}
+
+// refusedCall is an error that the market has answered with.
+type refusedCall struct{ code, message string }
+
+func (e *refusedCall) Error() string {
+	text := strings.TrimSuffix(e.message, ".")
+	next := nextSteps[e.code]
+	if strings.Contains(text, "access credentials") {
+		next = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: `souk env` and `souk key list --account ID` show keys"
+	}
+	if next != "" {
+		return text + ". " + next
+	}
+	return text + " (" + e.code + ")"
+}
+
+// nextSteps says what to do after an error.
+var nextSteps = map[string]string{
+	"InvalidAMIID.NotFound":    "`souk image list --all` shows the AMIs that the account may use",
+	"InvalidAMIName.Duplicate": "Give another --name, or remove the other with `souk image rm ID`",
+	"UnauthorizedOperation":    "A policy must allow it: docs/operating.md, \"Machine images\"",
+	"OperationNotPermitted":    "Take it out of what names it first",
+}
+
+// code is the error code of a refused call, "" for all else.
+func code(err error) string {
+	var e *refusedCall
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return ""
+}
+
+// refusalOf reads an error in the form of EC2 or of the query protocol.
+func refusalOf(action, status string, text []byte) error {
+	var e struct {
+		EC2   refusedMembers `xml:"Errors>Error"`
+		Query refusedMembers `xml:"Error"`
+	}
+	err := xml.Unmarshal(text, &e)
+	if e.EC2.Code == "" {
+		e.EC2 = e.Query
+	}
+	if err != nil || e.EC2.Code == "" {
+		return fmt.Errorf("%s was answered with %s: is that a market?", action, status)
+	}
+	return &refusedCall{e.EC2.Code, e.EC2.Message}
+}
+
+type refusedMembers struct{ Code, Message string }
