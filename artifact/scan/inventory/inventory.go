@@ -23,8 +23,8 @@ type Package struct {
 	Version string
 	// Source and SourceVersion are those of the source package that it was built
 	// from, by which advisories of distributions name it.
-	Source        string `json:",omitzero"`
-	SourceVersion string `json:",omitzero"`
+	Source        string
+	SourceVersion string
 }
 
 // Concerned is the name and the version by which advisories know the package.

@@ -35,14 +35,25 @@ func ReadRelease(file []byte) Release {
 		}
 		switch strings.TrimSpace(name) {
 		case "ID":
-			r.ID = strings.ToLower(value)
+			r.ID = word(strings.ToLower(value))
 		case "VERSION_ID":
-			r.Version = value
+			r.Version = word(value)
 		case "PRETTY_NAME":
 			r.Name = strings.ToValidUTF8(value, "")
 		}
 	}
 	return r
+}
+
+// word returns a value that has only the characters that os-release(5) allows
+// for it, else "".
+func word(value string) string {
+	for _, c := range value {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-') {
+			return ""
+		}
+	}
+	return value
 }
 
 // String is the name that people know the release by.
