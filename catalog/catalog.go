@@ -3,9 +3,11 @@
 package catalog
 
 import (
+	"souk/catalog/amiproduct"
 	"souk/catalog/change"
 	"souk/catalog/containerproduct"
 	"souk/catalog/dataproduct"
+	"souk/catalog/offer"
 	"souk/catalog/saasproduct"
 )
 
@@ -17,8 +19,10 @@ type Config struct {
 // Types returns all entity types.
 func Types(c Config) []*change.EntityType {
 	return []*change.EntityType{
+		amiproduct.EntityType(),
 		containerproduct.EntityType(c.RegistryHost),
 		saasproduct.EntityType(),
+		offer.EntityType(nil),
 		dataproduct.EntityType(),
 	}
 }

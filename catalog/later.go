@@ -9,9 +9,13 @@ package catalog
 // the page of each line.
 func Later() map[string][]string {
 	return map[string][]string{
-		"AmiProduct":             nil, // work-with-single-ami-products.html
+		// work-with-private-offers.html, work-with-cppos.html
+		"Offer": {
+			"CreateOfferUsingResaleAuthorization", "CreateReplacementOfferUsingResaleAuthorization",
+			"UpdateNetPaymentTerms", "UpdateCustomerVerificationTerms", "UpdateMarkup",
+		},
+
 		"MachineLearningProduct": nil, // work-with-ml-products.html
-		"Offer":                  nil, // work-with-private-offers.html
 		"OfferSet":               nil, // work-with-offer-sets.html
 		"ResaleAuthorization":    nil, // work-with-resale-authorizations.html
 		"Solution":               nil, // work-with-multi-product-solutions.html

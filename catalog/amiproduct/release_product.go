@@ -1,0 +1,29 @@
+package amiproduct
+
+import (
+	"context"
+
+	"souk/catalog/change"
+	"souk/catalog/product"
+)
+
+// ReleaseProduct publishes an AMI product from Draft to Limited, together with
+// its draft public offer.
+//
+// Work with seller products, "Publish a product".
+type ReleaseProduct struct{ product.ReleaseProduct }
+
+// Check lists what is missing.
+func (r *ReleaseProduct) Check(p *Product, c *change.Checks) {
+	r.ReleaseProduct.Check(&p.Facets, c)
+	c.Refuse(len(p.RegionAvailability.Regions) == 0, "VALIDATION_FAILED", "Provide RegionAvailability information.")
+	c.Refuse(len(p.Versions) == 0, "VALIDATION_FAILED", "Provide Versions information.")
+}
+
+// Probe looks for the offer's release in the same set.
+func (r *ReleaseProduct) Probe(ctx context.Context, _ *Product, c *change.Checks) error {
+	return product.ReleasedWithOffer(ctx, c)
+}
+
+// Apply makes the product Limited.
+func (r *ReleaseProduct) Apply(p *Product, a *change.Applying) { r.ReleaseProduct.Apply(&p.Facets, a) }
