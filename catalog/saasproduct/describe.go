@@ -66,9 +66,8 @@ func (p *Product) describe() document {
 }
 
 func (o *DeliveryOption) describe() optionDocument {
-	d := optionDocument{Id: o.ID, Visibility: o.Visibility, Targeting: o.Targeting}
+	d := optionDocument{Id: o.ID, Type: o.kind(), Visibility: o.Visibility, Targeting: o.Targeting}
 	if r := o.Registration; r != nil {
-		d.Type = "SoftwareRegistration"
 		d.FulfillmentUrl, d.LaunchUrl = r.FulfillmentUrl, r.LaunchUrl
 		d.QuickLaunchEnabled, d.UsageInstructions = r.QuickLaunchEnabled, r.UsageInstructions
 		for _, t := range r.DeploymentTemplates {
@@ -79,7 +78,6 @@ func (o *DeliveryOption) describe() optionDocument {
 		}
 	}
 	if api := o.API; api != nil {
-		d.Type = "ApiDelivery"
 		d.FulfillmentUrl, d.UsageInstructions = api.FulfillmentUrl, api.UsageInstructions
 		d.QuickLaunchEnabled = *api.QuickLaunchEnabled
 		d.ApiType, d.CompatibleServices = api.ApiType, api.CompatibleServices

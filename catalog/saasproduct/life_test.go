@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,6 +20,9 @@ func TestAProductGoesFromDraftToPublicAndBack(t *testing.T) {
 		if got := i.kind.List(i.state); got.Name != "Sample product" || got.Visibility != want {
 			t.Errorf("%s: listed as %+v, want %s", state, got, want)
 		}
+	}
+	if got := given(t, "public"); !slices.Equal(got.kind.List(got.state).Fields["DeliveryOptionTypes"], []string{"SoftwareRegistration", "ApiDelivery"}) {
+		t.Errorf("listed as %+v", got.kind.List(got.state))
 	}
 	i := given(t, "restricted")
 	i.do(t, "UpdateVisibility", `{"TargetVisibility":"Limited"}`)

@@ -1,6 +1,9 @@
 package saasproduct
 
 import (
+	"slices"
+
+	"souk/catalog/change"
 	"souk/catalog/product"
 )
 
@@ -73,6 +76,32 @@ func (p *Product) registrations(quickLaunch bool) (all, same int) {
 		}
 	}
 	return all, same
+}
+
+// deliveryOptionTypes is the field of a Listing that SaaSProductSort names.
+const deliveryOptionTypes = "DeliveryOptionTypes"
+
+// listing is what ListEntities shows of the product, and sorts it by.
+func (p *Product) listing() change.Listing {
+	l := p.Listing()
+	var types []string
+	for _, option := range p.options() {
+		if kind := option.kind(); !slices.Contains(types, kind) {
+			types = append(types, kind)
+		}
+	}
+	if types != nil {
+		l.Fields = map[string][]string{deliveryOptionTypes: types}
+	}
+	return l
+}
+
+// kind is the option's Type as DescribeEntity shows it.
+func (o *DeliveryOption) kind() string {
+	if o.API != nil {
+		return "ApiDelivery"
+	}
+	return "SoftwareRegistration"
 }
 
 // public says whether new buyers can get the software.

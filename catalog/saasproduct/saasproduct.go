@@ -36,9 +36,10 @@ func EntityType() *change.EntityType {
 			}),
 			change.Of[Product, UpdateVisibility](change.Type{Name: "UpdateVisibility", Alone: true}),
 		},
+		Fields:   []string{deliveryOptionTypes},
 		New:      func() any { return new(Product) },
 		NewID:    func(ids *change.IDs) string { return ids.Entity("prod-") },
-		List:     func(state any) change.Listing { return state.(*Product).Listing() },
+		List:     func(state any) change.Listing { return state.(*Product).listing() },
 		Describe: func(state any, _ change.Entity) any { return state.(*Product).describe() },
 	}
 }
