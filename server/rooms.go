@@ -55,7 +55,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
-	m.images, err = images.New(images.Config{Store: m.store, Registry: m.registry})
+	m.images, err = images.New(images.Config{Store: m.store, Registry: m.registry, InUse: m.imageUse})
 	if err != nil {
 		return err
 	}
@@ -87,21 +87,6 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 func (m *market) seller(ctx context.Context, account string) (change.Seller, error) {
 	namespace, err := m.organization.Seller(ctx, account)
 	return change.Seller{Account: account, Namespace: namespace}, err
-}
-
-// imageRepository is the repository of an account's machine images.
-func (m *market) imageRepository(ctx context.Context, account string) (string, error) {
-	seller, err := m.seller(ctx, account)
-	if err != nil {
-		return "", err
-	}
-	return m.images.Repository(ctx, seller)
-}
-
-// locateImage reads an image's place in the registry.
-func (m *market) locateImage(location string) (repository, digest string, ok bool) {
-	ref, ok := m.registry.Parse(location)
-	return ref.Repository, ref.Digest, ok
 }
 
 // openSets is the bound of an account's change sets under way: none that

@@ -42,6 +42,11 @@ Who may do what (before these, run souk serve once):
   souk key create --account ID                         its first access key
   docker login 127.0.0.1:8470                          with that key's id and secret
 
+What it sells:
+
+  souk image import rootfs.tar --name web              a machine image (AMI)
+  docker push 127.0.0.1:8470/acme/query:1.0            a container image
+
 Look after it:
 
   souk doctor               check every invariant of the store

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ func TestScript(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "export": export},
 	})
 }
 
@@ -43,5 +44,25 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		case <-patience.C:
 			ts.Fatalf("%s did not come", args[0])
 		}
+	}
+}
+
+// export takes the lines of souk env, which were printed last, into the
+// environment of the script; export VARIABLE keeps all that was printed in one.
+func export(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: export [VARIABLE]")
+	}
+	out := ts.ReadFile("stdout")
+	if len(args) == 1 { // all that was printed
+		ts.Setenv(args[0], strings.TrimSpace(out))
+		return
+	}
+	for line := range strings.Lines(out) {
+		name, value, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
+		if !ok {
+			ts.Fatalf("%q is no line of souk env", line)
+		}
+		ts.Setenv(name, value)
 	}
 }
