@@ -21,6 +21,7 @@ type Query struct {
 	EntityType string // without version; of ListEntities only
 	Filters    []Filter
 	Fields     []FieldFilter // of ListEntities only
+	Shared     bool          // of ListEntities only: what others share with the account, not what it owns
 	SortBy     string        // "": the list's default
 	SortField  string        // a field to sort by instead of SortBy; of ListEntities only
 	Ascending  bool

@@ -50,6 +50,7 @@ func readEntityFilters(q *Query) (*entityFilters, error) {
 		f.add(field)
 	}
 	f.shared, err = shared(m)
+	f.shared = f.shared || q.Shared
 	return f, err
 }
 

@@ -3,8 +3,6 @@ package marketplacecatalog
 import (
 	"context"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"souk/access/iam"
 	"souk/catalog/changeset"
 	"souk/gateway"
@@ -16,11 +14,11 @@ type ListEntitiesInput struct {
 	EntityType        string   `required:"" len:"1,255" pattern:"^[a-zA-Z]+$"` // without version
 	FilterList        []Filter `size:"1,8"`
 	Sort              *Sort
-	MaxResults        *int           `range:"1,50"`
-	NextToken         *string        `len:"1,2048" pattern:"^[\\w+=.:@\\-\\/]+$"`
-	OwnershipType     *string        `enum:"SELF,SHARED"`
-	EntityTypeFilters jsontext.Value // a union by entity type
-	EntityTypeSort    jsontext.Value // a union by entity type
+	MaxResults        *int    `range:"1,50"`
+	NextToken         *string `len:"1,2048" pattern:"^[\\w+=.:@\\-\\/]+$"`
+	OwnershipType     *string `enum:"SELF,SHARED"`
+	EntityTypeFilters *EntityTypeFilters
+	EntityTypeSort    *EntityTypeSort
 }
 
 // ListEntitiesOutput is a page of entities.
@@ -30,7 +28,7 @@ type ListEntitiesOutput struct {
 }
 
 // EntitySummary is an entity in a list. Programs rely on the first six members
-// being there. Products also have the member of their type.
+// being there. Each also has the member of its type.
 type EntitySummary struct {
 	Name                    string
 	EntityType              string // without version
@@ -42,6 +40,7 @@ type EntitySummary struct {
 	ContainerProductSummary *ProductSummary `json:",omitzero"`
 	DataProductSummary      *ProductSummary `json:",omitzero"`
 	SaaSProductSummary      *ProductSummary `json:",omitzero"`
+	OfferSummary            *OfferSummary   `json:",omitzero"`
 }
 
 // ProductSummary is what all products have in a list.
@@ -50,9 +49,27 @@ type ProductSummary struct {
 	Visibility   string
 }
 
-// listEntities lists the account's entities of a type. Filters: EntityId,
-// Name, Visibility, LastModifiedDate, Scope. Sorted by LastModifiedDate,
-// EntityId, Name or Visibility, descending.
+// OfferSummary is what offers have in a list.
+type OfferSummary struct {
+	Name                  string
+	ProductId             string   `json:",omitzero"`
+	ResaleAuthorizationId string   `json:",omitzero"`
+	ReleaseDate           string   `json:",omitzero"`
+	AvailabilityEndDate   string   `json:",omitzero"`
+	BuyerAccounts         []string `json:",omitzero"`
+	State                 string   `json:",omitzero"`
+	Targeting             []string `json:",omitzero"`
+	OfferSetId            string   `json:",omitzero"`
+	TargetAgreementId     string   `json:",omitzero"`
+	TargetAgreementIntent string   `json:",omitzero"`
+	CreatedBySource       string   `json:",omitzero"`
+}
+
+// listEntities lists the account's entities of a type, or those of others that
+// are shared with it. FilterList has EntityId, Name, Visibility,
+// LastModifiedDate and Scope; Sort has LastModifiedDate, EntityId, Name and
+// Visibility. What the types have beside that is in EntityTypeFilters and
+// EntityTypeSort. The order is descending where none is given.
 //
 // Catalog API Reference, "ListEntities".
 func (s *service) listEntities() gateway.Operation {
@@ -69,37 +86,45 @@ func (s *service) callListEntities(ctx context.Context, c *gateway.Caller, in *L
 	if err := checkCatalog(in.Catalog); err != nil {
 		return nil, err
 	}
-	switch {
-	case given(in.EntityTypeFilters):
-		return nil, invalid("EntityTypeFilters are not offered yet. Use FilterList.")
-	case given(in.EntityTypeSort):
-		return nil, invalid("EntityTypeSort is not offered yet. Use Sort.")
-	case value(in.OwnershipType) == "SHARED":
-		return nil, invalid("OwnershipType SHARED is not offered yet.")
-	}
 	q, err := query(c.Principal.Account, in.FilterList, in.Sort, in.MaxResults, in.NextToken)
 	if err != nil {
 		return nil, err
 	}
 	q.EntityType = in.EntityType
+	if in.EntityTypeFilters != nil {
+		q.Fields, err = in.EntityTypeFilters.fields(in.EntityType)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if in.EntityTypeSort != nil {
+		if in.Sort != nil {
+			return nil, invalid("Sort and EntityTypeSort can't be given together.")
+		}
+		if err := in.EntityTypeSort.apply(in.EntityType, &q); err != nil {
+			return nil, err
+		}
+	}
+	q.Shared = value(in.OwnershipType) == "SHARED"
 	entities, next, err := s.engine.ListEntities(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	out := &ListEntitiesOutput{EntitySummaryList: make([]EntitySummary, len(entities)), NextToken: next}
 	for i := range entities {
-		out.EntitySummaryList[i] = summary(c.Principal.Account, &entities[i])
+		out.EntitySummaryList[i] = summary(&entities[i])
 	}
 	return out, nil
 }
 
-// given says whether a member of any JSON type is there.
-func given(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != jsontext.KindNull }
-
-func summary(account string, e *changeset.EntitySummary) EntitySummary {
+func summary(e *changeset.EntitySummary) EntitySummary {
 	s := EntitySummary{
-		Name: e.Name, EntityType: e.Type, EntityId: e.ID, EntityArn: arn(account, e.Type, e.ID),
+		Name: e.Name, EntityType: e.Type, EntityId: e.ID, EntityArn: arn(e.Owner, e.Type, e.ID),
 		LastModifiedDate: timestamp(e.LastModified), Visibility: e.Visibility,
+	}
+	if e.Type == "Offer" {
+		s.OfferSummary = offerSummary(e)
+		return s
 	}
 	product := &ProductSummary{ProductTitle: e.Name, Visibility: e.Visibility}
 	switch e.Type {
@@ -113,4 +138,20 @@ func summary(account string, e *changeset.EntitySummary) EntitySummary {
 		s.SaaSProductSummary = product
 	}
 	return s
+}
+
+func offerSummary(e *changeset.EntitySummary) *OfferSummary {
+	one := func(field string) string {
+		if values := e.Fields[field]; len(values) > 0 {
+			return values[0]
+		}
+		return ""
+	}
+	return &OfferSummary{
+		Name: e.Name, ProductId: one("ProductId"), ResaleAuthorizationId: one("ResaleAuthorizationId"),
+		ReleaseDate: one("ReleaseDate"), AvailabilityEndDate: one("AvailabilityEndDate"),
+		BuyerAccounts: e.Fields["BuyerAccounts"], State: one("State"), Targeting: e.Fields["Targeting"],
+		OfferSetId: one("OfferSetId"), TargetAgreementId: one("TargetAgreementId"),
+		TargetAgreementIntent: one("TargetAgreementIntent"), CreatedBySource: one("CreatedBySource"),
+	}
 }

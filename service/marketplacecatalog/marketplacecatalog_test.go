@@ -88,7 +88,7 @@ func open(t *testing.T) *market {
 		t.Fatal(err)
 	}
 	ring := keyring.New([32]byte{1})
-	e, err := changeset.New(changeset.Config{Store: s, Types: []*change.EntityType{productType}, Keys: ring, Log: slog.New(slog.DiscardHandler)})
+	e, err := changeset.New(changeset.Config{Store: s, Types: []*change.EntityType{productType, offerType}, Keys: ring, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,11 +328,6 @@ func TestRefusals(t *testing.T) {
 	refused(t, err, 422, "ValidationException", "Other")
 	_, err = m.ListEntities(ctx, &catalog.ListEntitiesInput{Catalog: market, EntityType: aws.String("ContainerProduct"), NextToken: aws.String("abcd")})
 	refused(t, err, 422, "ValidationException", "NextToken")
-	_, err = m.ListEntities(ctx, &catalog.ListEntitiesInput{Catalog: market, EntityType: aws.String("ContainerProduct"), OwnershipType: types.OwnershipTypeShared})
-	refused(t, err, 422, "ValidationException", "not offered yet")
-	_, err = m.ListEntities(ctx, &catalog.ListEntitiesInput{Catalog: market, EntityType: aws.String("ContainerProduct"),
-		EntityTypeSort: &types.EntityTypeSortMemberContainerProductSort{Value: types.ContainerProductSort{SortBy: types.ContainerProductSortByEntityId}}})
-	refused(t, err, 422, "ValidationException", "not offered yet")
 	_, err = m.TagResource(ctx, &catalog.TagResourceInput{ResourceArn: slow.ChangeSetArn, Tags: []types.Tag{}})
 	refused(t, err, 422, "ValidationException", "tags")
 	_, err = m.GetResourcePolicy(ctx, &catalog.GetResourcePolicyInput{ResourceArn: slow.ChangeSetArn})

@@ -164,6 +164,16 @@ func TestEntitiesThatAPolicyShares(t *testing.T) {
 	if err != nil || *got.Policy != policy {
 		t.Errorf("policy is %v, %v", got, err)
 	}
+	for _, list := range []struct {
+		client *catalog.Client
+		what   types.OwnershipType
+		want   int
+	}{{m.Client, types.OwnershipTypeSelf, 1}, {m.Client, types.OwnershipTypeShared, 0}, {buyer, types.OwnershipTypeSelf, 0}, {buyer, types.OwnershipTypeShared, 1}} {
+		got, err := list.client.ListEntities(ctx, &catalog.ListEntitiesInput{Catalog: aws.String("AWSMarketplace"), EntityType: aws.String("ContainerProduct"), OwnershipType: list.what})
+		if err != nil || len(got.EntitySummaryList) != list.want || list.want == 1 && *got.EntitySummaryList[0].EntityArn != *arn {
+			t.Errorf("%s: got %+v, %v", list.what, got, err)
+		}
+	}
 	if err := describe(); err != nil {
 		t.Errorf("a shared entity is not described: %v", err)
 	}
