@@ -1,0 +1,79 @@
+package images
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"souk/artifact/archive/archivetest"
+)
+
+func TestOSReleaseIsReadOutOfTheMergedLayers(t *testing.T) {
+	t.Parallel()
+	tar, dir, file, link, hard := archivetest.Tar, archivetest.Dir, archivetest.File, archivetest.Symlink, archivetest.Link
+	debian, alpine := "ID=debian\nVERSION_ID=13\nNAME=Debian\n", "ID=alpine\nNAME='Alpine Linux'\n"
+	for _, test := range []struct {
+		name   string
+		want   string
+		layers [][]byte
+	}{
+		{"a file", "Debian 13", [][]byte{tar(file("etc/os-release", debian))}},
+		{"a link", "Debian 13", [][]byte{tar(link("etc/os-release", "../usr/lib/os-release"), file("usr/lib/os-release", debian))}},
+		{"an absolute link", "Debian 13", [][]byte{tar(link("etc/os-release", "/usr/lib/os-release"), file("usr/lib/os-release", debian))}},
+		{"only below usr", "Debian 13", [][]byte{tar(file("usr/lib/os-release", debian))}},
+		{"a hard link", "Debian 13", [][]byte{tar(file("usr/lib/os-release", debian), hard("etc/os-release", "usr/lib/os-release"))}},
+		{"two links", "Debian 13", [][]byte{tar(link("etc/os-release", "../usr/lib/os-release"), link("usr/lib/os-release", "os.release.d/os-release-server"), file("usr/lib/os.release.d/os-release-server", debian))}},
+		{"a higher layer", "Alpine Linux", [][]byte{tar(file("etc/os-release", debian)), tar(file("etc/os-release", alpine))}},
+		{"link below, file above", "Alpine Linux", [][]byte{tar(link("etc/os-release", "../usr/lib/os-release")), tar(file("usr/lib/os-release", alpine))}},
+		{"taken away", "", [][]byte{tar(file("etc/os-release", debian)), tar(file("etc/.wh.os-release", ""))}},
+		{"taken away, the other stays", "Alpine Linux", [][]byte{tar(file("etc/os-release", debian), file("usr/lib/os-release", alpine)), tar(file("etc/.wh.os-release", ""))}},
+		{"taken away with its folder", "", [][]byte{tar(file("etc/os-release", debian)), tar(file(".wh.etc", ""))}},
+		{"an opaque folder", "", [][]byte{tar(file("etc/os-release", debian)), tar(dir("etc"), file("etc/.wh..wh..opq", ""))}},
+		{"an opaque folder with its own", "Alpine Linux", [][]byte{tar(file("etc/os-release", debian)), tar(file("etc/os-release", alpine), file("etc/.wh..wh..opq", ""))}},
+		{"a file in the folder's place", "", [][]byte{tar(file("etc/os-release", debian)), tar(file("etc", ""))}},
+		{"a loop of links", "", [][]byte{tar(link("etc/os-release", "../usr/lib/os-release"), link("usr/lib/os-release", "/etc/os-release"))}},
+		{"a link to nothing", "", [][]byte{tar(link("etc/os-release", "/nowhere/os-release"))}},
+		{"nothing", "", [][]byte{tar(file("hello", ""))}},
+	} {
+		h := imageOf(t, "amd64", test.layers...)
+		layers, err := layersOf(v1Image(t, h))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, _, err := verify(t.Context(), Image{Layers: layers}, Limits{}.orDefaults().Archive)
+		if err != nil || got.platform() != test.want {
+			t.Errorf("%s: got %q, %v, want %q", test.name, got.platform(), err, test.want)
+		}
+	}
+}
+
+func TestPlatformIsNameAndVersion(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		debianRelease:                              "Debian GNU/Linux 13",
+		"NAME=Fedora\nVERSION_ID=43":               "Fedora 43",
+		"NAME='Arch Linux'\n":                      "Arch Linux",
+		"PRETTY_NAME=\"Something \\\"else\\\"\"\n": `Something "else"`,
+		"# NAME=no\nnothing\n=x\n":                 "",
+		"":                                         "",
+		"NAME=a\x00b\x1b[31mc\n":                   "ab[31mc",
+	} {
+		if got := ParseOSRelease(text).platform(); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+func FuzzOSRelease(f *testing.F) {
+	f.Add(debianRelease)
+	f.Add("NAME=\"\\")
+	f.Add("NAME='\nVERSION_ID=\xff\"")
+	f.Fuzz(func(t *testing.T, text string) {
+		o := ParseOSRelease(text)
+		for _, v := range []string{o.ID, o.Name, o.VersionID, o.Pretty} {
+			if len(v) > 200 || !utf8.ValidString(v) || strings.ContainsAny(v, "\n\x00\x1b") {
+				t.Errorf("%q", v)
+			}
+		}
+	})
+}
