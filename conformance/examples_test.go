@@ -47,6 +47,8 @@ func TestExampleRequests(t *testing.T) {
 						answeredLater(t, s, e)
 					case e.Entity == "DataProduct":
 						refusedTwice(t, s, e)
+					case e.Entity == "SaaSProduct":
+						makesProductAndOffer(t, s, e)
 					case e.Entity == "ContainerProduct" && e.Action == "StartChangeSet":
 						changesProduct(t, s, e, namespace)
 					default:
