@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"testing"
@@ -16,18 +17,29 @@ import (
 	"souk/spec/spectest"
 )
 
-// TestDocumentedErrorsOfContainerProducts provokes every documented error of a
-// container product through the API and compares code and text. The samples
-// lie beside the change types; a row of the tables without a sample fails.
 func TestDocumentedErrorsOfContainerProducts(t *testing.T) {
 	t.Parallel()
-	testdata := os.DirFS("../catalog/containerproduct/testdata")
-	types := []string{
+	provokeAll(t, "ContainerProduct", os.DirFS("../catalog/containerproduct/testdata"), []string{
 		"CreateProduct", "UpdateInformation", "AddRepositories", "AddDeliveryOptions", "UpdateDeliveryOptions",
-		"RestrictDeliveryOptions", "ReleaseProduct", "UpdateVisibility",
+		"RestrictDeliveryOptions", "ReleaseProduct", "UpdateVisibility", "UpdateDeliveryOptionsVisibility",
 		"AddDimensions", "UpdateDimensions", "RestrictDimensions", "UpdateTargeting",
-	}
-	spectest.CompareSamples(t, "ContainerProduct", types, testdata)
+	})
+}
+
+func TestDocumentedErrorsOfSaaSProducts(t *testing.T) {
+	t.Parallel()
+	provokeAll(t, "SaaSProduct", os.DirFS("../catalog/saasproduct/testdata"), []string{
+		"CreateProduct", "UpdateInformation", "AddDeliveryOptions", "UpdateDeliveryOptions", "UpdateDeliveryOptionsVisibility",
+		"ReleaseProduct", "UpdateVisibility", "AddDimensions", "UpdateDimensions", "RestrictDimensions", "UpdateTargeting",
+	})
+}
+
+// provokeAll provokes every documented error of a type of products through the
+// API and compares code and text. The samples lie beside the change types; a row
+// of the tables without a sample fails.
+func provokeAll(t *testing.T, entity string, testdata fs.FS, types []string) {
+	t.Helper()
+	spectest.CompareSamples(t, entity, types, testdata)
 	samples, err := spec.ReadSamples(testdata)
 	must(t, err)
 	setups, err := spec.ReadSetups(testdata)
@@ -48,7 +60,7 @@ func TestDocumentedErrorsOfContainerProducts(t *testing.T) {
 					// all samples of a state use the same one, one after the other.
 					namespace := fmt.Sprintf("rows-%d", slices.Index(states(byState), state))
 					p := &rowProduct{
-						Seller: server.Account(t, namespace, namespace).Seller(server), setups: setups,
+						Seller: server.Account(t, namespace, namespace).Seller(server), entity: entity, setups: setups,
 						values: map[string]string{
 							"registry": "", "namespace": namespace, "logo:missing": logos.URL + "/missing.png",
 							"logo:text": logos.URL + "/text.png", "logo:tiny": logos.URL + "/tiny.png",
@@ -78,6 +90,7 @@ func states(m map[string][]spec.Sample) []string {
 // rowProduct is the product of one starting state, in an account of its own.
 type rowProduct struct {
 	*seller.Seller
+	entity string // its type, without version
 	setups map[string]spec.Setup
 	id     string            // "" before CreateProduct
 	values map[string]string // of the samples' placeholders
@@ -95,7 +108,11 @@ func (p *rowProduct) reach(t *testing.T, state string) {
 	}
 	p.reach(t, setup.From)
 	for _, c := range setup.Changes {
-		status, body := p.change(t, c.ChangeType, c.Details)
+		var beside []any
+		if c.ChangeType == "ReleaseProduct" && p.entity != "ContainerProduct" {
+			beside = publicOffer(p.id)
+		}
+		status, body := p.change(t, c.ChangeType, c.Details, beside...)
 		if status != 200 {
 			t.Fatalf("%s for the state %s: status %d: %s", c.ChangeType, state, status, body)
 		}
@@ -109,14 +126,75 @@ func (p *rowProduct) reach(t *testing.T, state string) {
 			p.push(t)
 		}
 	}
-	shown, err := p.Product(t.Context(), p.id)
-	must(t, err)
 	p.values["product"] = p.id
+	p.name(t)
+}
+
+// name gives the placeholders of versions and delivery options their values. An
+// option without a title is named by its type.
+func (p *rowProduct) name(t *testing.T) {
+	t.Helper()
+	out, err := p.Entity(t.Context(), p.id)
+	must(t, err)
+	var shown struct {
+		Versions []struct {
+			Id, VersionTitle string
+			DeliveryOptions  []struct {
+				Id, Title, Type string
+				LaunchUrl       string
+			}
+		}
+	}
+	must(t, json.Unmarshal([]byte(aws.ToString(out.Details)), &shown))
 	for _, v := range shown.Versions {
 		p.values["version:"+v.VersionTitle] = v.Id
 		for _, option := range v.DeliveryOptions {
-			p.values["option:"+option.Title] = option.Id
+			switch {
+			case option.Title != "":
+				p.values["option:"+option.Title] = option.Id
+			case option.LaunchUrl != "":
+				p.values["option:QuickLaunch"] = option.Id
+			default:
+				p.values["option:"+option.Type] = option.Id
+			}
 		}
+	}
+}
+
+// publicOffer is the changes that make a public offer of a product and release
+// it: a contract about its dimension users.
+func publicOffer(product string) []any {
+	change := func(name, changeType, identifier string, details any) any {
+		entity := map[string]string{"Type": "Offer@1.0"}
+		if identifier != "" {
+			entity["Identifier"] = identifier
+		}
+		c := map[string]any{"ChangeType": changeType, "Entity": entity, "DetailsDocument": details}
+		if name != "" {
+			c["ChangeName"] = name
+		}
+		return c
+	}
+	type object = map[string]any
+	const offer = "$Offer.Entity.Identifier"
+	prices := []any{object{
+		"Type": "ConfigurableUpfrontPricingTerm", "CurrencyCode": "USD",
+		"RateCards": []any{object{
+			"Selector":    object{"Type": "Duration", "Value": "P12M"},
+			"RateCard":    []any{object{"DimensionKey": "users", "Price": "25.00"}},
+			"Constraints": object{"MultipleDimensionSelection": "Allowed", "QuantityConfiguration": "Allowed"},
+		}},
+	}}
+	return []any{
+		change("Offer", "CreateOffer", "", object{"ProductId": product}),
+		change("", "UpdateInformation", offer, object{"Name": "Public offer", "Description": "Of a sample."}),
+		change("", "UpdatePricingTerms", offer, object{"PricingModel": "Contract", "Terms": prices}),
+		change("", "UpdateLegalTerms", offer, object{"Terms": []any{object{
+			"Type": "LegalTerm", "Documents": []any{object{"Type": "StandardEula", "Version": "2022-07-14"}},
+		}}}),
+		change("", "UpdateSupportTerms", offer, object{"Terms": []any{object{"Type": "SupportTerm", "RefundPolicy": "None."}}}),
+		change("", "UpdateRenewalTerms", offer, object{"Terms": []any{object{"Type": "RenewalTerm"}}}),
+		change("", "ReleaseOffer", offer, object{}),
 	}
 }
 
@@ -137,18 +215,19 @@ func (p *rowProduct) push(t *testing.T) {
 }
 
 // change sends a change as a DetailsDocument, since some samples are longer
-// than the string Details may be, and returns the answer.
-func (p *rowProduct) change(t *testing.T, changeType string, details json.RawMessage) (status int, body string) {
+// than the string Details may be, and others of its set after it. It returns the
+// answer.
+func (p *rowProduct) change(t *testing.T, changeType string, details json.RawMessage, beside ...any) (status int, body string) {
 	t.Helper()
 	expanded, err := spec.Expand(details, p.values)
 	must(t, err)
-	entity := map[string]string{"Type": seller.ContainerProduct}
+	entity := map[string]string{"Type": p.entity + "@1.0"}
 	if p.id != "" && changeType != "CreateProduct" {
 		entity["Identifier"] = p.id
 	}
 	a, err := p.Raw(t.Context(), "POST", "/StartChangeSet", seller.JSON(map[string]any{
 		"Catalog":   seller.Catalog,
-		"ChangeSet": []any{map[string]any{"ChangeType": changeType, "Entity": entity, "DetailsDocument": expanded}},
+		"ChangeSet": append([]any{map[string]any{"ChangeType": changeType, "Entity": entity, "DetailsDocument": expanded}}, beside...),
 	}))
 	must(t, err)
 	return a.Status, a.Body
