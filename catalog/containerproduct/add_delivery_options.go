@@ -74,13 +74,18 @@ func (r *AddDeliveryOptions) Check(p *Product, c *change.Checks) {
 	checkDeliveryOptions(c, options)
 	checkAddOns(c, options, p.options())
 	checkNewAddOns(c, p, options, publicAddOn)
+	checkServiceAccounts(c, p, options)
 	c.Refuse(p.hasOptionTitle(title, options), "INVALID_DELIVERY_OPTION_TITLES", "Delivery option title already exists, retry with a different title.")
 }
 
-// Probe looks images and charts up, and whether another product has the add-on's name.
+// Probe looks images and charts up, and asks whether another product has the
+// add-on's name and whether an offer makes the product a paid one.
 func (r *AddDeliveryOptions) Probe(ctx context.Context, p *Product, c *change.Checks) error {
 	options := r.options()
 	if err := probeAddOnName(ctx, c, p, options); err != nil {
+		return err
+	}
+	if err := probeServiceAccounts(ctx, c, options); err != nil {
 		return err
 	}
 	return probeDeliveryOptions(ctx, c, options)

@@ -51,6 +51,9 @@ func probeDeliveryOptions(ctx context.Context, c *change.Checks, options []Deliv
 	if len(c.Refusals()) > 0 {
 		return nil
 	}
+	if refused, err := f.scan(ctx, c, options); refused || err != nil {
+		return err
+	}
 	for _, option := range options {
 		for _, artifact := range option.Artifacts() {
 			digest, ok := f.digests[artifact.URI]
@@ -140,6 +143,35 @@ func (f *findings) loadChart(ctx context.Context, c *change.Checks, option Deliv
 		}
 	}
 	return nil
+}
+
+// scan has the images looked into that this change brings. Without a scanner
+// nothing is scanned.
+func (f *findings) scan(ctx context.Context, c *change.Checks, options []DeliveryOption) (refused bool, err error) {
+	if c.World.Scanner == nil {
+		return false, nil
+	}
+	var vulnerabilities, images []string
+	scanned := map[string]bool{}
+	for _, option := range options {
+		target := change.ScanTarget{Seller: c.Seller, ChangeSet: c.ChangeSet, EntityID: c.Entity.ID, Subject: option.Title}
+		for _, image := range option.Images {
+			digest, isNew := f.digests[image.URI]
+			if !isNew || scanned[digest] {
+				continue
+			}
+			scanned[digest] = true
+			scan, err := c.World.Scanner.ScanImage(ctx, target, image.URI, digest)
+			if err != nil {
+				return false, fmt.Errorf("scanning image %s of %s: %w", image.URI, c.Entity.ID, err)
+			}
+			if len(scan.Findings) > 0 {
+				vulnerabilities, images = append(vulnerabilities, scan.Findings...), append(images, image.URI)
+			}
+		}
+	}
+	c.Refuse(len(images) > 0, "SCAN_ERROR", `Fix security vulnerability "[y]" on Image "[x]".`, vulnerabilities, images)
+	return len(images) > 0, nil
 }
 
 // declared holds what a chart's templates may call the images of an option: by

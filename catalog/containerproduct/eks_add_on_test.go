@@ -80,7 +80,7 @@ func TestTheNameOfAnAddOnBelongsToOneProduct(t *testing.T) {
 		if len(refusals) > 0 {
 			t.Fatalf("%s: refused before the world is asked: %+v", state, refusals)
 		}
-		c := &change.Checks{Seller: seller, Entity: i.entity, World: change.World{Images: &deleted{}, Names: takenNames{"addon " + namespace + "_sample"}}}
+		c := &change.Checks{Seller: seller, Entity: i.entity, World: change.World{Images: &deleted{}, Entities: offers{}, Names: takenNames{"addon " + namespace + "_sample"}}}
 		if err := decoded.Probe(t.Context(), i.state, c); err != nil {
 			t.Fatal(err)
 		}

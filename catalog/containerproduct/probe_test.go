@@ -2,11 +2,18 @@ package containerproduct_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"souk/catalog/change"
 	"souk/catalog/containerproduct"
+	"souk/spec"
 )
 
 // deleted is a registry whose seller has deleted all: only what is published of
@@ -46,11 +53,160 @@ func TestOverrideParametersAreLookedUpInThePublishedChart(t *testing.T) {
 		t.Fatalf("refused before the world is asked: %+v", refusals)
 	}
 	images := &deleted{product: i.entity.ID, digest: chart.Digest}
-	c := &change.Checks{Seller: seller, Entity: i.entity, World: change.World{Images: images}}
+	c := &change.Checks{Seller: seller, Entity: i.entity, World: change.World{Images: images, Entities: offers{}}}
 	if err := decoded.Probe(t.Context(), i.state, c); err != nil {
 		t.Fatal(err)
 	}
 	if len(c.Refusals()) > 0 || len(images.asked) != 1 {
 		t.Errorf("refused with %+v, asked for %+v", c.Refusals(), images.asked)
+	}
+}
+
+// offers are the offers of a product by their ids: whether they have a price.
+type offers map[string]priced
+
+type priced bool
+
+func (p priced) Priced() bool { return bool(p) }
+
+func (o offers) Read(_ context.Context, _ change.Seller, id string) (change.Entity, any, error) {
+	offer, ok := o[id]
+	if !ok {
+		return change.Entity{}, nil, change.ErrEntityNotFound
+	}
+	return change.Entity{ID: id}, offer, nil
+}
+
+func (o offers) Named(_ context.Context, _ change.Seller, entityType, field, _ string) ([]string, error) {
+	if entityType != "Offer" || field != "ProductId" {
+		return nil, fmt.Errorf("asked for %s by %s", entityType, field)
+	}
+	return append(slices.Collect(maps.Keys(o)), "offer-gone"), nil
+}
+
+// stocked is a registry that has every image, and notes what is published.
+type stocked struct {
+	change.Images
+	published []string
+}
+
+func (s *stocked) Parse(uri string) (change.ImageRef, bool) {
+	return change.ImageRef{Repository: uri}, true
+}
+
+func (s *stocked) Resolve(_ context.Context, _ change.Seller, ref change.ImageRef) (change.Image, error) {
+	return change.Image{Digest: "sha256:" + ref.Repository}, nil
+}
+
+func (s *stocked) Chart(_ context.Context, _ change.Seller, ref change.ImageRef) (change.Chart, error) {
+	return change.Chart{Digest: "sha256:" + ref.Repository, Name: "chart", Values: map[string]any{"HelmKeyName1": ""}}, nil
+}
+
+func (s *stocked) Publish(_ context.Context, _ string, ref change.ImageRef, _ string) error {
+	s.published = append(s.published, ref.Repository)
+	return nil
+}
+
+// scanner finds a private key in the images of its map.
+type scanner struct {
+	change.Scanner
+	keys    map[string]bool
+	err     error
+	scanned []string
+}
+
+func (s *scanner) ScanImage(_ context.Context, target change.ScanTarget, uri, digest string) (change.Scan, error) {
+	if target.EntityID == "" || target.ChangeSet == "" || target.Subject == "" || target.Seller != seller || digest == "" {
+		return change.Scan{}, fmt.Errorf("scanned for %+v", target)
+	}
+	s.scanned = append(s.scanned, uri)
+	if s.keys[uri] {
+		return change.Scan{Assessment: "asmt-1", Findings: []string{"a private key in /root/.ssh/id_rsa"}}, s.err
+	}
+	return change.Scan{Assessment: "asmt-1"}, s.err
+}
+
+// TestSamplesThatNeedAScanner replays what the market of the conformance tests
+// has not.
+func TestSamplesThatNeedAScanner(t *testing.T) {
+	t.Parallel()
+	samples, err := spec.ReadSamples(testdata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, sample := range samples {
+		if sample.Needs != "a scanner" {
+			continue
+		}
+		n++
+		i := given(t, sample.Given)
+		details, err := spec.Expand(sample.Details, i.placeholders(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoded, refusals := i.refusals(sample.ChangeType, details)
+		if len(refusals) > 0 {
+			t.Fatalf("%s: refused before the world is asked: %+v", sample.Name, refusals)
+		}
+		probe := func(s change.Scanner) (*change.Checks, *stocked, error) {
+			images := &stocked{}
+			c := &change.Checks{Seller: seller, Entity: i.entity, ChangeSet: "set", World: change.World{Images: images, Entities: offers{}, Scanner: s}}
+			return c, images, decoded.Probe(t.Context(), i.state, c)
+		}
+		bad := host + "/" + namespace + "/app:1.1"
+		c, images, err := probe(&scanner{keys: map[string]bool{bad: true}})
+		want := []change.Refusal{{ErrorCode: sample.Code, ErrorMessage: spec.ExpandText(sample.Message, i.placeholders(t))}}
+		if diff := cmp.Diff(want, c.Refusals()); diff != "" || err != nil {
+			t.Errorf("%s: %v, refusals (-want +got):\n%s", sample.Name, err, diff)
+		}
+		if len(images.published) > 0 || len(c.Found()) > 0 {
+			t.Errorf("%s: what is refused was published: %q, kept %q", sample.Name, images.published, c.Found())
+		}
+		clean := &scanner{}
+		if c, images, err = probe(clean); err != nil || len(c.Refusals()) > 0 || !slices.Equal(clean.scanned, []string{bad}) || !slices.Equal(images.published, clean.scanned) {
+			t.Errorf("%s: a clean image: %v, %+v, scanned %q, published %q", sample.Name, err, c.Refusals(), clean.scanned, images.published)
+		}
+		if c, images, err = probe(&scanner{err: io.ErrUnexpectedEOF}); !errors.Is(err, io.ErrUnexpectedEOF) || len(c.Refusals()) > 0 || len(images.published) > 0 {
+			t.Errorf("%s: a scan that fails: %v, %+v, published %q", sample.Name, err, c.Refusals(), images.published)
+		}
+		if c, _, err = probe(nil); err != nil || len(c.Refusals()) > 0 {
+			t.Errorf("%s: without a scanner: %v, %+v", sample.Name, err, c.Refusals())
+		}
+	}
+	if n == 0 {
+		t.Error("no sample needs a scanner")
+	}
+}
+
+func TestAnOfferWithAPriceMakesAProductPaid(t *testing.T) {
+	t.Parallel()
+	i := given(t, "limited")
+	update := func(value string) []byte {
+		return fmt.Appendf(nil, `{"DeliveryOptions":[{"Id":%q,"Details":{"HelmDeliveryOptionDetails":{"Description":"Other.","OverrideParameters":[
+			{"Key":"HelmKeyName1","DefaultValue":%q,"Metadata":{"Label":"l","Description":"d"}}]}}}]}`, i.placeholders(t)["option:Helm option"], value)
+	}
+	for _, test := range []struct {
+		name, value string
+		offers      offers
+		want        bool
+	}{
+		{"no offer", "one", offers{}, false},
+		{"a free offer", "one", offers{"offer-1": false}, false},
+		{"an offer with a price", "one", offers{"offer-1": false, "offer-2": true}, true},
+		{"an offer with a price and the parameter", "${AWSMP_SERVICE_ACCOUNT}", offers{"offer-2": true}, false},
+	} {
+		decoded, refusals := i.refusals("UpdateDeliveryOptions", update(test.value))
+		if len(refusals) > 0 {
+			t.Fatalf("%s: refused before the world is asked: %+v", test.name, refusals)
+		}
+		c := &change.Checks{Seller: seller, Entity: i.entity, World: change.World{Images: &stocked{}, Entities: test.offers}}
+		if err := decoded.Probe(t.Context(), i.state, c); err != nil {
+			t.Fatal(err)
+		}
+		got := slices.ContainsFunc(c.Refusals(), func(r change.Refusal) bool { return r.ErrorCode == "NO_SERVICE_ACCOUNT_CONFIGURATION" })
+		if got != test.want {
+			t.Errorf("%s: refused: %t, want %t", test.name, got, test.want)
+		}
 	}
 }

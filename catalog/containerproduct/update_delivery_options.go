@@ -89,6 +89,7 @@ func (u *UpdateDeliveryOptions) Check(p *Product, c *change.Checks) {
 
 	checkDeliveryOptions(c, plan.wanted())
 	checkAddOns(c, plan.wanted(), plan.others(p))
+	checkServiceAccounts(c, p, plan.wanted())
 	c.Refuse(plan.titleTaken(), "INVALID_DELIVERY_OPTION_TITLES", "Delivery option title already exists, retry with a different title.")
 
 	frozen := append(plan.otherKinds, plan.frozenAddOn()...)
@@ -101,10 +102,15 @@ func (u *UpdateDeliveryOptions) Check(p *Product, c *change.Checks) {
 	c.Refuse(plan.severalVersions, "MULTIPLE_VERSION_UPDATE", "Provide delivery option IDs from the same version.")
 }
 
-// Probe looks up the images and charts of options whose artifacts change.
+// Probe looks up the images and charts of options whose artifacts change, and
+// asks whether an offer makes the product a paid one.
 func (u *UpdateDeliveryOptions) Probe(ctx context.Context, p *Product, c *change.Checks) error {
+	plan := u.plan(p)
+	if err := probeServiceAccounts(ctx, c, plan.wanted()); err != nil {
+		return err
+	}
 	var changed []DeliveryOption
-	for _, option := range u.plan(p).options {
+	for _, option := range plan.options {
 		if option.artifactsChange() {
 			changed = append(changed, option.wanted)
 		}
