@@ -50,6 +50,9 @@ func EntityType(now func() time.Time) *change.EntityType {
 				"UpdateValidityTerms", "UpdatePaymentScheduleTerms", "UpdatePricingTerms", "UpdateRenewalTerms",
 			)}),
 		},
+		Fields: []string{
+			"ProductId", "State", "ReleaseDate", "AvailabilityEndDate", "BuyerAccounts", "Targeting", "CreatedBySource",
+		},
 		New:      func() any { return &Offer{now: now} },
 		NewID:    func(ids *change.IDs) string { return ids.Entity("offer-") },
 		List:     func(state any) change.Listing { return state.(*Offer).listing() },
