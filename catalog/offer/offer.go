@@ -156,10 +156,7 @@ func (o *Offer) replace(kinds []string, terms []Term) {
 			kept = append(kept, t)
 		}
 	}
-	for _, t := range terms {
-		kept = append(kept, t.own())
-	}
-	o.Terms = kept
+	o.Terms = append(kept, terms...)
 }
 
 // publicOffers is the field of a Listing by which ReleaseOffer finds the public

@@ -4,6 +4,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // The types of terms.
@@ -147,8 +150,19 @@ type ChargePercentage struct {
 	DayOfMonth       *int64 `json:",omitempty"`
 }
 
-// own returns the term with the members that its Type has: a request may send
-// others, which mean nothing.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom for requests: a member that
+// the term's Type does not have is ignored, as unknown ones are.
+func (t *Term) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	type members Term
+	var m members
+	if err := json.UnmarshalDecode(d, &m); err != nil {
+		return err
+	}
+	*t = Term(m).own()
+	return nil
+}
+
+// own returns the term with the members that its Type has.
 func (t Term) own() Term {
 	switch t.Type {
 	case legalTerm:
