@@ -57,8 +57,12 @@ func setupScript(e *testscript.Env, s *seller.Seller, account souktest.Account, 
 	if err != nil {
 		return err
 	}
+	binary, err := souktest.Binary("")
+	if err != nil {
+		return err
+	}
 	for name, value := range map[string]string{
-		"HOME": home, "AWS_CONFIG_FILE": filepath.Join(home, "config"), "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(home, "credentials"),
+		"SOUK": binary, "HOME": home, "AWS_CONFIG_FILE": filepath.Join(home, "config"), "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(home, "credentials"),
 		"AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off", "AWS_DEFAULT_OUTPUT": "json",
 		"AWS_ACCESS_KEY_ID": account.Key.AccessKeyID, "AWS_SECRET_ACCESS_KEY": account.Key.SecretAccessKey,
 		"REGISTRY_AUTH_FILE": filepath.Join(home, "auth.json"),
