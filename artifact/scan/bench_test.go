@@ -83,15 +83,15 @@ func large(b *testing.B) scan.Image {
 	return scantest.Image(scan.Layer{Digest: "sha256:large", Open: func(context.Context) (io.ReadCloser, error) { return os.Open(path) }})
 }
 
-// loadMany imports advisories for every third source of the image, ten for each.
+// loadMany imports advisories for every third source of the image, four for each.
 func loadMany(b *testing.B, r *room) {
 	b.Helper()
 	dir := b.TempDir()
 	for i := range packageCount / 6 {
-		for j := range 10 {
+		for j := range 4 {
 			text := fmt.Sprintf(`{"id": "CVE-2026-%d", "modified": "2026-01-01T00:00:00Z", "summary": "something is wrong",
 				"severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
-				"affected": [{"package": {"ecosystem": "Debian:12", "name": "src%d"}, "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.%d-1"}]}]}]}`, i*10+j, i*3, j)
+				"affected": [{"package": {"ecosystem": "Debian:12", "name": "src%d"}, "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.%d-1"}]}]}]}`, i*4+j, i*3, 2*j)
 			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d-%d.json", i, j)), []byte(text), 0o600); err != nil {
 				b.Fatal(err)
 			}

@@ -169,7 +169,7 @@ func (s *Scanner) conclude(ctx context.Context, target change.ScanTarget, framew
 		}
 	}
 	if len(judged)+len(missing) > 0 {
-		text, err := json.Marshal(entries(judged, missing), jsontext.AllowInvalidUTF8(true), jsontext.WithIndent(" "))
+		text, err := json.Marshal(entries(judged, missing), jsontext.AllowInvalidUTF8(true))
 		if err != nil {
 			return change.Scan{}, fmt.Errorf("encoding the report of %s: %w", digest, err)
 		}
