@@ -1,6 +1,7 @@
 package images
 
 import (
+	"archive/tar"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,8 +12,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
-
-	"archive/tar"
+	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -151,6 +151,10 @@ type folder struct{ root *os.Root }
 // regular says that a file is one, not a link or a pipe.
 func (f folder) regular(name string) (fs.FileInfo, error) {
 	info, err := f.root.Lstat(name)
+	var system syscall.Errno
+	if err != nil && !errors.As(err, &system) {
+		return nil, bad("%v", err) // the root's own: a folder on the way links outside
+	}
 	if err != nil {
 		return nil, err
 	}
