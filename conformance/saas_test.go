@@ -1,0 +1,93 @@
+package conformance
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog/types"
+
+	"souk/conformance/seller"
+	"souk/conformance/souktest"
+)
+
+// TestASaaSProductAndItsOfferAreReleasedInOneChangeSet follows AWS's own sample
+// of a SaaS product with a public offer: all in one change set, in no order that
+// matters, each by a reference to the change that makes the other.
+func TestASaaSProductAndItsOfferAreReleasedInOneChangeSet(t *testing.T) {
+	t.Parallel()
+	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
+		t.Parallel()
+		server := souktest.Start(t, o)
+		s := server.Account(t, "saas", "saas").Seller(server)
+		const product = "$Product.Entity.Identifier"
+		type object = map[string]any
+		change := func(changeType string, details any) any {
+			return object{"ChangeType": changeType, "Entity": object{"Type": "SaaSProduct@1.0", "Identifier": product}, "DetailsDocument": details}
+		}
+		// What depends on others stands before them.
+		changes := append([]any{
+			change("ReleaseProduct", object{}),
+			change("AddDeliveryOptions", object{"DeliveryOptions": []any{object{"Details": object{
+				"SaaSUrlDeliveryOptionDetails": object{"FulfillmentUrl": "https://example.com/register"},
+			}}}}),
+			change("AddDimensions", []any{object{"Key": "users", "Name": "Users", "Description": "Users.", "Unit": "Users", "Types": []string{"Entitled"}}}),
+			change("UpdateTargeting", object{"PositiveTargeting": object{"BuyerAccounts": []string{"111111111111", "222222222222"}}}),
+			change("UpdateInformation", object{
+				"ProductTitle": "Sample product", "ShortDescription": "Brief description", "LongDescription": "Detailed description",
+				"Highlights": []string{"Sample highlight"}, "SearchKeywords": []string{"Sample keyword"},
+				"Categories": []string{"Operating Systems"}, "AdditionalResources": []any{}, "SupportDescription": "Write to us.",
+			}),
+			object{"ChangeType": "CreateProduct", "ChangeName": "Product", "Entity": object{"Type": "SaaSProduct@1.0"}, "DetailsDocument": object{}},
+		}, publicOffer(product)...)
+		send := func(changes []any) *marketplacecatalog.DescribeChangeSetOutput {
+			t.Helper()
+			a, err := s.Raw(t.Context(), "POST", "/StartChangeSet", seller.JSON(object{"Catalog": seller.Catalog, "ChangeSet": changes}))
+			must(t, err)
+			if a.Status != 200 {
+				t.Fatalf("got status %d: %s", a.Status, a.Body)
+			}
+			set, err := s.Wait(t.Context(), startedID(t, a.Body))
+			must(t, err)
+			return set
+		}
+		if set := send(changes[:len(changes)-1]); set.Status != types.ChangeStatusFailed {
+			t.Errorf("without ReleaseOffer the change set is %s", set.Status)
+		}
+		set := send(changes)
+		if set.Status != types.ChangeStatusSucceeded {
+			t.Fatalf("the change set is %s: %s", set.Status, seller.Refusals(set))
+		}
+		id, offer := seller.EntityID(set.ChangeSet[0]), seller.EntityID(set.ChangeSet[len(changes)-1])
+		var shown struct {
+			Description struct{ Visibility string }
+			Dimensions  []struct{ Key string }
+			Targeting   struct {
+				PositiveTargeting struct{ BuyerAccounts []string }
+			}
+			Versions []struct {
+				DeliveryOptions []struct{ Type, FulfillmentUrl, Visibility string }
+			}
+		}
+		details(t, s, id, &shown)
+		if shown.Description.Visibility != "Limited" || len(shown.Dimensions) != 1 || len(shown.Targeting.PositiveTargeting.BuyerAccounts) != 2 ||
+			len(shown.Versions) != 1 || shown.Versions[0].DeliveryOptions[0].Type != "SoftwareRegistration" {
+			t.Errorf("the product is %+v", shown)
+		}
+		var offered struct{ State, ProductId string }
+		details(t, s, offer, &offered)
+		if offered.State != "Released" || offered.ProductId != id {
+			t.Errorf("the offer is %+v, want a released one of %s", offered, id)
+		}
+
+		public := seller.Change("UpdateVisibility", id, `{"TargetVisibility":"Public"}`)
+		public.Entity.Type = aws.String("SaaSProduct@1.0")
+		_, err := s.Do(t.Context(), public)
+		must(t, err)
+		list, err := s.Catalog.ListEntities(t.Context(), &marketplacecatalog.ListEntitiesInput{Catalog: aws.String(seller.Catalog), EntityType: aws.String("SaaSProduct")})
+		must(t, err)
+		if len(list.EntitySummaryList) != 1 || aws.ToString(list.EntitySummaryList[0].EntityId) != id || aws.ToString(list.EntitySummaryList[0].Visibility) != "Public" {
+			t.Errorf("listed are %+v, want only the public product %s: a change set that failed makes nothing", list.EntitySummaryList, id)
+		}
+	})
+}
