@@ -36,7 +36,8 @@ func EntityType(registryHost string) *change.EntityType {
 		New:      func() any { return new(Product) },
 		NewID:    func(ids *change.IDs) string { return ids.Entity("prod-") },
 		Overlaps: overlaps,
-		List:     func(state any) change.Listing { return state.(*Product).Listing() },
+		List:     func(state any) change.Listing { return state.(*Product).listing() },
+		Fields:   []string{compatibleAWSServices},
 		Describe: func(state any, _ change.Entity) any { return state.(*Product).describe(registryHost) },
 	}
 }

@@ -34,6 +34,12 @@ func TestAProductGoesFromDraftToPublicAndBack(t *testing.T) {
 			t.Errorf("%s: listed as %+v, want %s", state, got, want)
 		}
 	}
+	if got := given(t, "draft"); got.kind.List(got.state).Fields != nil {
+		t.Errorf("without a version, listed with %v", got.kind.List(got.state).Fields)
+	}
+	if got := given(t, "public"); !slices.Equal(got.kind.List(got.state).Fields["CompatibleAWSServices"], []string{"ECS,EKS"}) {
+		t.Errorf("listed with %v", got.kind.List(got.state).Fields)
+	}
 	i := given(t, "restricted")
 	i.do(t, "UpdateVisibility", `{"TargetVisibility":"Limited"}`)
 	i.do(t, "UpdateVisibility", `{"TargetVisibility":"Public"}`)

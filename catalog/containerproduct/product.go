@@ -1,8 +1,11 @@
 package containerproduct
 
 import (
+	"maps"
 	"slices"
+	"strings"
 
+	"souk/catalog/change"
 	"souk/catalog/product"
 )
 
@@ -160,4 +163,23 @@ func (o *DeliveryOption) overrideKeys() []string {
 		}
 	}
 	return keys
+}
+
+// compatibleAWSServices is the field of a Listing that ContainerProductSort names.
+const compatibleAWSServices = "CompatibleAWSServices"
+
+// listing is what ListEntities shows of the product, and sorts it by: its
+// services as one value, since nothing filters by one of them.
+func (p *Product) listing() change.Listing {
+	l := p.Listing()
+	services := map[string]bool{}
+	for _, option := range p.options() {
+		for _, service := range option.CompatibleServices {
+			services[service] = true
+		}
+	}
+	if len(services) > 0 {
+		l.Fields = map[string][]string{compatibleAWSServices: {strings.Join(slices.Sorted(maps.Keys(services)), ",")}}
+	}
+	return l
 }
