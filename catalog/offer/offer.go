@@ -160,7 +160,7 @@ func (o *Offer) replace(kinds []string, terms []Term) {
 }
 
 // publicOffers is the field of a Listing by which ReleaseOffer finds the public
-// offers of a product. No filter has its name.
+// offers of a product. No list shows it.
 const publicOffers = "PublicOfferOf"
 
 // listing is what ListEntities shows of the offer. Its Visibility is who can
