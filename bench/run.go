@@ -29,6 +29,7 @@ const (
 	readyLarge               = 200
 	residentEmpty            = 50 // MB, at most
 	residentLarge            = 200
+	searchLarge              = 20 // milliseconds at the median, at most
 )
 
 // bench is one run.
@@ -108,7 +109,7 @@ func (b *bench) database(ctx context.Context, d database) error {
 		return fmt.Errorf("market of %d: %w", small, err)
 	}
 	if b.entities == small { // no large one was asked for
-		err = b.lists(ctx, d, few)
+		err = errors.Join(b.lists(ctx, d, few), b.searches(ctx, d, few))
 	} else {
 		err = b.large(ctx, d, few)
 	}
@@ -134,6 +135,10 @@ func (b *bench) large(ctx context.Context, d database, few *catalogue) (err erro
 		return fmt.Errorf("market of %d: %w", b.entities, err)
 	}
 	err = b.lists(ctx, d, few, many)
+	if err != nil {
+		return err
+	}
+	err = b.searches(ctx, d, many)
 	if err != nil {
 		return err
 	}
@@ -368,6 +373,47 @@ func (b *bench) lists(ctx context.Context, d database, catalogues ...*catalogue)
 	}
 	if len(catalogues) > 1 {
 		b.table.least(name(catalogues[0]), 1/largeListOfSmall)
+	}
+	return nil
+}
+
+// searches measures pages of ListEntities with a part of the title: one that few
+// products have, one that one of a hundred has, and one that all have; by date
+// and by name. Each request asks for another one where there are several.
+func (b *bench) searches(ctx context.Context, d database, c *catalogue) error {
+	for _, s := range []struct {
+		name string
+		part func(n int) string
+	}{
+		{"of one product", func(n int) string { return fmt.Sprintf("%07d", n) }},
+		{"of one product, with a common part", func(n int) string { return productTitle(n)[len("Bench "):] }},
+		{"of one in a hundred", func(n int) string { return fmt.Sprintf("%02d", n%100) + "0" }},
+		{"of all products", func(int) string { return "Bench product" }},
+		{"of none, two letters", func(int) string { return "zz" }},
+	} {
+		var requests [][]byte
+		for i := range 500 {
+			r, err := signed(ctx, c.root, "POST", "/ListEntities", fmt.Sprintf(
+				`{"Catalog":"AWSMarketplace","EntityType":"ContainerProduct","EntityTypeFilters":{"ContainerProductFilters":{"ProductTitle":{"WildCardValue":%q}}},"EntityTypeSort":{"ContainerProductSort":{"SortBy":%q,"SortOrder":"ASCENDING"}}}`,
+				s.part(rand.IntN(c.n)), []string{"ProductTitle", "LastModifiedDate"}[i%2]))
+			if err != nil {
+				return err
+			}
+			requests = append(requests, r)
+		}
+		l := load{address: c.root.Host(), connections: 1, endless: true, requests: requests, duration: b.window / 4}
+		_, err := l.run() // once for the caches
+		if err != nil {
+			return fmt.Errorf("warming up: %w", err)
+		}
+		l.duration = b.window
+		r, err := l.run()
+		if err != nil {
+			return fmt.Errorf("searching for a part of the title %s: %w", s.name, err)
+		}
+		b.table.add(fmt.Sprintf("%s: ListEntities, title substring %s, %d entities", d.name, s.name, c.n), milliseconds(r.median), "ms",
+			fmt.Sprintf("median of %d pages; 99%% within %v", r.answers, r.slowest.Round(10*time.Microsecond)))
+		b.table.most("", searchLarge)
 	}
 	return nil
 }

@@ -224,7 +224,9 @@ func (t *templates) product(id string, n int) store.Write {
 		{templateTitle, productTitle(n)},
 		{templateTime, at.Add(time.Duration(n) * 10 * time.Millisecond).Format("2006-01-02T15:04:05.000000Z")},
 	}
-	return r.write(t.entity)
+	w := r.write(t.entity)
+	w.Terms = changeset.TitleTerms(account, "ContainerProduct", productTitle(n))
+	return w
 }
 
 // productID spreads the ids of the catalogue as random ones are spread.
