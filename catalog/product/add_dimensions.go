@@ -59,7 +59,7 @@ func (r *AddDimensions) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 // has an asynchronous error.
 func (r *AddDimensions) Valid(c *change.Checks) {
 	wrong := Missing(r.texts().schema)
-	for i, n := range r.Dimensions {
+	for i, n := range r.Dimensions[:min(len(r.Dimensions), maxDimensionItems)] {
 		wrong.Require("/"+strconv.Itoa(i), "Description", n.Description)
 	}
 	c.Refuse(len(wrong) > 0, "422", "Provided Details is not valid. [x].", []string(wrong))
@@ -126,8 +126,12 @@ func (r *AddDimensions) result(f *Facets) []Dimension {
 
 func (r *AddDimensions) texts() dimensionTexts {
 	var x dimensionTexts
+	x.schema.Items("/", len(r.Dimensions), maxDimensionItems)
+	if len(x.schema) > 0 {
+		return x
+	}
 	for i, n := range r.Dimensions {
-		x.key(i, n.Key)
+		x.key(i, n.Key, n.Types)
 		x.text(i, "Name", n.Name, maxDimensionName)
 		x.text(i, "Description", n.Description, maxDimensionDescription)
 	}

@@ -64,7 +64,10 @@ func overlap(a, b []string) bool {
 }
 
 func sameTypes(a, b []string) bool {
-	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+	within := func(a, b []string) bool {
+		return !slices.ContainsFunc(a, func(t string) bool { return !slices.Contains(b, t) })
+	}
+	return len(a) == len(b) && within(a, b) && within(b, a)
 }
 
 var dimensionKey = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
@@ -77,10 +80,11 @@ type dimensionTexts struct {
 	characters  []string // those characters
 }
 
-// key notes a key.
-func (x *dimensionTexts) key(at int, key string) {
+// key notes a key and the types beside it.
+func (x *dimensionTexts) key(at int, key string, types []string) {
 	path := "/" + strconv.Itoa(at) + "/Key"
 	x.schema.Characters(path, key, 100)
+	x.schema.Items("/"+strconv.Itoa(at)+"/Types", len(types), 3)
 	if key != "" && !dimensionKey.MatchString(key) {
 		x.schema = append(x.schema, path+" does not match [A-Za-z0-9_.-]+")
 	}
@@ -109,6 +113,10 @@ const (
 	maxDimensionName        = 500
 	maxDimensionDescription = 1000
 )
+
+// maxDimensionItems is how many dimensions one change may name: the hours and
+// the years of all instance types of an AMI product.
+const maxDimensionItems = 3000
 
 // maxDimensions is how many dimensions of one type a product may have.
 const maxDimensions = 200

@@ -3,6 +3,7 @@ package product
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -147,5 +148,20 @@ func TestStatesWithoutDimensionsAndTargetingAreRead(t *testing.T) {
 	var f Facets
 	if err := json.Unmarshal([]byte(`{"Description":{"ProductTitle":"Old"}}`), &f); err != nil || f.Dimensions != nil || f.Targeting != nil {
 		t.Errorf("%v, read as %+v", err, f)
+	}
+}
+
+// A change can't keep the engine busy by the length of its list.
+func TestLongListsOfDimensionsAreRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	many := "[" + strings.Repeat("{},", 3000) + "{}]"
+	for _, changeType := range []string{"AddDimensions", "UpdateDimensions", "RestrictDimensions"} {
+		if diff := cmp.Diff([]string{"422"}, run(t, new(Facets), "AmiProduct@1.0", changeType, many)); diff != "" {
+			t.Errorf("%s of 3,001 dimensions (-want +got):\n%s", changeType, diff)
+		}
+	}
+	types := `[{"Key":"a","Name":"a","Description":"a","Unit":"Units","Types":["Entitled","Metered","ExternallyMetered","Metered"]}]`
+	if diff := cmp.Diff([]string{"422"}, run(t, new(Facets), "AmiProduct@1.0", "AddDimensions", types)); diff != "" {
+		t.Errorf("four types (-want +got):\n%s", diff)
 	}
 }

@@ -30,6 +30,12 @@ func (r *RestrictDimensions) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return json.UnmarshalDecode(d, &r.Dimensions)
 }
 
+// Valid states the page's synchronous validations, but for what is missing.
+func (r *RestrictDimensions) Valid(c *change.Checks) {
+	wrong := r.texts().schema
+	c.Refuse(len(wrong) > 0, "422", "Provided Details is not valid. [x].", []string(wrong))
+}
+
 // Check states the page's errors.
 func (r *RestrictDimensions) Check(f *Facets, c *change.Checks) {
 	var unknown, closed, alone namedDimensions
@@ -76,4 +82,16 @@ func (r *RestrictDimensions) result(f *Facets) []Dimension {
 		}
 	}
 	return all
+}
+
+func (r *RestrictDimensions) texts() dimensionTexts {
+	var x dimensionTexts
+	x.schema.Items("/", len(r.Dimensions), maxDimensionItems)
+	if len(x.schema) > 0 {
+		return x
+	}
+	for i, n := range r.Dimensions {
+		x.key(i, n.Key, n.Types)
+	}
+	return x
 }

@@ -99,8 +99,12 @@ func (r *UpdateDimensions) result(f *Facets) []Dimension {
 
 func (r *UpdateDimensions) texts() dimensionTexts {
 	var x dimensionTexts
+	x.schema.Items("/", len(r.Dimensions), maxDimensionItems)
+	if len(x.schema) > 0 {
+		return x
+	}
 	for i, u := range r.Dimensions {
-		x.key(i, u.Key)
+		x.key(i, u.Key, u.Types)
 		x.text(i, "Name", u.Name, maxDimensionName)
 		x.text(i, "Description", u.Description, maxDimensionDescription)
 	}
