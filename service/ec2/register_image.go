@@ -2,6 +2,8 @@ package ec2
 
 import (
 	"context"
+	"errors"
+	"net/http"
 
 	"souk/access/iam"
 	"souk/artifact/images"
@@ -69,6 +71,9 @@ func registerImage(c Config) gateway.Operation {
 				Architecture: in.Architecture, VirtualizationType: in.VirtualizationType, RootDeviceType: in.RootDeviceType,
 				EnaSupport: in.EnaSupport, ProductCodes: in.ProductCodes, Source: in.Source,
 			})
+			if errors.Is(err, context.DeadlineExceeded) {
+				return nil, apierror.WithStatus(http.StatusServiceUnavailable, "Unavailable", "The layers of the image could not be read in the time that a request may take. Try again when the server has less to do; an image of many gigabytes may be too large")
+			}
 			if err != nil {
 				return nil, failure(err)
 			}
