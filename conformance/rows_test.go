@@ -69,6 +69,9 @@ func provokeAll(t *testing.T, entity string, testdata fs.FS, types []string) {
 						},
 					}
 					p.values["registry"] = p.Host()
+					if entity == "AmiProduct" {
+						p.images(t, setups, state, samples)
+					}
 					p.reach(t, state)
 					for _, sample := range samples {
 						t.Run(sample.Name, func(t *testing.T) { p.provoke(t, sample) })
@@ -111,7 +114,10 @@ func (p *rowProduct) reach(t *testing.T, state string) {
 	p.reach(t, setup.From)
 	for _, c := range setup.Changes {
 		var beside []any
-		if c.ChangeType == "ReleaseProduct" && p.entity != "ContainerProduct" {
+		switch {
+		case c.ChangeType == "ReleaseProduct" && p.entity == "AmiProduct":
+			beside = licenceOffer(p.id)
+		case c.ChangeType == "ReleaseProduct" && p.entity != "ContainerProduct":
 			beside = publicOffer(p.id)
 		}
 		status, body := p.change(t, c.ChangeType, c.Details, beside...)
@@ -152,6 +158,8 @@ func (p *rowProduct) name(t *testing.T) {
 		p.values["version:"+v.VersionTitle] = v.Id
 		for _, option := range v.DeliveryOptions {
 			switch {
+			case p.entity == "AmiProduct": // whose options have titles of their own making
+				p.values["option:"+v.VersionTitle] = option.Id
 			case option.Title != "":
 				p.values["option:"+option.Title] = option.Id
 			case option.LaunchUrl != "":
