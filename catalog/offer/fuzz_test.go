@@ -1,6 +1,7 @@
 package offer_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"souk/spec"
@@ -38,16 +39,27 @@ func FuzzDetails(f *testing.F) {
 		f.Add([]byte(document))
 	}
 	names := changeTypes()
-	var starts []*item
-	for _, name := range []string{"draft", "ready", "contract", "scheduled prices", "dated release"} {
-		starts = append(starts, given(f, name))
+	type start struct {
+		*item
+		stored string
+	}
+	var starts []start
+	for _, name := range []string{"draft", "contract", "scheduled prices", "dated release"} {
+		i := given(f, name)
+		starts = append(starts, start{i, i.stored()})
+	}
+	copied := func(t *testing.T, s start) *item {
+		i := *s.item
+		i.state = i.kind.New()
+		if err := json.Unmarshal([]byte(s.stored), i.state); err != nil {
+			t.Fatal(err)
+		}
+		return &i
 	}
 	f.Fuzz(func(t *testing.T, details []byte) {
 		for _, start := range starts {
 			for _, changeType := range names {
-				one, other := *start, *start
-				one.stored() // a state of its own
-				other.stored()
+				one, other := copied(t, start), copied(t, start)
 				decoded, refusals, _ := one.refusals(t, changeType, details)
 				again, same, _ := other.refusals(t, changeType, details)
 				if len(refusals) != len(same) {

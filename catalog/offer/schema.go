@@ -263,8 +263,8 @@ func (s *schema) template(at string, p PaymentPercentage) {
 	}
 }
 
-// terms checks the list of an update: at most one term of each other type than
-// pricing terms, all of the allowed types.
+// terms checks the list of an update: between least and most terms, all of the
+// allowed types.
 func (s *schema) terms(terms []Term, least, most int, allowed ...string) {
 	if terms == nil {
 		s.missing("/", "Terms")
