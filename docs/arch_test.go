@@ -27,7 +27,7 @@ var edges = map[string][]string{
 	"cmd/souk": {"server", "server/control", "gateway/apierror", "conformance", "conformance/seller", "access/*", "artifact/chart", "artifact/images", "catalog/scenario"},
 	"server":   {"*"},
 	"server/control": {
-		"access/*", "storage/store", "catalog/changeset", "catalog/procurement", "artifact/registry", "gateway/apierror",
+		"access/*", "storage/store", "catalog/changeset", "catalog/procurement", "artifact/registry", "artifact/scan/advisory", "gateway/apierror",
 	},
 
 	// Who calls, and whether they may. The gateway knows no service.

@@ -31,7 +31,7 @@ func (s *Server) assemble() (*front, error) {
 	}
 	apis, err := gateway.New(gateway.Config{
 		Services: []*gateway.Service{
-			marketplacecatalog.Service(s.market.engine),
+			marketplacecatalog.Service(s.market.engine, s.market.assessments),
 			sts.Service(),
 			login,
 			machines,

@@ -90,6 +90,11 @@ type Config struct {
 	// FetchCA is a PEM file of further authorities that are trusted when fetching.
 	FetchCA string `name:"fetch-ca" placeholder:"FILE" help:"Further certificate authorities trusted when fetching (PEM)."`
 
+	// ScanPolicy is a YAML file that says which findings of a scan refuse an image
+	// and which only warn. Default: secrets, malware, and vulnerabilities that are
+	// HIGH or CRITICAL and have a fix refuse.
+	ScanPolicy string `name:"scan-policy" placeholder:"FILE" help:"What refuses an image that is scanned, and what only warns (YAML)."`
+
 	// Workers is how many change sets this node works on at a time. Default: 256.
 	Workers int `name:"workers" placeholder:"N" help:"Change sets worked on at a time by this node (default 256)."`
 

@@ -74,6 +74,7 @@ func (m *market) door() *control.Door {
 	d := control.NewDoor()
 	d.Explain = postgres.Explained
 	control.OfferDirectory(d, m.organization)
+	control.OfferAdvisories(d, m.advisories)
 	control.Offer(d, "doctor", m.verify)
 	control.Offer(d, "gc", m.sweep)
 	m.offerScenario(d)

@@ -28,6 +28,7 @@ type rooms struct {
 	types    []*change.EntityType
 
 	scenarios *scenario.Scenarios
+	scanning
 }
 
 // join makes the rooms and gives each what it needs of the others. public is
@@ -59,6 +60,10 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
+	err = m.joinScanning(config)
+	if err != nil {
+		return err
+	}
 	fetcher, err := newFetcher(ctx, config, public)
 	if err != nil {
 		return err
@@ -70,7 +75,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		Director: m.scenarios,
 		Types:    m.types,
 		Later:    catalog.Later(),
-		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs})},
+		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Scanner: m.scanner, Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs})},
 		Keys:     m.ring,
 		Sellers:  m.seller,
 		Owner:    node,

@@ -27,9 +27,13 @@ import (
 	"souk/storage/store"
 )
 
-// Images opens images for a scan. An error means that we failed; but
-// change.ErrAMINotFound, change.ErrAMIUnreadable and change.ErrImageNotFound may
-// be returned too, and are passed on.
+// ErrBadImage: an image has a manifest or a config that none has which a machine
+// or a container can start from. It is the image's fault: a finding, no failure.
+var ErrBadImage = errors.New("image is none that can be started")
+
+// Images opens images for a scan. An error means that we failed, but for
+// ErrBadImage; change.ErrAMINotFound, change.ErrAMIUnreadable and
+// change.ErrImageNotFound are passed on.
 type Images interface {
 	// AMI opens the image of an AMI.
 	AMI(ctx context.Context, a change.AMI) (Image, error)
@@ -99,11 +103,14 @@ func New(c Config) *Scanner {
 
 // ScanAMI implements change.Scanner.
 func (s *Scanner) ScanAMI(ctx context.Context, target change.ScanTarget, a change.AMI) (change.Scan, error) {
+	now := s.config.Now().UTC()
 	image, err := s.config.Images.AMI(ctx, a)
+	if errors.Is(err, ErrBadImage) {
+		return s.conclude(ctx, target, assessment.AMISecurity, a.Digest, a.ID, []found{badImage(err)}, now)
+	}
 	if err != nil {
 		return change.Scan{}, fmt.Errorf("opening AMI %s for a scan: %w", a.ID, err)
 	}
-	now := s.config.Now().UTC()
 	f, err := s.image(ctx, image, false, now)
 	if err != nil {
 		return change.Scan{}, err
@@ -114,12 +121,15 @@ func (s *Scanner) ScanAMI(ctx context.Context, target change.ScanTarget, a chang
 
 // ScanImage implements change.Scanner. Of an index every image is scanned.
 func (s *Scanner) ScanImage(ctx context.Context, target change.ScanTarget, uri, digest string) (change.Scan, error) {
+	now := s.config.Now().UTC()
+	var all []found
 	images, err := s.config.Images.Container(ctx, target.Seller, uri, digest)
+	if errors.Is(err, ErrBadImage) {
+		return s.conclude(ctx, target, assessment.ContainerSecurity, digest, "", []found{badImage(err)}, now)
+	}
 	if err != nil {
 		return change.Scan{}, fmt.Errorf("opening image %s for a scan: %w", digest, err)
 	}
-	now := s.config.Now().UTC()
-	var all []found
 	for _, image := range images {
 		f, err := s.image(ctx, image, true, now)
 		if err != nil {
@@ -129,6 +139,11 @@ func (s *Scanner) ScanImage(ctx context.Context, target change.ScanTarget, uri, 
 	}
 	s.sweep(ctx)
 	return s.conclude(ctx, target, assessment.ContainerSecurity, digest, "", all, now)
+}
+
+// badImage is what a scan finds in an image that can't be opened.
+func badImage(err error) found {
+	return found{findings: []Finding{{Check: Layers, Code: "BAD_IMAGE", Severity: advisory.Critical, Message: "The image can't be read: " + plain([]byte(err.Error())) + "."}}}
 }
 
 // Look scans an image for a person who asks: nothing is kept but what was

@@ -91,6 +91,8 @@ func few(names []string) []string {
 	return names
 }
 
+const maxPlain = 300 // bytes
+
 // plain makes a text of a stranger's file fit for a message.
 func plain(b []byte) string {
 	s := strings.Map(func(r rune) rune {
@@ -98,7 +100,7 @@ func plain(b []byte) string {
 			return '?'
 		}
 		return r
-	}, string(b[:min(len(b), 100)]))
+	}, string(b[:min(len(b), maxPlain)]))
 	return s
 }
 

@@ -15,13 +15,15 @@ import (
 
 // service has what the actions share.
 type service struct {
-	engine   *changeset.Engine
-	rendered *rendered
+	engine      *changeset.Engine
+	assessments Assessments
+	rendered    *rendered
 }
 
-// Service returns the service over an engine.
-func Service(engine *changeset.Engine) *gateway.Service {
-	s := &service{engine: engine, rendered: newRendered(renderedBytes)}
+// Service returns the service over an engine. assessments are the results of
+// scans, nil where nothing is scanned: then there are none.
+func Service(engine *changeset.Engine, assessments Assessments) *gateway.Service {
+	s := &service{engine: engine, assessments: assessments, rendered: newRendered(renderedBytes)}
 	return &gateway.Service{
 		Name:         "marketplacecatalog",
 		SigningNames: []string{"aws-marketplace"},
@@ -42,7 +44,7 @@ func Service(engine *changeset.Engine) *gateway.Service {
 		Denied:     "AccessDeniedException",
 		FieldList:  "ValidationExceptionFieldList",
 		Throttled:  "ThrottlingException",
-		Operations: append([]gateway.Operation{
+		Operations: []gateway.Operation{
 			s.startChangeSet(),
 			s.describeChangeSet(),
 			s.listChangeSets(),
@@ -56,7 +58,9 @@ func Service(engine *changeset.Engine) *gateway.Service {
 			s.putResourcePolicy(),
 			s.getResourcePolicy(),
 			s.deleteResourcePolicy(),
-		}, notOffered()...),
+			s.describeAssessment(),
+			s.listAssessments(),
+		},
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 
 	"souk/access/keyring"
 	"souk/access/organization"
+	"souk/artifact/scan/assessment"
 	"souk/catalog/change"
 	"souk/catalog/changeset"
 	"souk/gateway"
@@ -75,10 +76,12 @@ var productType = &change.EntityType{
 // market is a server with this one service.
 type market struct {
 	*catalog.Client
-	t    *testing.T
-	url  string
-	org  *organization.Organization
-	root organization.Key
+	t   *testing.T
+	url string
+	org *organization.Organization
+
+	assessments *assessment.Store
+	root        organization.Key
 }
 
 func open(t *testing.T) *market {
@@ -96,11 +99,12 @@ func open(t *testing.T) *market {
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
 	o := organization.New(organization.Config{Store: s, Keyring: ring})
-	m := &market{t: t, org: o, root: o.NewKey()}
+	assessments := assessment.New(assessment.Config{Store: s, Keyring: ring})
+	m := &market{t: t, org: o, root: o.NewKey(), assessments: assessments}
 	if _, err := o.Bootstrap(t.Context(), "", m.root); err != nil {
 		t.Fatal(err)
 	}
-	g, err := gateway.New(gateway.Config{Services: []*gateway.Service{marketplacecatalog.Service(e)}, Credentials: o})
+	g, err := gateway.New(gateway.Config{Services: []*gateway.Service{marketplacecatalog.Service(e, assessments)}, Credentials: o})
 	if err != nil {
 		t.Fatal(err)
 	}
