@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"souk/artifact/archive"
 )
 
 // Flatten writes the layers, the lowest first, as the tar archive of the one
@@ -236,6 +238,11 @@ func (f *flat) folders(name string, n *node) error {
 				return err
 			}
 			continue
+		}
+		// Where a link has led an entry, its name is another than the one that was checked.
+		h := c.inode.header
+		if h.Typeflag == tar.TypeSymlink && archive.Leaves(below, h.Linkname) || len(below) > archive.DefaultName {
+			return bad("layer %d: entry %q comes to lie at %q, where it leaves the tree", c.inode.at.layer+1, h.Name, below)
 		}
 		c.inode.names = append(c.inode.names, below)
 		f.live[c.inode.at] = c.inode
