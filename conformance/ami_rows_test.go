@@ -69,10 +69,15 @@ func (p *rowProduct) importImage(t *testing.T, image string, flags []string) str
 	t.Helper()
 	var rootfs bytes.Buffer
 	w := tar.NewWriter(&rootfs)
-	for _, file := range []struct{ name, text string }{
+	type file struct{ name, text string }
+	files := []file{
 		{"etc/os-release", "ID=debian\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"13\"\nPRETTY_NAME=\"Debian GNU/Linux 13\"\n"},
 		{"etc/motd", "The sample " + image + " of " + p.values["namespace"] + ".\n"},
-	} {
+	}
+	if image == "with-findings" {
+		files = append(files, file{"root/.ssh/authorized_keys", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8oO4Xk0nJ0uW0eZ7s9oP1cJ7yqWkq6n0T5Zc1x2y3z builder\n"})
+	}
+	for _, file := range files {
 		must(t, w.WriteHeader(&tar.Header{Name: file.name, Mode: 0o644, Size: int64(len(file.text))}))
 		_, err := w.Write([]byte(file.text))
 		must(t, err)
