@@ -58,6 +58,9 @@ type errorResponse struct {
 // provided credentials could not be validated."
 var authFailures = map[string]bool{"InvalidClientTokenId": true, "SignatureDoesNotMatch": true}
 
+// unauthorized begins EC2's message of a denial; the reason stands behind it.
+const unauthorized = "You are not authorized to perform this operation. "
+
 const authFailure = "AWS was not able to validate the provided access credentials"
 
 // Error implements gateway.Protocol.
@@ -69,6 +72,9 @@ func (Protocol) Error(_ *gateway.Service, w http.ResponseWriter, requestID strin
 	if authFailures[e.Code] {
 		out.Errors.Error.Code, out.Errors.Error.Message = "AuthFailure", authFailure+": "+e.Message
 		status = http.StatusUnauthorized
+	}
+	if e.Code == "UnauthorizedOperation" {
+		out.Errors.Error.Message = unauthorized + e.Message
 	}
 	body, err := xml.Marshal(out)
 	if err != nil { // no text makes it fail

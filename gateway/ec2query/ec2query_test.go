@@ -80,6 +80,7 @@ func TestError(t *testing.T) {
 	for want, e := range map[string]*apierror.Error{
 		`400 <Response><Errors><Error><Code>InvalidAMIID.NotFound</Code><Message>The image id &#39;[ami-1]&#39; does not exist</Message></Error></Errors><RequestID>r-1</RequestID></Response>`:                   {Code: "InvalidAMIID.NotFound", Message: "The image id '[ami-1]' does not exist", Status: 400},
 		`401 <Response><Errors><Error><Code>AuthFailure</Code><Message>AWS was not able to validate the provided access credentials: no such key</Message></Error></Errors><RequestID>r-1</RequestID></Response>`: {Code: "InvalidClientTokenId", Message: "no such key", Status: 403},
+		`403 <Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You are not authorized to perform this operation. User: x</Message></Error></Errors><RequestID>r-1</RequestID></Response>`:       {Code: "UnauthorizedOperation", Message: "User: x", Status: 403},
 	} {
 		w := httptest.NewRecorder()
 		Protocol{}.Error(nil, w, "r-1", e)

@@ -24,8 +24,8 @@ type GetImageRepositoryOutput struct {
 func getImageRepository(c Config) gateway.Operation {
 	return action(gateway.Def[GetImageRepositoryInput, *GetImageRepositoryOutput]{
 		Name: "GetImageRepository",
-		Authorize: func(context.Context, *gateway.Caller, *GetImageRepositoryInput) ([]iam.Question, error) {
-			return []iam.Question{{Action: "ec2:RegisterImage", Resource: "*", About: "where images are pushed to"}}, nil
+		Authorize: func(_ context.Context, caller *gateway.Caller, _ *GetImageRepositoryInput) ([]iam.Question, error) {
+			return registering(caller, "where images are pushed to"), nil
 		},
 		Call: func(ctx context.Context, caller *gateway.Caller, _ *GetImageRepositoryInput) (*GetImageRepositoryOutput, error) {
 			name, err := c.Repository(ctx, caller.Principal.Account)

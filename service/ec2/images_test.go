@@ -333,3 +333,25 @@ func TestPolicies(t *testing.T) {
 	}
 	wantError(t, "another image", m.ask(t, key, "ModifyImageAttribute&ImageId=ami-0123456789abcdef0&LaunchPermission.Add.1.Group=all"), 403, "UnauthorizedOperation")
 }
+
+// TestAnImporter: the two actions that the manual names suffice for an import.
+func TestAnImporter(t *testing.T) {
+	t.Parallel()
+	m := open(t)
+	account, _ := m.other(t, "acme")
+	if _, err := m.organization.CreateUser(t.Context(), account, "ci"); err != nil {
+		t.Fatal(err)
+	}
+	key, err := m.organization.CreateKey(t.Context(), account, "ci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = m.organization.PutPolicy(t.Context(), account, "ci", organization.Policy{Name: "importer", Document: `{"Version": "2012-10-17", "Statement": [
+		{"Effect": "Allow", "Action": "ec2:RegisterImage", "Resource": "arn:aws:ec2:us-east-1::image/*"},
+		{"Effect": "Allow", "Action": "ecr:PutImage", "Resource": "arn:aws:ecr:us-east-1:` + account + `:repository/acme/ami"}]}`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := m.register(t, key, m.push(t, key, machine(t)), "web", "")
+	wantError(t, "more than importing", m.ask(t, key, "DeregisterImage&ImageId="+id), 403, "UnauthorizedOperation")
+}

@@ -56,7 +56,7 @@ func registerImage(c Config) gateway.Operation {
 	return action(gateway.Def[RegisterImageInput, *RegisterImageOutput]{
 		Name: "RegisterImage",
 		Authorize: func(_ context.Context, caller *gateway.Caller, _ *RegisterImageInput) ([]iam.Question, error) {
-			return []iam.Question{{Action: "ec2:RegisterImage", Resource: "arn:aws:ec2:" + caller.Region + "::image/*"}}, nil
+			return registering(caller, ""), nil
 		},
 		Call: func(ctx context.Context, caller *gateway.Caller, in *RegisterImageInput) (*RegisterImageOutput, error) {
 			if err := in.check(); err != nil {
@@ -80,6 +80,11 @@ func registerImage(c Config) gateway.Operation {
 			return &RegisterImageOutput{ImageID: a.ID}, nil
 		},
 	}, func(in *RegisterImageInput) bool { return in.DryRun })
+}
+
+// registering asks whether the caller may register images.
+func registering(c *gateway.Caller, about string) []iam.Question {
+	return []iam.Question{{Action: "ec2:RegisterImage", Resource: "arn:aws:ec2:" + c.Region + "::image/*", About: about}}
 }
 
 // check refuses what is missing, and what would be lost.
