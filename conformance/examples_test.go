@@ -49,6 +49,8 @@ func TestExampleRequests(t *testing.T) {
 						refusedTwice(t, s, e)
 					case e.Entity == "SaaSProduct":
 						makesProductAndOffer(t, s, e)
+					case e.Entity == "AmiProduct" && e.Action == "StartChangeSet":
+						changesAMIProduct(t, s, e)
 					case e.Entity == "ContainerProduct" && e.Action == "StartChangeSet":
 						changesProduct(t, s, e, namespace)
 					default:
