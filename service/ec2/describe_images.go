@@ -164,6 +164,9 @@ func describeImages(c Config) gateway.Operation {
 			var mine []Filter
 			for _, f := range in.Filters {
 				_, twice := q.Filters[f.Name]
+				if err := checkValues(f); err != nil {
+					return nil, err
+				}
 				switch {
 				case !slices.Contains(images.FilterNames(), f.Name):
 					mine = append(mine, f)

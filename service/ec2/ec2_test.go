@@ -41,7 +41,7 @@ type market struct {
 	usedBy       string           // what names every AMI; "" if nothing does
 }
 
-func open(t *testing.T) *market {
+func open(t testing.TB) *market {
 	t.Helper()
 	engine, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
 	if err != nil {
@@ -118,7 +118,7 @@ func (a answer) all(name string) []string {
 }
 
 // ask sends a signed request: an action with its parameters as a form.
-func (m *market) ask(t *testing.T, key organization.Key, form string) answer {
+func (m *market) ask(t testing.TB, key organization.Key, form string) answer {
 	t.Helper()
 	form = "Version=2016-11-15&Action=" + form
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, m.url+"/", strings.NewReader(form))
@@ -180,6 +180,7 @@ func TestRegions(t *testing.T) {
 	wantError(t, "no region", m.ask(t, m.root, "DescribeRegions&RegionName.1=mars-north-1"), 400, "InvalidParameterValue")
 	wantError(t, "no filter", m.ask(t, m.root, "DescribeRegions&Filter.1.Name=colour&Filter.1.Value.1=red"), 400, "InvalidParameterValue")
 	wantError(t, "a filter without a value", m.ask(t, m.root, "DescribeRegions&Filter.1.Name=endpoint"), 400, "InvalidParameterValue")
+	wantError(t, "a value without end", m.ask(t, m.root, "DescribeRegions&Filter.1.Name=endpoint&Filter.1.Value.1="+strings.Repeat("*", 5000)), 400, "InvalidParameterValue")
 	wantError(t, "a dry run", m.ask(t, m.root, "DescribeRegions&DryRun=true"), 412, "DryRunOperation")
 }
 

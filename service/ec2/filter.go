@@ -23,6 +23,7 @@ type Filter struct {
 const (
 	maxFilters      = 50
 	maxFilterValues = 200
+	maxPattern      = 1024 // bytes of a value; nothing that is filtered is longer
 )
 
 // fields says what the filters of a list look at: by a filter's name the values
@@ -43,8 +44,21 @@ func (f fields[T]) check(filters []Filter) error {
 		if len(x.Values) > maxFilterValues {
 			return apierror.New("FilterLimitExceeded", "The filter '%s' has %d values; %d are allowed", x.Name, len(x.Values), maxFilterValues)
 		}
-		if len(x.Values) == 0 {
-			return wrong("The filter '%s' has no value", x.Name)
+		if err := checkValues(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkValues bounds what a filter compares with.
+func checkValues(x Filter) error {
+	if len(x.Values) == 0 {
+		return wrong("The filter '%s' has no value", x.Name)
+	}
+	for _, v := range x.Values {
+		if len(v) > maxPattern {
+			return wrong("A value of the filter '%s' has more than %d bytes", x.Name, maxPattern)
 		}
 	}
 	return nil
@@ -73,37 +87,37 @@ func (f fields[T]) fit(filters []Filter, item T) bool {
 // backslash."
 func matches(pattern, text string) bool {
 	// at has the positions of text up to which the pattern read so far fits.
-	at := make([]bool, len(text)+1)
+	var room [2][64]bool
+	at, next := room[0][:], room[1][:]
+	if len(text) >= len(at) {
+		at, next = make([]bool, len(text)+1), make([]bool, len(text)+1)
+	}
+	at, next = at[:len(text)+1], next[:len(text)+1]
 	at[0] = true
 	for i := 0; i < len(pattern); i++ {
-		next := make([]bool, len(text)+1)
 		c := pattern[i]
-		switch {
-		case c == '*':
-			fits := false
-			for p := range at {
-				fits = fits || at[p]
-				next[p] = fits
-			}
-			at = next
-			continue
-		case c == '?':
-			for p := range at {
-				next[p] = next[p] || at[p]
-				if at[p] && p < len(text) {
-					next[p+1] = true
-				}
-			}
-			at = next
-			continue
-		case c == '\\' && i+1 < len(pattern):
+		special := c == '*' || c == '?'
+		if c == '\\' && i+1 < len(pattern) {
 			i++
 			c = pattern[i]
 		}
-		for p := range len(text) {
-			next[p+1] = at[p] && text[p] == c
+		fits, before := false, false // anything fits; the position before does
+		for p, here := range at {
+			switch {
+			case !special:
+				next[p] = before && text[p-1] == c
+			case c == '*':
+				next[p] = here || p > 0 && next[p-1]
+			default:
+				next[p] = here || before
+			}
+			before = here
+			fits = fits || next[p]
 		}
-		at = next
+		if !fits {
+			return false
+		}
+		at, next = next, at
 	}
 	return at[len(text)]
 }
