@@ -10,6 +10,7 @@ import (
 	"souk/artifact/registry"
 	"souk/catalog/change"
 	"souk/catalog/containerproduct"
+	"souk/catalog/product"
 	"souk/storage/blob"
 	"souk/storage/store"
 )
@@ -29,8 +30,8 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 	for _, f := range found {
 		findings = append(findings, f.String())
 	}
-	err = m.eachContainerProduct(ctx, func(e change.Entity, p *containerproduct.Product) error {
-		wrong, err := m.verifyProduct(ctx, e, p)
+	err = m.eachProduct(ctx, func(e change.Entity, state any) error {
+		wrong, err := m.verifyProduct(ctx, e, state)
 		for _, w := range wrong {
 			findings = append(findings, "entity "+e.ID+": "+w)
 		}
@@ -44,8 +45,12 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 
 // verifyProduct says what is wrong with the repositories, tags, images and the
 // logo that a product names.
-func (m *market) verifyProduct(ctx context.Context, e change.Entity, p *containerproduct.Product) (wrong []string, err error) {
-	for _, r := range p.Repositories {
+func (m *market) verifyProduct(ctx context.Context, e change.Entity, state any) (wrong []string, err error) {
+	var repositories []containerproduct.Repository
+	if p, ok := state.(*containerproduct.Product); ok {
+		repositories = p.Repositories
+	}
+	for _, r := range repositories {
 		var claim registry.Repository
 		there, err := m.claim(ctx, registry.KindRepository, r.Name, &claim)
 		if err != nil {
@@ -55,7 +60,7 @@ func (m *market) verifyProduct(ctx context.Context, e change.Entity, p *containe
 			wrong = append(wrong, fmt.Sprintf("repository %s is not its own: account %q, product %q", r.Name, claim.Account, claim.Product))
 		}
 	}
-	for _, d := range m.deliveredBy(p) {
+	for _, d := range m.deliveredBy(state) {
 		if d.Repository == "" {
 			continue // where it was published can't be told
 		}
@@ -77,10 +82,11 @@ func (m *market) verifyProduct(ctx context.Context, e change.Entity, p *containe
 			wrong = append(wrong, fmt.Sprintf("version %s names %s@%s, which is not in the registry", d.Version, d.Repository, d.Digest))
 		}
 	}
-	logo := p.PromotionalResources.LogoUrl
-	if logo == "" {
+	facets, ok := product.Of(state)
+	if !ok || facets.PromotionalResources.LogoUrl == "" {
 		return wrong, nil
 	}
+	logo := facets.PromotionalResources.LogoUrl
 	f, err := m.blobs.Open(blob.Logos, path.Base(logo))
 	if errors.Is(err, blob.ErrNotFound) {
 		return append(wrong, "its logo "+logo+" is not in the blob folder"), nil

@@ -9,7 +9,6 @@ import (
 	"souk/artifact/images"
 	"souk/catalog/amiproduct"
 	"souk/catalog/change"
-	"souk/catalog/changeset"
 	"souk/storage/store"
 )
 
@@ -51,27 +50,20 @@ func (m *market) imageUse(ctx context.Context, id string) (by string, err error)
 	if err != nil {
 		return "", fmt.Errorf("reading the document of %s: %w", id, err)
 	}
-	q := changeset.Query{Account: ami.Owner, EntityType: amiProduct, SortBy: "EntityId", Ascending: true, Max: 50}
-	for {
-		page, next, err := m.engine.ListEntities(ctx, q)
-		if err != nil {
-			return "", fmt.Errorf("listing products of account %s: %w", ami.Owner, err)
+	err = m.eachOf(ctx, ami.Owner, amiProduct, func(e change.Entity, state any) error {
+		p, ok := state.(*amiproduct.Product)
+		if !ok || by != "" {
+			return nil
 		}
-		for _, e := range page {
-			var p amiproduct.Product
-			_, err := m.engine.State(ctx, amiProduct+"@1.0", e.ID, &p)
-			if err != nil {
-				return "", fmt.Errorf("reading product %s: %w", e.ID, err)
-			}
-			if title, ok := offers(&p, id); ok {
-				return fmt.Sprintf("version %s of %s", title, e.ID), nil
-			}
+		if title, ok := offers(p, id); ok {
+			by = fmt.Sprintf("version %s of %s", title, e.ID)
 		}
-		if next == "" {
-			return "", nil
-		}
-		q.Token = next
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("looking for what names %s: %w", id, err)
 	}
+	return by, nil
 }
 
 // offers returns the version of a product by which new buyers get an AMI.

@@ -2,41 +2,48 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
+	"souk/artifact/images"
 	"souk/artifact/registry"
+	"souk/catalog/amiproduct"
 	"souk/catalog/change"
 	"souk/catalog/changeset"
 	"souk/catalog/containerproduct"
 	"souk/catalog/procurement"
+	"souk/catalog/product"
 	"souk/gateway/apierror"
 )
 
 // product reads what procurement decides by, of a product of any type.
 func (m *market) product(ctx context.Context, id string) (procurement.Product, error) {
-	for _, t := range m.types {
-		state := t.New()
-		entity, err := m.engine.State(ctx, fullName(t), id, state)
-		if apierror.Is(err, "ResourceNotFoundException") {
-			continue
-		}
-		if err != nil {
-			return procurement.Product{}, err
-		}
-		found := procurement.Product{Owner: entity.Owner, Visibility: t.List(state).Visibility}
-		if p, ok := state.(*containerproduct.Product); ok {
-			for _, d := range m.deliveredBy(p) {
-				found.Artifacts = append(found.Artifacts, procurement.Artifact{Digest: d.Digest, Visibility: d.Visibility})
-			}
-		}
-		return found, nil
+	e, state, err := m.entity(ctx, id)
+	if apierror.Is(err, "ResourceNotFoundException") {
+		return procurement.Product{}, procurement.ErrNoProduct
 	}
-	return procurement.Product{}, procurement.ErrNoProduct
+	if err != nil {
+		return procurement.Product{}, err
+	}
+	facets, ok := product.Of(state)
+	if !ok {
+		return procurement.Product{}, procurement.ErrNoProduct
+	}
+	found := procurement.Product{Owner: e.Owner, Visibility: string(facets.Description.Visibility), Invited: facets.Invited()}
+	for _, d := range m.deliveredBy(state) {
+		found.Artifacts = append(found.Artifacts, procurement.Artifact{Digest: d.Digest, Visibility: d.Visibility})
+	}
+	return found, nil
 }
 
-func fullName(t *change.EntityType) string { return t.Name + "@" + t.Version }
+// entity reads an entity with its state.
+func (m *market) entity(ctx context.Context, id string) (change.Entity, any, error) {
+	e, err := m.engine.Entity(ctx, id)
+	if err != nil {
+		return change.Entity{}, nil, err
+	}
+	return e.State()
+}
 
 // delivered is an image or chart that a version of a product names.
 type delivered struct {
@@ -47,63 +54,76 @@ type delivered struct {
 	Visibility string // of the delivery option
 }
 
-// eachContainerProduct calls f for every container product of the market.
-func (m *market) eachContainerProduct(ctx context.Context, f func(change.Entity, *containerproduct.Product) error) error {
+// eachProduct calls f for every product of the market, with its state.
+func (m *market) eachProduct(ctx context.Context, f func(change.Entity, any) error) error {
 	accounts, err := m.organization.Accounts(ctx)
 	if err != nil {
 		return err
 	}
 	for _, account := range accounts {
-		q := changeset.Query{Account: account.ID, EntityType: "ContainerProduct", SortBy: "EntityId", Ascending: true, Max: 50}
-		for {
-			page, next, err := m.engine.ListEntities(ctx, q)
+		for _, t := range m.types {
+			if _, ok := product.Of(t.New()); !ok {
+				continue
+			}
+			err := m.eachOf(ctx, account.ID, t.Name, f)
 			if err != nil {
-				return fmt.Errorf("listing products of account %s: %w", account.ID, err)
+				return fmt.Errorf("looking at the products of account %s: %w", account.ID, err)
 			}
-			for _, e := range page {
-				err := m.containerProduct(ctx, e.ID, f)
-				if err != nil {
-					return err
-				}
-			}
-			if next == "" {
-				break
-			}
-			q.Token = next
 		}
 	}
 	return nil
 }
 
-// containerProduct calls f for one container product, if it is there.
-func (m *market) containerProduct(ctx context.Context, id string, f func(change.Entity, *containerproduct.Product) error) error {
-	var p containerproduct.Product
-	e, err := m.engine.State(ctx, "ContainerProduct@1.0", id, &p)
-	if apierror.Is(err, "ResourceNotFoundException") {
-		return nil // it went between the list and now
+// eachOf calls f for every entity of a type (without version) of an account.
+func (m *market) eachOf(ctx context.Context, account, entityType string, f func(change.Entity, any) error) error {
+	q := changeset.Query{Account: account, EntityType: entityType, SortBy: "EntityId", Ascending: true, Max: 50}
+	for {
+		page, next, err := m.engine.ListEntities(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, listed := range page {
+			e, state, err := m.entity(ctx, listed.ID)
+			if err == nil {
+				err = f(e, state)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		q.Token = next
 	}
-	if err != nil {
-		return err
-	}
-	return f(e, &p)
 }
 
 // deliveredBy returns what the versions of a product name.
-func (m *market) deliveredBy(p *containerproduct.Product) []delivered {
+func (m *market) deliveredBy(state any) []delivered {
 	var all []delivered
-	for _, v := range p.Versions {
-		for _, o := range v.DeliveryOptions {
-			for _, a := range o.Artifacts() {
-				ref, _ := m.registry.Parse(a.URI)
-				all = append(all, delivered{Version: v.Title, Repository: ref.Repository, Tag: ref.Tag, Digest: a.Digest, Visibility: string(o.Visibility)})
+	switch p := state.(type) {
+	case *containerproduct.Product:
+		for _, v := range p.Versions {
+			for _, o := range v.DeliveryOptions {
+				for _, a := range o.Artifacts() {
+					ref, _ := m.registry.Parse(a.URI)
+					all = append(all, delivered{Version: v.Title, Repository: ref.Repository, Tag: ref.Tag, Digest: a.Digest, Visibility: string(o.Visibility)})
+				}
+			}
+		}
+	case *amiproduct.Product:
+		for _, v := range p.Versions {
+			for _, o := range v.DeliveryOptions {
+				for _, source := range v.Sources {
+					if source.ID == o.SourceID {
+						all = append(all, delivered{Version: v.Title, Repository: images.Repository, Digest: source.Digest, Visibility: string(o.Visibility)})
+					}
+				}
 			}
 		}
 	}
 	return all
 }
-
-// errInUse ends a walk early: what was looked for is there.
-var errInUse = errors.New("in use")
 
 // found is what a change set that is under way found for a product.
 type found struct{ product, digest string }
@@ -144,15 +164,13 @@ func (m *market) keeps(ctx context.Context, open map[found]bool, repository, dig
 	if !ok || open[found{product, digest}] {
 		return true, nil
 	}
-	err := m.containerProduct(ctx, product, func(_ change.Entity, p *containerproduct.Product) error {
-		// Whatever host its version names it by.
-		if slices.ContainsFunc(m.deliveredBy(p), func(d delivered) bool { return d.Digest == digest }) {
-			return errInUse
-		}
-		return nil
-	})
-	if errors.Is(err, errInUse) {
-		return true, nil
+	_, state, err := m.entity(ctx, product)
+	if apierror.Is(err, "ResourceNotFoundException") {
+		return false, nil
 	}
-	return false, err
+	if err != nil {
+		return false, err
+	}
+	// Whatever host its version names it by.
+	return slices.ContainsFunc(m.deliveredBy(state), func(d delivered) bool { return d.Digest == digest }), nil
 }

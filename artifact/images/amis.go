@@ -66,7 +66,7 @@ func (m amis) readable(ctx context.Context, a AMI) error {
 func (m amis) Publish(ctx context.Context, productID string, a change.AMI) error {
 	record, _, err := m.read(ctx, a.ID)
 	if errors.Is(err, ErrNotFound) {
-		there, err := m.config.Registry.HasPublished(ctx, productID, "x/"+repositoryName, a.Digest)
+		there, err := m.config.Registry.HasPublished(ctx, productID, Repository, a.Digest)
 		if err == nil && !there {
 			err = change.ErrAMINotFound
 		}

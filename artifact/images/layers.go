@@ -97,8 +97,12 @@ func (m *Images) Layers(ctx context.Context, repository, digest string) ([]Layer
 // PublishedRepository is the repository that keeps the AMIs of a product, where
 // their sellers change nothing.
 func PublishedRepository(productID string) string {
-	return registry.Published(productID, "x/"+repositoryName)
+	return registry.Published(productID, Repository)
 }
+
+// Repository stands for the repositories of AMIs, of whatever account: the
+// published copies of a product lie in one place.
+const Repository = "x/" + repositoryName
 
 // image reads the config of an image.
 func (m *Images) image(ctx context.Context, repository string, f found) (Image, error) {

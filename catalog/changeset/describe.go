@@ -143,6 +143,22 @@ func (s *Entity) Describe() (*EntityDescription, error) {
 	return &EntityDescription{Entity: was.Entity, Details: details}, nil
 }
 
+// State decodes the entity's state, a pointer to the P of its type, which is
+// also in what is returned first. ResourceNotSupportedException where this
+// server does not know the type.
+func (s *Entity) State() (change.Entity, any, error) {
+	was, err := decodeEntity(s.document)
+	if err != nil {
+		return change.Entity{}, nil, err
+	}
+	et := s.engine.types[was.Type]
+	if et == nil {
+		return change.Entity{}, nil, apierror.New("ResourceNotSupportedException", "Entities of type '%s' are not supported.", was.Type)
+	}
+	state, err := was.decode(et)
+	return was.Entity, state, err
+}
+
 // State decodes the state of an entity of the given type (with version) into
 // state, a pointer to it, for rooms that read entities: a storefront, a
 // procurement decision. ResourceNotFoundException if there is none of that type.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrNoProduct: there is no product of that id. Config.Product returns it.
@@ -16,8 +17,9 @@ var ErrNoProduct = errors.New("no such product")
 
 // Product is what is asked of a product.
 type Product struct {
-	Owner      string // account id of its seller
-	Visibility string // Draft, Limited, Public, Restricted
+	Owner      string   // account id of its seller
+	Visibility string   // Draft, Limited, Public, Restricted
+	Invited    []string // accounts that may obtain it while it is Limited
 	Artifacts  []Artifact
 }
 
@@ -46,8 +48,7 @@ func New(c Config) *Procurement { return &Procurement{c} }
 //
 // "Public: discoverable by all; Limited: by the seller and invited accounts;
 // Restricted: no new subscribers" (AWS Marketplace Seller Guide). Nobody can be
-// invited or subscribed yet, so a Limited and a Restricted product are their
-// seller's alone.
+// subscribed yet, so a Restricted product is its seller's alone.
 func (p *Procurement) MayObtain(ctx context.Context, account, repository, product string) (ok bool, reason string, err error) {
 	found, err := p.config.Product(ctx, product)
 	if errors.Is(err, ErrNoProduct) {
@@ -61,13 +62,21 @@ func (p *Procurement) MayObtain(ctx context.Context, account, repository, produc
 		return true, "the account sells the product", nil
 	case found.Visibility == "Public":
 		return true, "the product is public", nil
+	case found.invites(account):
+		return true, "the product is Limited and the account is invited", nil
 	}
 	return false, "the product is " + found.Visibility + " and the account has no subscription", nil
 }
 
+// invites says whether an account may obtain the product although it is not public.
+func (p *Product) invites(account string) bool {
+	return p.Visibility == "Limited" && slices.Contains(p.Invited, account)
+}
+
 // Delivered returns the digests of the images and charts that an account may
 // have of a product: its seller all that versions name, others what a Public
-// delivery option names, if they may obtain the product.
+// delivery option names, if they may obtain the product, and invited accounts
+// also what Limited ones name.
 //
 // "Limited" options are for invited accounts and "Restricted" ones for those
 // that have them already (AWS Marketplace Seller Guide); see MayObtain.
@@ -79,10 +88,11 @@ func (p *Procurement) Delivered(ctx context.Context, account, product string) ([
 	if err != nil {
 		return nil, fmt.Errorf("asking about product %s: %w", product, err)
 	}
-	sells := account != "" && account == found.Owner
+	sells, invited := account != "" && account == found.Owner, found.invites(account)
 	var digests []string
 	for _, a := range found.Artifacts {
-		if sells || found.Visibility == "Public" && a.Visibility == "Public" {
+		open := a.Visibility == "Public" && (found.Visibility == "Public" || invited)
+		if sells || open || invited && a.Visibility == "Limited" {
 			digests = append(digests, a.Digest)
 		}
 	}

@@ -70,3 +70,25 @@ func TestDeliveredLooksAtTheVisibilityOfOptions(t *testing.T) {
 		t.Errorf("store broken: %v", err)
 	}
 }
+
+func TestInvitedAccountsObtainALimitedProduct(t *testing.T) {
+	t.Parallel()
+	const seller, friend, other = "111111111111", "222222222222", "333333333333"
+	artifacts := []Artifact{{"public", "Public"}, {"limited", "Limited"}, {"past", "Restricted"}}
+	for _, c := range []struct {
+		visibility, account string
+		want                []string
+	}{
+		{"Limited", friend, []string{"public", "limited"}}, {"Limited", other, nil}, {"Limited", seller, []string{"public", "limited", "past"}},
+		{"Public", friend, []string{"public"}}, {"Draft", friend, nil}, {"Restricted", friend, nil},
+	} {
+		p := New(Config{Product: func(context.Context, string) (Product, error) {
+			return Product{Owner: seller, Visibility: c.visibility, Invited: []string{friend}, Artifacts: artifacts}, nil
+		}})
+		got, err := p.Delivered(t.Context(), c.account, "x")
+		ok, _, _ := p.MayObtain(t.Context(), c.account, "acme/web", "x")
+		if err != nil || !slices.Equal(got, c.want) || ok != (c.want != nil) {
+			t.Errorf("%s, account %s: %q, may obtain %t, %v; want %q", c.visibility, c.account, got, ok, err, c.want)
+		}
+	}
+}
