@@ -71,6 +71,7 @@ type reader struct {
 	most       int64 // of total
 	sum        hash.Hash
 	small      []byte // smallFile bytes
+	large      []byte // grows to the largest file that is held; used again for the next
 }
 
 // readLayer reads a layer from its first byte to its last. An archive that no
@@ -258,7 +259,10 @@ func (r *reader) file(name string, size int64, content io.Reader) error {
 	switch {
 	case size <= smallFile:
 	case manager != "" && size <= maxDatabase, inventory.ELF(head) && size <= maxProgram:
-		whole = make([]byte, size)
+		if int64(cap(r.large)) < size {
+			r.large = make([]byte, size+size/4)
+		}
+		whole = r.large[:size]
 		copy(whole, head)
 		if err := fill(content, whole[len(head):]); err != nil {
 			return err
