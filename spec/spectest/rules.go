@@ -11,6 +11,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -210,7 +211,7 @@ func (r *reader) anyMethod(name string) {
 		return
 	}
 	for _, key := range found {
-		stated := reader{source: r.source, seen: map[string]bool{key: false}}
+		stated := reader{source: r.source, seen: maps.Clone(r.seen)}
 		stated.function(key)
 		if len(stated.rules) > 0 {
 			slices.Sort(found)

@@ -63,6 +63,20 @@ type X struct{ Shared }
 	}
 }
 
+func TestMethodsOfOneNameMayCallEachOther(t *testing.T) {
+	t.Parallel()
+	s := source(t, `
+type X struct{}
+func (x *X) Check(c *C) { x.part(c); c.Refuse(true, "DIRECT", "direct") }
+func (x *X) part(c *C) { y.part(c) }
+type Y struct{}
+func (y *Y) part(c *C) { x.part(c) }
+`)
+	if rules, err := s.Rules("a", "X"); err != nil || !slices.Equal(rules, []Rule{{"DIRECT", "direct"}}) {
+		t.Errorf("rules are %q, %v", rules, err)
+	}
+}
+
 func TestRulesThatATestCantReadAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
