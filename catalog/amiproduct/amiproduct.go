@@ -59,9 +59,12 @@ func EntityType() *change.EntityType {
 // two of the same type; no update of version information beside a change that
 // restricts or adds a version; nothing beside "a request [...] that is pending
 // with the AWS Marketplace Seller Operations team", which is UpdateVisibility's.
+// Beyond the page, the instance types that a new version's AMI is compared with
+// stay as they are until the version is there.
 func overlaps(a, b string) bool {
 	versions := func(x, y string) bool {
-		return x == "UpdateDeliveryOptions" && (y == "AddDeliveryOptions" || y == "RestrictDeliveryOptions")
+		return x == "UpdateDeliveryOptions" && (y == "AddDeliveryOptions" || y == "RestrictDeliveryOptions") ||
+			x == "AddDeliveryOptions" && (y == "AddInstanceTypes" || y == "RestrictInstanceTypes")
 	}
 	return a != b && a != "UpdateVisibility" && !versions(a, b) && !versions(b, a)
 }

@@ -161,6 +161,8 @@ func TestOverlapsAreThoseOfTheDocumentation(t *testing.T) {
 		{"AddDeliveryOptions", "RestrictDeliveryOptions", true},
 		{"UpdateVisibility", "UpdateInformation", false},
 		{"AddRegions", "AddInstanceTypes", true},
+		{"AddDeliveryOptions", "AddInstanceTypes", false},
+		{"RestrictInstanceTypes", "AddDeliveryOptions", false},
 	} {
 		if got := overlaps(test.preparing, test.starting); got != test.want {
 			t.Errorf("%s while %s is PREPARING: %t, want %t", test.starting, test.preparing, got, test.want)
