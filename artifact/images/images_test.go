@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"souk/artifact/archive"
@@ -316,5 +318,61 @@ func TestAFailureOfTheRegistryIsNoRefusal(t *testing.T) {
 	}
 	if p, err := h.List(t.Context(), Query{Account: sellerAccount}); err != nil || len(p.Images) != 0 {
 		t.Errorf("%d AMIs, %v", len(p.Images), err)
+	}
+}
+
+func TestAnAMIWhoseTagItsOwnerDeletedIsDeregistered(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, onSQLite(t))
+	a := h.register(seller, "web 1.0")
+	if err := remote.Delete(h.ref("acme/ami:"+a.ID), as(sellerAccount)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Deregister(t.Context(), sellerAccount, a.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestACallThatIsGivenUpEnds(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, onSQLite(t))
+	repository, digest := h.push(seller, h.debian())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := h.Register(ctx, Registration{Account: sellerAccount, Name: "web", Repository: repository, Digest: digest})
+	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrBadImage) {
+		t.Errorf("registered: %v", err)
+	}
+	_, err = Open(ctx, write(t, "r.tar", rootFS(forX86)), Options{Temp: t.TempDir()})
+	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrBadImage) {
+		t.Errorf("opened: %v", err)
+	}
+}
+
+func TestOfAnIndexTheImageOfTheArchitectureIsRegistered(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, onSQLite(t))
+	one, two := v1Image(t, imageOf(t, "amd64", rootFS(forX86))), v1Image(t, imageOf(t, "arm64", rootFS(forARM)))
+	repository, digest := h.push(seller, mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: one}, mutate.IndexAddendum{Add: two}))
+	r := Registration{Account: sellerAccount, Name: "web", Repository: repository, Digest: digest}
+	var invalid *Invalid
+	if _, err := h.Register(t.Context(), r); !errors.As(err, &invalid) || invalid.Field != "Architecture" {
+		t.Errorf("without an architecture: %v", err)
+	}
+	r.Architecture = ARM64
+	a, err := h.Register(t.Context(), r)
+	want, _ := two.Digest()
+	if err != nil || a.Architecture != ARM64 || a.Digest != want.String() {
+		t.Errorf("%+v, %v, want %s", a, err, want)
+	}
+	all, err := h.Images.Images(t.Context(), repository, digest)
+	if err != nil || len(all) != 2 || all[0].Architecture != "amd64" || len(all[1].Layers) != 1 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if _, err := h.Layers(t.Context(), repository, digest); !errors.Is(err, ErrBadImage) {
+		t.Errorf("layers of an index: %v", err)
+	}
+	if _, err := h.Layers(t.Context(), repository, "sha256:"+strings.Repeat("0", 64)); !errors.Is(err, ErrNoImage) {
+		t.Errorf("layers of nothing: %v", err)
 	}
 }
