@@ -277,3 +277,19 @@ func TestEntitiesOfBeforeAreSearched(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatIsTurnedDownUnseenIsNotContained(t *testing.T) {
+	t.Parallel()
+	text := rapid.StringOfN(rapid.SampledFrom([]rune("aAbBzZ kK\u212a\u00e9\u00c9\u0130\x00")), 0, 8, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		name, part := text.Draw(t, "name"), folded(text.Draw(t, "part"))
+		if strings.Contains(folded(name), part) && !mayContain([]byte(name), part) {
+			t.Errorf("%q contains %q", name, part)
+		}
+		f := entityFilters{contains: part, count: 1}
+		s := entitySummary{visibility: "Draft", modified: listEpoch.Format(sortTime), name: name}
+		if part != "" && f.match("", "", s.encode()) != strings.Contains(folded(name), part) {
+			t.Errorf("%q is not matched as by %q", name, part)
+		}
+	})
+}

@@ -1,9 +1,11 @@
 package changeset
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"souk/catalog/change"
 	"souk/storage/store"
@@ -254,8 +256,40 @@ func nextSecond(second string) string {
 
 // match looks at an entity's summary.
 func (f *entityFilters) match(_, _ string, cover []byte) bool {
+	if f.contains != "" { // most are turned down here, without a copy of them
+		_, rest, _ := bytes.Cut(cover, []byte{0})
+		if _, name, whole := bytes.Cut(rest, []byte{0}); whole && !mayContain(name, f.contains) {
+			return false
+		}
+	}
 	s, err := decodeEntitySummary(cover)
 	return err == nil && f.keeps(s)
+}
+
+// mayContain is false only if a text has no such part. The part is folded.
+func mayContain(text []byte, part string) bool {
+	for i := range text {
+		if text[i] >= utf8.RuneSelf {
+			return true // what it is folded to takes a closer look
+		}
+	}
+	for i := 0; i+len(part) <= len(text); i++ {
+		n := 0
+		for n < len(part) && lower(text[i+n]) == part[n] {
+			n++
+		}
+		if n == len(part) {
+			return true
+		}
+	}
+	return false
+}
+
+func lower(b byte) byte {
+	if 'A' <= b && b <= 'Z' {
+		return b + 'a' - 'A'
+	}
+	return b
 }
 
 func (f *entityFilters) keeps(s entitySummary) bool {

@@ -53,13 +53,14 @@ func (s *entitySummary) encode() []byte {
 }
 
 func decodeEntitySummary(raw []byte) (entitySummary, error) {
-	f := strings.SplitN(string(raw), "\x00", 3)
-	if len(f) != 3 || len(f[1]) != len(sortTime) {
+	head, rest, _ := strings.Cut(string(raw), "\x00") // lists do this thousands of times
+	modified, name, whole := strings.Cut(rest, "\x00")
+	if !whole || len(modified) != len(sortTime) {
 		return entitySummary{}, errors.New("an entity's summary is damaged")
 	}
-	s := entitySummary{visibility: f[0], modified: f[1], name: f[2]}
-	if i := strings.Index(f[0], fieldMark); i >= 0 {
-		s.visibility, s.fields = f[0][:i], f[0][i:]
+	s := entitySummary{visibility: head, modified: modified, name: name}
+	if i := strings.Index(head, fieldMark); i >= 0 {
+		s.visibility, s.fields = head[:i], head[i:]
 	}
 	return s, nil
 }
