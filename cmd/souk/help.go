@@ -47,6 +47,11 @@ What it sells:
   souk image import rootfs.tar --name web              a machine image (AMI)
   docker push 127.0.0.1:8470/acme/query:1.0            a container image
 
+What it looks for, and what happens next:
+
+  souk advisories import all.zip                       vulnerable packages, in OSV form
+  souk scenario apply FILE                             make a change set fail, wait or hang
+
 Look after it:
 
   souk doctor               check every invariant of the store
