@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"souk/artifact/scan/advisory"
 )
@@ -80,7 +81,8 @@ func (f Finding) Words() string {
 		}
 		return fmt.Sprintf("%s (%s) in %s %s, %s", f.Advisory, f.Severity, f.Package, f.Version, fix)
 	}
-	return f.Message
+	text, _, _ := strings.Cut(f.Message, ". ") // what to do about it stands in the report
+	return strings.TrimSuffix(text, ".")
 }
 
 // byGravity puts what refuses first, then the graver, then by place.

@@ -21,7 +21,7 @@ func secrets(name string, content []byte) []Finding {
 	switch {
 	case base == "authorized_keys" || base == "authorized_keys2":
 		if n := authorized(content); n > 0 {
-			add(AuthorizedKeys, "AUTHORIZED_KEY", "/%s has %d keys that may log in. Remove the file.", name, n)
+			add(AuthorizedKeys, "AUTHORIZED_KEY", "/%s lets in whoever has one of %d keys. Remove the file.", name, n)
 		}
 	case name == "etc/shadow" || name == "etc/shadow-" || name == "etc/passwd" || name == "etc/passwd-":
 		empty, set := passwords(content)
