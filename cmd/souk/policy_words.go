@@ -12,7 +12,7 @@ import (
 // that a policy misspells: AWS and Souk take any word, and it matches nothing.
 
 // services are the services of actions that Souk asks policies for.
-var services = []string{"aws-marketplace", "ecr", "sts"}
+var services = []string{"aws-marketplace", "ec2", "ecr", "sts"}
 
 // actions are all actions that Souk asks policies for, and sts:GetCallerIdentity,
 // which needs none.
@@ -22,6 +22,9 @@ var actions = []string{
 	"aws-marketplace:ListAssessments", "aws-marketplace:ListChangeSets", "aws-marketplace:ListEntities",
 	"aws-marketplace:ListTagsForResource", "aws-marketplace:PutResourcePolicy", "aws-marketplace:StartChangeSet",
 	"aws-marketplace:TagResource", "aws-marketplace:UntagResource",
+
+	"ec2:DeregisterImage", "ec2:DescribeImageAttribute", "ec2:DescribeImages", "ec2:DescribeInstanceTypes", "ec2:DescribeRegions",
+	"ec2:GetInstanceTypesFromInstanceRequirements", "ec2:ModifyImageAttribute", "ec2:RegisterImage",
 
 	"ecr:BatchCheckLayerAvailability", "ecr:BatchDeleteImage", "ecr:BatchGetImage", "ecr:CompleteLayerUpload",
 	"ecr:DescribeImages", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload",
@@ -33,9 +36,19 @@ var actions = []string{
 // conditionKeys are all condition keys that a request may have.
 var conditionKeys = []string{
 	"aws:CurrentTime", "aws:EpochTime", "aws:PrincipalAccount", "aws:PrincipalArn", "aws:PrincipalType",
-	"aws:RequestedRegion", "aws:SecureTransport", "aws:SourceIp", "aws:UserAgent", "aws:userid", "aws:username",
+	"aws:RequestedRegion", "aws:SecureTransport", "aws:SourceIp", "aws:TagKeys", "aws:UserAgent", "aws:userid", "aws:username",
 
 	"aws-marketplace:Intent", "catalog:ChangeType",
+}
+
+// tagKeys begin the condition keys of tags; what follows is the tag's key.
+var tagKeys = []string{"aws:RequestTag/", "aws:ResourceTag/"}
+
+// isConditionKey says whether a request may have a condition key.
+func isConditionKey(key string) bool {
+	return contains(conditionKeys, key) || slices.ContainsFunc(tagKeys, func(tag string) bool {
+		return len(key) > len(tag) && strings.EqualFold(key[:len(tag)], tag)
+	})
 }
 
 // misspelt says which words of a policy mean nothing here.
@@ -55,7 +68,7 @@ func misspelt(p *iam.Policy) []string {
 			}
 		}
 		for _, c := range s.Condition {
-			if !contains(conditionKeys, c.Key) {
+			if !isConditionKey(c.Key) {
 				warn("no request to Souk has the condition key %s", c.Key)
 			}
 		}

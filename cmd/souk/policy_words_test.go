@@ -15,7 +15,7 @@ func TestPolicyWordsAreThoseOfTheServices(t *testing.T) {
 	t.Parallel()
 	var (
 		root   = os.DirFS("../..")
-		word   = regexp.MustCompile(`"((?:aws-marketplace|ecr|sts|aws|catalog):\w+)"`)
+		word   = regexp.MustCompile(`"((?:aws-marketplace|ec2|ecr|sts|aws|catalog):\w+)"`)
 		bare   = regexp.MustCompile(`\baction\("(\w+)"\)`)
 		source strings.Builder
 	)
