@@ -46,6 +46,7 @@ type stock struct {
 type view struct {
 	findings []Finding
 	stocks   []stock
+	unread   []string // managers whose databases no scan reads
 	release  inventory.Release
 	at       string // path of os-release
 }
@@ -80,6 +81,9 @@ func merge(layers []Layer, read []*contents, all bool) view {
 			}
 			if !seen {
 				continue
+			}
+			if f.Unread != "" && !slices.Contains(v.unread, f.Unread) {
+				v.unread = append(v.unread, f.Unread)
 			}
 			if f.Manager != "" {
 				v.stocks = append(v.stocks, stock{path: name, layer: layers[i].Digest, manager: f.Manager, packages: f.Packages})
@@ -144,6 +148,12 @@ func (v *view) group() (groups []asked, unknown bool) {
 // packageFindings looks the packages of an image up. missing says of which
 // packages nothing can be said, since nothing is loaded: they are not clean.
 func (s *Scanner) packageFindings(ctx context.Context, v *view) (found []Finding, missing []string, err error) {
+	for _, manager := range v.unread {
+		missing = append(missing, "the packages of "+manager+", whose database is not read")
+	}
+	if len(v.stocks)+len(v.unread) == 0 {
+		missing = append(missing, "the image has neither packages of dpkg or apk nor Go programs")
+	}
 	groups, unknown := v.group()
 	if unknown {
 		missing = append(missing, fmt.Sprintf("the packages of %q, a release for which no advisories are known", plain([]byte(v.release.String()))))
@@ -214,7 +224,9 @@ func (s *Scanner) image(ctx context.Context, i Image, container bool, now time.T
 	if err != nil {
 		return found{}, fmt.Errorf("scanning %s: %w", i.Digest, err)
 	}
-	f.missing, f.checked = missing, len(v.stocks) > 0 && len(missing) == 0
+	f.missing = missing
+	unread := func(f Finding) bool { return f.Check == PackageVulnerabilities } // a database or a program was too large
+	f.checked = len(missing) == 0 && !slices.ContainsFunc(v.findings, unread)
 	f.findings = append(f.findings, vulnerable...)
 	f.findings = append(f.findings, outdated(v.release, v.at, now)...)
 	if container {

@@ -57,7 +57,8 @@ type facts struct {
 	Packages []inventory.Package
 	Release  *inventory.Release
 	Sshd     []setting
-	IsSshd   bool // also where no setting is of interest
+	Unread   string // the manager whose database it is, if no scan reads that
+	IsSshd   bool   // also where no setting is of interest
 }
 
 // reader reads one layer.
@@ -244,6 +245,9 @@ func (r *reader) file(name string, size int64, content io.Reader) error {
 	r.total += size
 	if r.total > r.most {
 		return &archive.Refusal{Entry: name, Reason: archive.TooLarge}
+	}
+	if unread := inventory.Unread(name); unread != "" {
+		r.facts(name).Unread = unread
 	}
 	if size == 0 {
 		r.look(name, inventory.DatabaseOf(name), nil)

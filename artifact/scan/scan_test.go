@@ -130,6 +130,27 @@ func TestPackagesAreNotCleanWhereNothingIsLoaded(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotReadIsNotClean(t *testing.T) {
+	t.Parallel()
+	r := open(t, nil, "").load()
+	for name, c := range map[string]struct {
+		files []scantest.File
+		want  assessment.Result
+	}{
+		"packages that are mended":         {scantest.Debian("3.0-1"), assessment.Pass},
+		"no packages":                      {nil, assessment.NotExecuted},
+		"packages of rpm beside":           {append(scantest.Debian("3.0-1"), scantest.File{Name: "var/lib/rpm/rpmdb.sqlite", Content: "SQLite format 3"}), assessment.NotExecuted},
+		"an unknown release":               {[]scantest.File{{Name: "etc/os-release", Content: "ID=gentoo"}, scantest.Status("1.0-1")}, assessment.NotExecuted},
+		"a release without advisories":     {[]scantest.File{{Name: "etc/os-release", Content: "ID=debian\nVERSION_ID=13"}, scantest.Status("1.0-1")}, assessment.NotExecuted},
+		"a database that is far too large": {append(scantest.Debian("3.0-1")[:2:2], scantest.Status("3.0-1\n"+strings.Repeat("x", 64<<20))), assessment.NotExecuted},
+	} {
+		got := scantest.Scan(t, r, "AMI", r.images.Add(scantest.Image(scantest.Layer(c.files...))))
+		if shown := control(t, r.assessment(got), scan.PackageVulnerabilities); shown.Result != c.want || shown.Result != assessment.Pass && len(shown.Errors) == 0 {
+			t.Errorf("%s: the control is %+v, want %s", name, shown, c.want)
+		}
+	}
+}
+
 func TestTheReportSaysWhatAndWhere(t *testing.T) {
 	t.Parallel()
 	r := open(t, nil, "").load()

@@ -58,6 +58,18 @@ func DatabaseOf(name string) Manager {
 	return ""
 }
 
+// Unread says which manager's database a file is that is not read here, "" for
+// all other files: the packages in it are unknown, not absent.
+func Unread(name string) string {
+	switch name {
+	case "var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages", "var/lib/rpm/Packages.db", "usr/lib/sysimage/rpm/rpmdb.sqlite", "usr/lib/sysimage/rpm/Packages.db":
+		return "rpm"
+	case "var/lib/pacman/local/ALPM_DB_VERSION":
+		return "pacman"
+	}
+	return ""
+}
+
 // Read reads the packages of a database of dpkg or apk.
 func Read(m Manager, database []byte) []Package {
 	switch m {
