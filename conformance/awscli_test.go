@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,23 +31,26 @@ func TestAWSCommandLine(t *testing.T) {
 			t.Fatalf("%s is needed (make setup installs it): %v", program, err)
 		}
 	}
-	// What a command line sees doesn't depend on the database.
-	server := souktest.Start(t, souktest.Options{})
-	account := server.Account(t, "command line", "cli")
-	s := account.Seller(server)
-	logos := souktest.ServeLogos(t)
-	t.Run("scripts", func(t *testing.T) {
-		testscript.Run(t, testscript.Params{
-			Dir:      "testdata/awscli",
-			Deadline: time.Now().Add(5 * time.Minute),
-			Setup: func(e *testscript.Env) error {
-				return setupScript(e, s, account, logos)
-			},
-			Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-				"keep":  keepOutput,
-				"await": func(ts *testscript.TestScript, neg bool, args []string) { awaitSet(ts, s, args) },
-			},
-		})
+	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
+		t.Parallel()
+		// Most of what a command line sees doesn't depend on the database.
+		p := testscript.Params{Dir: "testdata/awscli"}
+		if o.Database != "" {
+			p = testscript.Params{Files: []string{"testdata/awscli/machine.txtar"}}
+		}
+		server := souktest.Start(t, o)
+		account := server.Account(t, "command line", "cli")
+		s := account.Seller(server)
+		logos := souktest.ServeLogos(t)
+		p.Deadline = time.Now().Add(5 * time.Minute)
+		p.Setup = func(e *testscript.Env) error { return setupScript(e, s, account, logos) }
+		p.Cmds = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"keep":     keepOutput,
+			"await":    func(ts *testscript.TestScript, neg bool, args []string) { awaitSet(ts, s, args) },
+			"operator": func(ts *testscript.TestScript, neg bool, args []string) { operate(ts, server, args) },
+			"fetch":    fetch,
+		}
+		t.Run("scripts", func(t *testing.T) { testscript.Run(t, p) })
 	})
 }
 
@@ -106,4 +111,29 @@ func awaitSet(ts *testscript.TestScript, s *seller.Seller, args []string) {
 	if string(set.Status) != args[1] {
 		ts.Fatalf("change set %s is %s, want %s: %s", args[0], set.Status, args[1], seller.Refusals(set))
 	}
+}
+
+// operate is the script command "operator ARGS...": it runs a command of souk on
+// the server's market, as those do who may read its folder.
+func operate(ts *testscript.TestScript, server *souktest.Server, args []string) {
+	out, err := server.Command(args...)
+	ts.Check(err)
+	_, err = io.WriteString(ts.Stdout(), out)
+	ts.Check(err)
+}
+
+// fetch is the script command "fetch URL": it prints what lies there, as a
+// browser gets it.
+func fetch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: fetch URL")
+	}
+	answer, err := http.Get(args[0])
+	ts.Check(err)
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		ts.Fatalf("%s has status %s", args[0], answer.Status)
+	}
+	_, err = io.Copy(ts.Stdout(), answer.Body)
+	ts.Check(err)
 }
