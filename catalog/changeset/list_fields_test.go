@@ -293,3 +293,37 @@ func TestWhatIsTurnedDownUnseenIsNotContained(t *testing.T) {
 		}
 	})
 }
+
+func TestVerifyLooksAtTerms(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s store.Store) {
+		m := open(t, s, nil)
+		lamp, oil := m.made("lamp"), m.made("oil")
+		m.stop()
+		if err := m.findTerms(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		m.sound()
+		err := s.(store.Indexer).SetTerms(t.Context(), []store.Terms{
+			{Key: store.Key{Kind: kindEntity, ID: lamp}, Revision: 1},
+			{Key: store.Key{Kind: kindEntity, ID: oil}, Revision: 1, Terms: TitleTerms(alice, "Thing", "lamp")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := m.Verify(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{lamp: "it is not found by its terms", oil: "it is found by other terms than its own"}
+		for _, f := range found {
+			if want[f.ID] != f.What {
+				t.Errorf("found %+v", f)
+			}
+			delete(want, f.ID)
+		}
+		if len(want) > 0 {
+			t.Errorf("not found: %v", want)
+		}
+	})
+}
