@@ -26,7 +26,7 @@ import (
 // Limits bounds what an archive may ask of its reader. A field that is 0 means
 // the default beside it.
 type Limits struct {
-	Entries int     // how many entries; DefaultEntries
+	Entries int     // how many entries, and directories that only their paths name; DefaultEntries
 	Bytes   int64   // bytes of the whole archive after decompression; DefaultBytes
 	File    int64   // bytes of one file; DefaultFile
 	Name    int     // bytes of a name or of a link's target; DefaultName
@@ -142,6 +142,7 @@ type Reader struct {
 	seed    maphash.Seed
 	kinds   map[uint64]kind // by the hash of the clean name
 	entries int
+	implied int    // directories without an entry
 	last    string // name of the entry that is being read
 	err     error  // what every further call returns
 }
@@ -320,6 +321,12 @@ func (a *Reader) note(named, name string, is kind) error {
 		case leaf:
 			return &Refusal{Entry: named, Reason: BelowLink, Detail: fmt.Sprintf("%q", name[:i])}
 		case 0:
+			// A name may have two thousand directories: they count as entries do,
+			// or a small archive would ask for any amount of memory.
+			a.implied++
+			if a.implied > a.limits.Entries {
+				return &Refusal{Entry: named, Reason: TooManyFiles, Detail: fmt.Sprintf("at most %d directories without an entry", a.limits.Entries)}
+			}
 			a.kinds[above] = implied
 		}
 	}

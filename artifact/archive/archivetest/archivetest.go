@@ -188,6 +188,7 @@ func Samples() []Sample {
 		{Name: "whiteout-of-the-directory", Entry: "a/.wh..", Reason: archive.BadWhiteout, Bytes: Tar(File("a/.wh..", ""))},
 		{Name: "whiteout-of-the-parent", Entry: "a/.wh...", Reason: archive.BadWhiteout, Bytes: Tar(File("a/.wh...", ""))},
 		{Name: "too-many-entries", Entry: "c", Reason: archive.TooManyFiles, Limits: archive.Limits{Entries: 2}, Bytes: Tar(File("a", ""), File("b", ""), File("c", ""))},
+		{Name: "too-many-directories-in-names", Entry: "e/f/g/h", Reason: archive.TooManyFiles, Limits: archive.Limits{Entries: 4}, Bytes: Tar(File("a/b/c/d", ""), File("e/f/g/h", ""))},
 		{Name: "file-too-large", Entry: "f", Reason: archive.TooLarge, Limits: archive.Limits{File: 1000}, Bytes: Tar(File("f", strings.Repeat("x", 1001)))},
 		{Name: "archive-too-large", Entry: "g", Reason: archive.TooLarge, Limits: archive.Limits{Bytes: 4096}, Bytes: Tar(File("f", strings.Repeat("x", 2000)), File("g", strings.Repeat("x", 2000)))},
 		{Name: "size-beyond-all-disks", Entry: "f", Reason: archive.TooLarge, Limits: archive.Limits{File: 1 << 30}, Bytes: join(raw("f", '0', "77777777777", ""), end)},
