@@ -2,7 +2,10 @@ package conformance
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io/fs"
 	"os"
@@ -48,9 +51,7 @@ func provokeAll(t *testing.T, entity string, testdata fs.FS, types []string) {
 	logos := souktest.ServeLogos(t)
 	byState := map[string][]spec.Sample{}
 	for _, s := range samples {
-		if s.Needs == "" { // the others are replayed beside the change types
-			byState[s.Given] = append(byState[s.Given], s)
-		}
+		byState[s.Given] = append(byState[s.Given], s)
 	}
 	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
 		t.Parallel()
@@ -209,7 +210,8 @@ func publicOffer(product string) []any {
 	}
 }
 
-// push fills the repositories app and charts of the samples.
+// push fills the repositories app and charts of the samples. One of the images
+// has a private key that somebody left behind.
 func (p *rowProduct) push(t *testing.T) {
 	t.Helper()
 	ctx, namespace := t.Context(), p.values["namespace"]
@@ -218,6 +220,13 @@ func (p *rowProduct) push(t *testing.T) {
 		must(t, err)
 		must(t, p.Push(ctx, namespace+"/app", tag, image))
 	}
+	der, err := x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	must(t, err)
+	careless, err := seller.ImageOf(map[string]string{
+		"root/.ssh/id_rsa": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+	})
+	must(t, err)
+	must(t, p.Push(ctx, namespace+"/app", "careless", careless))
 	for tag, runs := range map[string]string{"1.0": p.Host() + "/" + namespace + "/app:1.0", "external": "docker.io/library/nginx:1.25"} {
 		chart, err := seller.Chart("charts", "1.0.0", runs)
 		must(t, err)

@@ -21,7 +21,6 @@ type Sample struct {
 	Message string          // with its holes filled; may hold ${placeholders}
 	Note    string          // why this is wrong, where it is not plain to see
 	Probe   bool            // found by asking the world (registry, logo), not by reading the request
-	Needs   string          // what the market must have for it beside its state, such as "a scanner"; "" is nothing
 }
 
 // Setup is a starting state of samples: the change sets that lead to it, each a

@@ -56,9 +56,19 @@ func (s *Seller) Push(ctx context.Context, path, tag string, image v1.Image) err
 
 // Image is a container image with a layer for each text, in which the text is a file.
 func Image(texts ...string) (v1.Image, error) {
-	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	var layers []map[string]string
 	for i, text := range texts {
-		layer, err := archive(map[string]string{fmt.Sprintf("layer-%d.txt", i+1): text})
+		layers = append(layers, map[string]string{fmt.Sprintf("layer-%d.txt", i+1): text})
+	}
+	return ImageOf(layers...)
+}
+
+// ImageOf is a container image with a layer for each set of files: their
+// contents by name.
+func ImageOf(layers ...map[string]string) (v1.Image, error) {
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	for _, files := range layers {
+		layer, err := archive(files)
 		if err != nil {
 			return nil, err
 		}
