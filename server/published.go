@@ -145,13 +145,23 @@ func (m *market) underWay(ctx context.Context) (map[found]bool, error) {
 	return all, nil
 }
 
-// sweep removes what nothing refers to, and says how many bytes were freed.
+// sweep removes scans whose time is over and what nothing refers to, and says
+// how many bytes of the registry were freed.
 func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
 	// Before any product is looked at: what is found later is younger than what
 	// is swept, and a set that ends meanwhile has written its products.
 	open, err := m.underWay(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("looking for change sets under way: %w", err)
+	}
+	for {
+		swept, err := m.scanner.Sweep(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if swept == 0 {
+			break
+		}
 	}
 	return m.registry.Collect(ctx, registry.Sweep{Keep: func(ctx context.Context, repository, digest string) (bool, error) {
 		return m.keeps(ctx, open, repository, digest)
