@@ -16,8 +16,8 @@ import (
 )
 
 // verify checks every invariant of the market, and says what is wrong: of the
-// organisation, of change sets and entities, and of what products have in the
-// registry.
+// organisation, of change sets and entities, of machine images, and of what
+// products have in the registry.
 func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 	findings, err := m.organization.Verify(ctx)
 	if err != nil {
@@ -30,6 +30,11 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 	for _, f := range found {
 		findings = append(findings, f.String())
 	}
+	images, err := m.images.Doctor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, images...)
 	err = m.eachProduct(ctx, func(e change.Entity, state any) error {
 		wrong, err := m.verifyProduct(ctx, e, state)
 		for _, w := range wrong {

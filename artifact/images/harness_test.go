@@ -52,6 +52,7 @@ type house struct {
 	t        *testing.T
 	registry *registry.Registry
 	server   *httptest.Server
+	root     string // of the registry's files
 	inUse    atomic.Pointer[string]
 }
 
@@ -84,8 +85,9 @@ func newHouse(t *testing.T, s store.Store) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	root := filepath.Join(t.TempDir(), "registry")
 	r, err := registry.New(registry.Config{
-		Root:  filepath.Join(t.TempDir(), "registry"),
+		Root:  root,
 		Store: s,
 		Credentials: func(_ context.Context, id string) (string, *iam.Principal, bool, error) {
 			return secret, &iam.Principal{Account: id, ARN: "arn:aws:iam::" + id + ":root", ID: id, Root: true}, true, nil
@@ -104,7 +106,7 @@ func newHouse(t *testing.T, s store.Store) *house {
 	t.Cleanup(func() { r.Close() })
 	h := r.Handler()
 	handler.Store(&h)
-	b := &house{t: t, registry: r, server: server}
+	b := &house{t: t, registry: r, server: server, root: root}
 	b.inUse.Store(new(string))
 	b.Images, err = New(Config{
 		Store: s, Registry: r, Now: func() time.Time { return theTime },

@@ -1,0 +1,110 @@
+package images
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"souk/artifact/registry"
+	"souk/catalog/change"
+	"souk/storage/store"
+)
+
+// Doctor says what is wrong with the records of the machine images: each has its
+// name and its tag, each name its record, and an image that the registry has is
+// whole. An image that the registry hasn't got is no fault: its owner may delete it,
+// and published versions have a copy of their own. It may run while AMIs are
+// registered and deregistered: what is found wrong is looked at again.
+func (m *Images) Doctor(ctx context.Context) ([]string, error) {
+	walker, ok := m.config.Store.(store.Walker)
+	if !ok {
+		return nil, errors.New("verifying the machine images: the store can't be walked")
+	}
+	var findings []string
+	for kind, look := range map[string]func(context.Context, store.Document) (string, error){KindAMI: m.wrongAMI, KindName: m.wrongName} {
+		err := walker.Walk(ctx, kind, func(d store.Document) error {
+			wrong, err := look(ctx, d)
+			if err == nil && wrong != "" {
+				wrong, err = m.again(ctx, d.Key, look)
+			}
+			if err == nil && wrong != "" {
+				findings = append(findings, fmt.Sprintf("%s %s: %s", d.Kind, d.ID, wrong))
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("verifying the machine images: %w", err)
+		}
+	}
+	slices.Sort(findings)
+	return findings, nil
+}
+
+// again looks at a document as it is now; one that is gone has nothing wrong.
+func (m *Images) again(ctx context.Context, k store.Key, look func(context.Context, store.Document) (string, error)) (wrong string, err error) {
+	d, err := m.config.Store.Get(ctx, k)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return look(ctx, d)
+}
+
+// wrongAMI says what is wrong with a record, "" if nothing is.
+func (m *Images) wrongAMI(ctx context.Context, d store.Document) (string, error) {
+	var a AMI
+	err := json.Unmarshal(d.Body, &a)
+	if err != nil {
+		return "it can't be read: " + err.Error(), nil
+	}
+	if a.ID != d.ID || a.Owner == "" || a.Repository == "" || a.Digest == "" {
+		return "it lacks its id, owner or image", nil
+	}
+	name, err := m.config.Store.Get(ctx, nameKey(a.Owner, a.Name))
+	switch {
+	case errors.Is(err, store.ErrNotFound) || err == nil && string(name.Body) != a.ID:
+		return fmt.Sprintf("the name %q is not its own", a.Name), nil
+	case err != nil:
+		return "", err
+	}
+	tag := store.Key{Kind: registry.KindTag, ID: a.Repository + ":" + a.ID}
+	_, err = m.config.Store.Get(ctx, tag)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Sprintf("its tag %s can be pushed again", tag.ID), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	_, _, err = m.config.Registry.Manifest(ctx, a.Repository, a.Digest)
+	if errors.Is(err, change.ErrImageNotFound) {
+		return "", nil // its owner has deleted it
+	}
+	if err == nil {
+		err = amis{m}.readable(ctx, a)
+	}
+	if errors.Is(err, ErrNoImage) || errors.Is(err, ErrBadImage) {
+		return fmt.Sprintf("its image %s@%s is not whole: %v", a.Repository, a.Digest, err), nil
+	}
+	return "", err
+}
+
+// wrongName says what is wrong with a name, "" if nothing is.
+func (m *Images) wrongName(ctx context.Context, d store.Document) (string, error) {
+	a, _, err := m.read(ctx, string(d.Body))
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Sprintf("there is no AMI %q", d.Body), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	owner, name, _ := strings.Cut(d.ID, "/")
+	if a.Owner != owner || a.Name != name {
+		return fmt.Sprintf("%s has the name %q and is of account %s", a.ID, a.Name, a.Owner), nil
+	}
+	return "", nil
+}
