@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strconv"
@@ -13,8 +14,8 @@ type front struct {
 	registry http.Handler // /v2/
 	blobs    http.Handler // /logos/, /blobs/
 	ready    func(*http.Request) error
-	rules    func() int // of the scenario that is on
-	url      string     // for the page at /
+	rules    func(context.Context) (int, error) // of the scenario that is on
+	url      string                             // for the page at /
 }
 
 // ServeHTTP implements http.Handler.
@@ -28,13 +29,17 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/healthz":
 		say(w, http.StatusOK, "ok\n")
 	case path == "/readyz":
-		if err := f.ready(r); err != nil {
+		rules, err := 0, f.ready(r)
+		if err == nil {
+			rules, err = f.rules(r.Context())
+		}
+		if err != nil {
 			say(w, http.StatusServiceUnavailable, "not ready\n")
 			return
 		}
 		text := "ready\n"
-		if n := f.rules(); n > 0 {
-			text += "a scenario is on: " + strconv.Itoa(n) + " rules (souk scenario show)\n"
+		if rules > 0 {
+			text += "a scenario is on: " + strconv.Itoa(rules) + " rules (souk scenario show)\n"
 		}
 		say(w, http.StatusOK, text)
 	case path == "/favicon.ico" && fromBrowser(r):

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -30,6 +31,9 @@ func (m *market) applyScenario(ctx context.Context, config Config) error {
 	f, err := scenario.Parse(text)
 	if err == nil {
 		_, err = m.scenarios.Apply(ctx, f, config.ScenariosForce)
+	}
+	if errors.Is(err, scenario.ErrExposed) {
+		return &SettingError{Setting: "scenarios", Text: "others reach this server: whoever publishes there would meet the scenario. Give --scenarios-force too if that is wanted"}
 	}
 	if err != nil {
 		return &SettingError{Setting: "scenarios", Text: fmt.Sprintf("%s: %v", config.Scenarios, err)}

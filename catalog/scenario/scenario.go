@@ -148,14 +148,17 @@ func (s *Scenarios) Idle() bool {
 	return s.last == nil && time.Since(s.looked) < fresh
 }
 
-// On says how many rules were in force when this node last looked.
-func (s *Scenarios) On() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.last == nil {
-		return 0
+// On says how many rules are in force: also those that another node applied, or
+// this one before its restart.
+func (s *Scenarios) On(ctx context.Context) (int, error) {
+	if s.Idle() {
+		return 0, nil
 	}
-	return len(s.last.Rules)
+	state, err := s.State(ctx)
+	if err != nil || state == nil {
+		return 0, err
+	}
+	return len(state.Rules), nil
 }
 
 // Direct implements changeset.Director. The first rule that fits acts; that it

@@ -77,8 +77,8 @@ func TestTheFirstRuleThatFitsActsAsOftenAsItMay(t *testing.T) {
 	if _, err := s.Apply(t.Context(), parsed(t, example), false); err != nil {
 		t.Fatal(err)
 	}
-	if s.On() != 4 {
-		t.Errorf("%d rules are on", s.On())
+	if n, err := s.On(t.Context()); n != 4 || err != nil {
+		t.Errorf("%d rules are on, %v", n, err)
 	}
 	d := direct(t, s, set)
 	if d == nil || d.Refuse == nil || d.Refuse.ErrorCode != "SCAN_ERROR" || d.Change != 1 {
@@ -110,7 +110,10 @@ func TestTheFirstRuleThatFitsActsAsOftenAsItMay(t *testing.T) {
 	if err := s.Clear(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if d := direct(t, s, set); d != nil || s.On() != 0 {
+	if n, err := s.On(t.Context()); n != 0 || err != nil {
+		t.Errorf("%d rules are on, %v", n, err)
+	}
+	if d := direct(t, s, set); d != nil {
 		t.Errorf("after the end: %+v", d)
 	}
 }
