@@ -163,9 +163,15 @@ func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
 			break
 		}
 	}
-	return m.registry.Collect(ctx, registry.Sweep{Keep: func(ctx context.Context, repository, digest string) (bool, error) {
-		return m.keeps(ctx, open, repository, digest)
-	}})
+	return m.registry.Collect(ctx, registry.Sweep{
+		Keep: func(ctx context.Context, repository, digest string) (bool, error) {
+			return m.keeps(ctx, open, repository, digest)
+		},
+		// Repositories that no product has asked for are those of machine images.
+		// A tag holds the image of each AMI: what has none was deregistered, or
+		// never became one.
+		Untagged: func(r registry.Repository) bool { return r.Product == "" },
+	})
 }
 
 // keeps says whether a manifest in a product's repository is in use.

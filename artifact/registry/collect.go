@@ -30,10 +30,10 @@ type Sweep struct {
 	// (published/PRODUCT/NAME) is still in use: a version of the product names
 	// its digest. Nil keeps all of them.
 	Keep func(ctx context.Context, repository, digest string) (bool, error)
-	// Untagged also removes manifests of sellers' repositories that no tag, no
-	// tagged index and no version names. Otherwise a manifest stays until its
-	// owner deletes it, as in Amazon ECR.
-	Untagged bool
+	// Untagged says of a seller's repository whether manifests that no tag, no
+	// tagged index and no version names are removed, too. Otherwise a manifest
+	// stays until its owner deletes it, as in Amazon ECR. Nil means nowhere.
+	Untagged func(Repository) bool
 }
 
 // Collect removes what nothing refers to and nobody has touched for a day:
@@ -185,14 +185,14 @@ func (c *collection) kept(ctx context.Context, name string, revisions map[string
 		}
 		return kept, c.follow(revisions, kept)
 	}
-	_, err := c.Registry.repository(ctx, name)
+	is, err := c.Registry.repository(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return kept, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !c.sweep.Untagged {
+	if c.sweep.Untagged == nil || !c.sweep.Untagged(is) {
 		for digest := range revisions {
 			kept[digest] = true
 		}

@@ -159,7 +159,7 @@ var nextSteps = map[string]string{
 	"InvalidAMIID.NotFound":    "`souk image list --all` shows the AMIs that the account may use",
 	"InvalidAMIName.Duplicate": "Give another --name, or remove the other with `souk image rm ID`",
 	"UnauthorizedOperation":    "A policy must allow it: docs/operating.md, \"Machine images\"",
-	"OperationNotPermitted":    "Take it out of what names it first",
+	"OperationNotPermitted":    "Take it out of what names it first: the change type RestrictDeliveryOptions does that",
 }
 
 // code is the error code of a refused call, "" for all else.

@@ -71,10 +71,14 @@ func failure(err error) error {
 	return err
 }
 
-// sentence begins a text with a capital and ends it with a full stop.
+// sentence begins a text with a capital, if it does not begin with an AMI's id,
+// and ends it with a full stop.
 func sentence(text string) string {
 	if text == "" {
 		return ""
+	}
+	if strings.HasPrefix(text, "ami-") {
+		return text + "."
 	}
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }

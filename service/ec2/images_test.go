@@ -139,8 +139,8 @@ func TestAnImageFromPushToEnd(t *testing.T) {
 	m.usedBy = "version 2.0 of prod-aaaaaaaaaaaaa"
 	used := m.ask(t, m.root, "DeregisterImage&ImageId="+id)
 	wantError(t, "an image in use", used, 400, "OperationNotPermitted")
-	if !strings.Contains(used.body, m.usedBy) {
-		t.Errorf("it does not say by what: %s", used.body)
+	if !strings.Contains(used.body, ">"+id) || !strings.Contains(used.body, m.usedBy) {
+		t.Errorf("it does not say what is used, and by what: %s", used.body)
 	}
 	m.usedBy = ""
 	if a := m.ask(t, m.root, "DeregisterImage&ImageId="+id); a.status != 200 {
