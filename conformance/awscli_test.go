@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog/types"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -48,6 +51,7 @@ func TestAWSCommandLine(t *testing.T) {
 			"keep":     keepOutput,
 			"await":    func(ts *testscript.TestScript, neg bool, args []string) { awaitSet(ts, s, args) },
 			"operator": func(ts *testscript.TestScript, neg bool, args []string) { operate(ts, server, args) },
+			"assessed": func(ts *testscript.TestScript, neg bool, args []string) { assessed(ts, s, args) },
 			"fetch":    fetch,
 		}
 		t.Run("scripts", func(t *testing.T) { testscript.Run(t, p) })
@@ -110,6 +114,32 @@ func awaitSet(ts *testscript.TestScript, s *seller.Seller, args []string) {
 	ts.Check(err)
 	if string(set.Status) != args[1] {
 		ts.Fatalf("change set %s is %s, want %s: %s", args[0], set.Status, args[1], seller.Refusals(set))
+	}
+}
+
+// assessed is the script command "assessed ID RESULT": a change set has one
+// assessment, of this result, and it can be described. The AWS CLI of the day
+// has no command for it, the SDK has.
+func assessed(ts *testscript.TestScript, s *seller.Seller, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: assessed ID RESULT")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	list, err := s.Catalog.ListAssessments(ctx, &marketplacecatalog.ListAssessmentsInput{
+		Catalog: aws.String(seller.Catalog), FrameworkId: aws.String("AMISecurity"),
+		AssessmentTargetFilter: &types.AssessmentTargetFilter{ChangeSetId: &args[0]},
+	})
+	ts.Check(err)
+	if len(list.AssessmentSummaryList) != 1 || string(list.AssessmentSummaryList[0].AssessmentResult) != args[1] {
+		ts.Fatalf("the assessments of %s are %s, want one %s", args[0], seller.JSON(list.AssessmentSummaryList), args[1])
+	}
+	shown, err := s.Catalog.DescribeAssessment(ctx, &marketplacecatalog.DescribeAssessmentInput{
+		Catalog: aws.String(seller.Catalog), AssessmentIdentifier: list.AssessmentSummaryList[0].AssessmentArn,
+	})
+	ts.Check(err)
+	if string(shown.AssessmentResult) != args[1] || len(shown.ControlAssessments) == 0 {
+		ts.Fatalf("the assessment of %s is %s with %d controls, want %s", args[0], shown.AssessmentResult, len(shown.ControlAssessments), args[1])
 	}
 }
 
