@@ -109,7 +109,7 @@ func (b *bench) database(ctx context.Context, d database) error {
 		return fmt.Errorf("market of %d: %w", small, err)
 	}
 	if b.entities == small { // no large one was asked for
-		err = errors.Join(b.lists(ctx, d, few), b.searches(ctx, d, few))
+		err = errors.Join(b.batches(ctx, d, few), b.lists(ctx, d, few), b.searches(ctx, d, few))
 	} else {
 		err = b.large(ctx, d, few)
 	}
@@ -133,6 +133,10 @@ func (b *bench) large(ctx context.Context, d database, few *catalogue) (err erro
 	err = b.describes(ctx, d, many)
 	if err != nil {
 		return fmt.Errorf("market of %d: %w", b.entities, err)
+	}
+	err = b.batches(ctx, d, many)
+	if err != nil {
+		return err
 	}
 	err = b.lists(ctx, d, few, many)
 	if err != nil {
