@@ -66,7 +66,7 @@ func provokeAll(t *testing.T, entity string, testdata fs.FS, types []string) {
 					p := &rowProduct{
 						Seller: server.Account(t, namespace, namespace).Seller(server), entity: entity, setups: setups,
 						values: map[string]string{
-							"registry": "", "namespace": namespace, "logo:missing": logos.URL + "/missing.png",
+							"report": "http" + scanned, "registry": "", "namespace": namespace, "logo:missing": logos.URL + "/missing.png",
 							"logo:text": logos.URL + "/text.png", "logo:tiny": logos.URL + "/tiny.png",
 						},
 					}

@@ -1,6 +1,7 @@
 package containerproduct
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -152,6 +153,7 @@ func (f *findings) scan(ctx context.Context, c *change.Checks, options []Deliver
 		return false, nil
 	}
 	var vulnerabilities, images []string
+	report := "" // of the first image that is refused
 	scanned := map[string]bool{}
 	for _, option := range options {
 		target := change.ScanTarget{Seller: c.Seller, ChangeSet: c.ChangeSet, EntityID: c.Entity.ID, Subject: option.Title}
@@ -167,9 +169,12 @@ func (f *findings) scan(ctx context.Context, c *change.Checks, options []Deliver
 			}
 			if len(scan.Findings) > 0 {
 				vulnerabilities, images = append(vulnerabilities, scan.Findings...), append(images, image.URI)
+				report = cmp.Or(report, scan.Report)
 			}
 		}
 	}
+	// The service tells a scan by the URL of its report alone, the page by this sentence: both.
+	c.Refuse(report != "", "SCAN_ERROR", "[x]", report)
 	c.Refuse(len(images) > 0, "SCAN_ERROR", `Fix security vulnerability "[y]" on Image "[x]".`, vulnerabilities, images)
 	return len(images) > 0, nil
 }

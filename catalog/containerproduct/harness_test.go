@@ -117,7 +117,7 @@ func (i *item) described(t testing.TB) map[string]any {
 // placeholders gives the names of samples their values.
 func (i *item) placeholders(t testing.TB) map[string]string {
 	t.Helper()
-	values := map[string]string{"registry": host, "namespace": namespace, "product": i.entity.ID}
+	values := map[string]string{"registry": host, "namespace": namespace, "product": i.entity.ID, "report": reportURL}
 	versions, _ := i.described(t)["Versions"].([]any)
 	for _, v := range versions {
 		version := v.(map[string]any)
