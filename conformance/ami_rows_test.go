@@ -48,7 +48,7 @@ func (p *rowProduct) images(t *testing.T, setups map[string]spec.Setup, state st
 	account, err := p.Account(t.Context())
 	must(t, err)
 	p.values["account"], p.values["ami:missing"] = account, "ami-0fffffffffffffff0"
-	p.values["report"], p.values["finding"] = "http"+scanned, "/root/.ssh/authorized_keys has "+scanned
+	p.values["report"], p.values["finding"] = "http"+scanned, "/root/.ssh/authorized_keys lets in "+scanned
 	var texts strings.Builder
 	for _, sample := range samples {
 		texts.Write(sample.Details)
