@@ -346,9 +346,14 @@ func TestAnotherNodeTakesOverFromADeadOne(t *testing.T) {
 			ids = append(ids, asker.begin(doc("CreateThing", "", `{"Title":"x"}`)))
 		}
 		ids = append(ids, asker.begin(doc("Rename", lamp, `{"Title":"new"}`)))
-		// The dead node claimed them, and did nothing after that.
-		if d, err := s.Claim(context.Background(), kindSet, 10, "dead", 400*time.Millisecond); err != nil || len(d) != len(ids) {
-			t.Fatalf("claimed %d (%v)", len(d), err)
+		// The dead node claimed them, and did nothing after that. They are due by
+		// the database's clock, of which ours may be a little ahead.
+		for claimed := 0; claimed < len(ids); {
+			d, err := s.Claim(t.Context(), kindSet, 10, "dead", 400*time.Millisecond)
+			if err != nil {
+				t.Fatal(err)
+			}
+			claimed += len(d)
 		}
 		m, n := open(t, s, nil), open(t, s, nil)
 		for _, id := range ids {
