@@ -58,7 +58,7 @@ func (c *ImageImportCommand) Run(app *App) (err error) {
 		return err
 	}
 	bar.end()
-	id, err := c.register(app.Ctx, m, repository+"@"+digest, source.Architecture)
+	id, err := c.register(app.Ctx, m, repository+"@"+digest, source)
 	if err != nil {
 		return err
 	}
@@ -114,21 +114,14 @@ func (c *ImageImportCommand) unread(err error) error {
 }
 
 // register makes the AMI of what was pushed.
-func (c *ImageImportCommand) register(ctx context.Context, m *remoteMarket, location, architecture string) (id string, err error) {
+func (c *ImageImportCommand) register(ctx context.Context, m *remoteMarket, location string, source *images.Source) (id string, err error) {
 	ena := c.Virtualization == images.HVM
 	if c.Ena != nil {
 		ena = *c.Ena
 	}
-	from := c.Source
-	if whole, err := filepath.Abs(from); err == nil {
-		from = filepath.Base(whole) // what else the path says is the importer's own business
-	}
-	if strings.Contains(c.Source, ":") {
-		from = c.Source
-	}
 	wanted := url.Values{
-		"ImageLocation": {location}, "Name": {c.Name}, "Architecture": {architecture}, "VirtualizationType": {c.Virtualization},
-		"RootDeviceType": {c.RootDevice}, "EnaSupport": {strconv.FormatBool(ena)}, "Source": {from},
+		"ImageLocation": {location}, "Name": {c.Name}, "Architecture": {source.Architecture}, "VirtualizationType": {c.Virtualization},
+		"RootDeviceType": {c.RootDevice}, "EnaSupport": {strconv.FormatBool(ena)}, "Source": {told(c.Source, source.Kind)},
 	}
 	if c.Description != "" {
 		wanted.Set("Description", c.Description)
@@ -141,6 +134,19 @@ func (c *ImageImportCommand) register(ctx context.Context, m *remoteMarket, loca
 	}
 	err = m.ec2(ctx, "RegisterImage", wanted, &made)
 	return made.ID, err
+}
+
+// told is what the market is told of where an AMI came from: a reference, or the
+// last part of a path. What else a path says is the importer's own business.
+func told(source, kind string) string {
+	if kind == images.Remote {
+		return source
+	}
+	whole, err := filepath.Abs(source)
+	if err != nil {
+		return filepath.Base(source)
+	}
+	return filepath.Base(whole)
 }
 
 // push pushes an image to a repository of the market and returns its digest.
