@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -197,4 +198,22 @@ func TestScenarioWhereOthersReachTheServer(t *testing.T) {
 
 	server = souktest.Start(t, souktest.Options{Flags: append(flags, "--scenarios", file, "--scenarios-force")})
 	wantReady(t, server, "ready\na scenario is on: 6 rules (souk scenario show)\n")
+}
+
+// TestScenariosOfTheManual: what docs/operating.md shows is taken as it stands.
+func TestScenariosOfTheManual(t *testing.T) {
+	t.Parallel()
+	manual, err := os.ReadFile("../docs/operating.md")
+	must(t, err)
+	_, section, ok := strings.Cut(string(manual), "\n## Scenarios\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	shown := regexp.MustCompile("(?s)```yaml\n(rules:.*?)```").FindAllStringSubmatch(section, -1)
+	if !ok || len(shown) != 4 {
+		t.Fatalf("operating.md shows %d scenarios, want one and three recipes", len(shown))
+	}
+	server := souktest.Start(t, souktest.Options{})
+	for _, s := range shown {
+		server.Must(t, "scenario", "apply", scenarioFile(t, s[1]))
+		wantReady(t, server, fmt.Sprintf("ready\na scenario is on: %d rules (souk scenario show)\n", strings.Count(s[1], "\n  - ")))
+	}
 }
