@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"souk/conformance/seller"
 	"souk/conformance/souktest"
@@ -220,18 +221,23 @@ func (p *rowProduct) push(t *testing.T) {
 		must(t, err)
 		must(t, p.Push(ctx, namespace+"/app", tag, image))
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
-	must(t, err)
-	careless, err := seller.ImageOf(map[string]string{
-		"root/.ssh/id_rsa": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
-	})
-	must(t, err)
-	must(t, p.Push(ctx, namespace+"/app", "careless", careless))
+	must(t, p.Push(ctx, namespace+"/app", "careless", carelessImage(t)))
 	for tag, runs := range map[string]string{"1.0": p.Host() + "/" + namespace + "/app:1.0", "external": "docker.io/library/nginx:1.25"} {
 		chart, err := seller.Chart("charts", "1.0.0", runs)
 		must(t, err)
 		must(t, p.Push(ctx, namespace+"/charts", tag, chart))
 	}
+}
+
+// carelessImage is a container image with a private key, which belongs to nobody.
+func carelessImage(t *testing.T) v1.Image {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	must(t, err)
+	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	image, err := seller.ImageOf(map[string]string{"root/.ssh/id_rsa": string(key)})
+	must(t, err)
+	return image
 }
 
 // change sends a change as a DetailsDocument, since some samples are longer

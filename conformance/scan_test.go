@@ -103,3 +103,56 @@ func TestAScanRefusesAnAMIUntilItIsMended(t *testing.T) {
 		}
 	})
 }
+
+// TestScansOfContainerImagesAreShown: the scan that refuses a version and the one
+// that lets it pass are both among the assessments.
+func TestScansOfContainerImagesAreShown(t *testing.T) {
+	t.Parallel()
+	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
+		t.Parallel()
+		server := souktest.Start(t, o)
+		ctx, s := t.Context(), server.Root(t)
+		product, err := s.Limited(ctx, "Scanned containers", "app")
+		must(t, err)
+		p, err := s.Product(ctx, product)
+		must(t, err)
+		path, err := p.RepositoryPath("app")
+		must(t, err)
+		must(t, s.Push(ctx, path, "careless", carelessImage(t)))
+		mended, err := seller.Image("the program alone")
+		must(t, err)
+		must(t, s.Push(ctx, path, "mended", mended))
+		for _, test := range []struct {
+			tag    string
+			status types.ChangeStatus
+			result types.AssessmentResult
+			keys   types.ControlAssessmentResult
+		}{
+			{"careless", types.ChangeStatusFailed, types.AssessmentResultFail, types.ControlAssessmentResultFail},
+			{"mended", types.ChangeStatusSucceeded, types.AssessmentResultPass, types.ControlAssessmentResultPass},
+		} {
+			id, err := s.Start(ctx, seller.Change("AddDeliveryOptions", product, seller.Version("1.0", s.Host()+"/"+path+":"+test.tag)))
+			must(t, err)
+			set, err := s.Wait(ctx, id)
+			must(t, err)
+			if set.Status != test.status {
+				t.Errorf("the %s version is %s: %s", test.tag, set.Status, seller.Refusals(set))
+			}
+			list, err := s.Catalog.ListAssessments(ctx, &marketplacecatalog.ListAssessmentsInput{
+				Catalog: aws.String(seller.Catalog), FrameworkId: aws.String("ContainerSecurity"), AssessmentTargetFilter: &types.AssessmentTargetFilter{ChangeSetId: &id},
+			})
+			must(t, err)
+			if len(list.AssessmentSummaryList) != 1 || list.AssessmentSummaryList[0].AssessmentResult != test.result {
+				t.Fatalf("the assessments of the %s version are %s, want one %s", test.tag, seller.JSON(list.AssessmentSummaryList), test.result)
+			}
+			shown, err := s.Catalog.DescribeAssessment(ctx, &marketplacecatalog.DescribeAssessmentInput{
+				Catalog: aws.String(seller.Catalog), AssessmentIdentifier: list.AssessmentSummaryList[0].AssessmentArn,
+			})
+			must(t, err)
+			i := slices.IndexFunc(shown.ControlAssessments, func(c types.ControlAssessment) bool { return aws.ToString(c.ControlId) == "PrivateKeys" })
+			if i < 0 || shown.ControlAssessments[i].ControlAssessmentResult != test.keys {
+				t.Errorf("the control PrivateKeys of the %s version is not %s: %s", test.tag, test.keys, seller.JSON(shown.ControlAssessments))
+			}
+		}
+	})
+}
