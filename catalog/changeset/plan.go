@@ -128,6 +128,16 @@ func (e *Engine) offered() string {
 	return strings.Join(names, ", ")
 }
 
+// changesOf lists the change types of an entity type.
+func changesOf(et *change.EntityType) string {
+	names := make([]string, len(et.Types))
+	for i := range et.Types {
+		names[i] = et.Types[i].Name
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
 // find returns an entity type and one of its change types.
 func (e *Engine) find(entityType, changeType string) (*change.EntityType, *change.Type, error) {
 	et := e.types[entityType]
@@ -138,7 +148,8 @@ func (e *Engine) find(entityType, changeType string) (*change.EntityType, *chang
 	}
 	kind := e.changes[typeKey{entityType, changeType}]
 	if kind == nil {
-		return nil, nil, invalid("Change type '%s' is not %s for entity type '%s'.", changeType, e.support(entityType, changeType), entityType)
+		return nil, nil, invalid("Change type '%s' is not %s for entity type '%s'. The change types are: %s.",
+			changeType, e.support(entityType, changeType), entityType, changesOf(et))
 	}
 	return et, kind, nil
 }

@@ -48,6 +48,7 @@ type commands struct {
 	Key         KeyCommand         `cmd:"" help:"Access keys: create, list, deactivate, activate, delete."`
 	Policy      PolicyCommand      `cmd:"" help:"Policies of users: put, list, show, delete, and check a document."`
 	Advisories  AdvisoriesCommand  `cmd:"" help:"Security advisories that scans compare packages with: import, list, remove."`
+	Assessment  AssessmentCommand  `cmd:"" help:"What scans came to: list, show."`
 	Scenario    ScenarioCommand    `cmd:"" help:"What happens next, for tests of pipelines: apply, show, release, off."`
 	Image       ImageCommand       `cmd:"" help:"Machine images: import, list, show, export, share, rm."`
 	Conformance ConformanceCommand `cmd:"" help:"Look at an endpoint from outside: does it do what AWS documents?"`

@@ -68,9 +68,26 @@ func (c *ScenarioCommand) call(app *App, name string, in any) error {
 		if r.Times > 0 {
 			times = strconv.Itoa(r.Times)
 		}
-		rows = append(rows, []string{r.Name, does(r), times, strconv.Itoa(state.Used[i])})
+		rows = append(rows, []string{r.Name, about(r.Match), does(r), times, strconv.Itoa(state.Used[i])})
 	}
-	return app.table([]string{"RULE", "DOES", "TIMES", "ACTED"}, rows)
+	return app.table([]string{"RULE", "OF", "DOES", "TIMES", "ACTED"}, rows)
+}
+
+// about says in words what a rule fits.
+func about(m scenario.Match) string {
+	var all []string
+	for _, field := range []struct{ name, value string }{
+		{"action", m.Action}, {"account", m.Account}, {"changeSetName", m.ChangeSetName},
+		{"entityType", m.EntityType}, {"changeType", m.ChangeType}, {"title", m.Title},
+	} {
+		if field.value != "" {
+			all = append(all, field.name+" "+field.value)
+		}
+	}
+	if len(all) == 0 {
+		return "all that start a change set"
+	}
+	return strings.Join(all, ", ")
 }
 
 // does says in words what a rule does.
