@@ -106,6 +106,16 @@ func (p *plan) merge() {
 // addEntries collects the entries of documents that are there, and behind them
 // those of new documents.
 func (p *plan) addEntries() {
+	n := 0
+	for i := range p.wants {
+		if put := p.wants[i].put; put != nil {
+			n += len(put.Index)
+		}
+	}
+	p.entries = entries{
+		keys: make(blobs, 0, n), documents: make(uuids, 0, n), covers: make(blobs, 0, n),
+		revisions: make(nullables, 0, n), summaries: make(blobs, 0, n),
+	}
 	for _, isNew := range []bool{false, true} {
 		p.fresh = len(p.entries.keys)
 		for i := range p.wants {
@@ -224,6 +234,15 @@ type rows struct {
 	firstEntries, lastEntries small
 }
 
+// newRows returns rows with room for n documents.
+func newRows(n int) rows {
+	return rows{
+		keys: make(uuids, 0, n), kinds: make(texts, 0, n), ids: make(texts, 0, n), owners: make(texts, 0, n),
+		revisions: make(ints, 0, n), dues: make(nullables, 0, n), summaries: make(blobs, 0, n), bodies: make(blobs, 0, n),
+		firstEntries: make(small, 0, n), lastEntries: make(small, 0, n),
+	}
+}
+
 // add adds a document that is put; nil only holds its place.
 func (r *rows) add(w *want, revision int64, put *store.Write) {
 	var due pgtype.Int8
@@ -249,7 +268,7 @@ func (r *rows) add(w *want, revision int64, put *store.Write) {
 
 // queueInserts adds the rows that must not be there yet, or may not be.
 func (p *plan) queueInserts(batch *pgx.Batch) {
-	var r rows
+	r := newRows(len(p.wants))
 	free := int64(0)
 	for i := range p.wants {
 		w := &p.wants[i]
@@ -266,7 +285,7 @@ func (p *plan) queueInserts(batch *pgx.Batch) {
 	}
 	args := []any{
 		r.keys, r.kinds, r.ids, r.revisions, r.dues, r.owners, r.summaries, r.bodies,
-		p.entryKeys(), r.firstEntries, r.lastEntries,
+		p.entries.keys, r.firstEntries, r.lastEntries,
 	}
 	switch int64(len(r.keys)) {
 	case 0:
@@ -277,16 +296,8 @@ func (p *plan) queueInserts(batch *pgx.Batch) {
 	}
 }
 
-// entryKeys are the keys that the places of documents are cut from.
-func (p *plan) entryKeys() blobs {
-	if p.entries.keys == nil {
-		return blobs{} // an empty array, not NULL
-	}
-	return p.entries.keys
-}
-
 // keptKeys are the keys of entries that documents which are there will have.
-func (p *plan) keptKeys() blobs { return p.entryKeys()[:p.fresh] }
+func (p *plan) keptKeys() blobs { return p.entries.keys[:p.fresh] }
 
 // queueLocks adds the locks of rows that are there, in the order of their
 // keys. Neighbours that need the same lock share a statement.
@@ -326,7 +337,7 @@ func (p *plan) queueLocks(batch *pgx.Batch) {
 // queueUpdates adds the writes of rows that are there and the removal of what
 // they had in the indexes.
 func (p *plan) queueUpdates(batch *pgx.Batch) {
-	var r rows
+	r := newRows(len(p.wants))
 	var had uuids
 	for i := range p.wants {
 		w := &p.wants[i]
@@ -346,6 +357,6 @@ func (p *plan) queueUpdates(batch *pgx.Batch) {
 		batch.Queue(sqlDropEntries, had, p.keptKeys())
 	}
 	if len(r.keys) > 0 {
-		batch.Queue(sqlUpdate, r.keys, r.dues, r.owners, r.summaries, p.entryKeys(), r.bodies, r.firstEntries, r.lastEntries)
+		batch.Queue(sqlUpdate, r.keys, r.dues, r.owners, r.summaries, p.entries.keys, r.bodies, r.firstEntries, r.lastEntries)
 	}
 }
