@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"souk/catalog/changeset"
 	"souk/storage/store"
 )
 
@@ -43,6 +44,9 @@ func (t *templates) fill(ctx context.Context, s store.Store, n int) error {
 		})
 	}
 	err := g.Wait()
+	if err == nil { // the products have their terms: nobody needs to find them while others are measured
+		err = s.Commit(context.WithoutCancel(ctx), store.Batch{Put: []store.Write{changeset.Searchable()}})
+	}
 	if err != nil {
 		return err
 	}

@@ -65,9 +65,7 @@ func (e *Engine) findTerms(ctx context.Context) error {
 		err = set()
 	}
 	if err == nil {
-		err = e.store.Commit(ctx, store.Batch{Put: []store.Write{{
-			Document: store.Document{Key: termsKey, Body: []byte(termsForm)}, Was: store.Any,
-		}}})
+		err = e.store.Commit(ctx, store.Batch{Put: []store.Write{Searchable()}})
 	}
 	if err != nil {
 		return fmt.Errorf("finding the terms of entities: %w", err)
@@ -76,6 +74,12 @@ func (e *Engine) findTerms(ctx context.Context) error {
 		e.cfg.Log.Info("entities have the terms by which they are found", "entities", n)
 	}
 	return nil
+}
+
+// Searchable is the document that says that all entities have their terms. Who
+// fills a store by hand, with terms, writes it.
+func Searchable() store.Write {
+	return store.Write{Document: store.Document{Key: termsKey, Body: []byte(termsForm)}, Was: store.Any}
 }
 
 // termsOf are the terms that a stored entity should have.

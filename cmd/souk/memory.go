@@ -14,7 +14,7 @@ import (
 // garbage is the percentage of what is in use by which the heap may grow before
 // it is collected, where the variable GOGC doesn't say otherwise: a market that
 // is busy has better to do, and one that is idle has little on its heap.
-const garbage = 200
+const garbage = 150
 
 // keepSmall lets a server that has little to do be small: what starting has
 // touched is given back.
