@@ -1,113 +1,34 @@
 package saasproduct_test
 
 import (
-	"encoding/json"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
-	"souk/catalog/change"
+	"souk/catalog/product/producttest"
 	"souk/catalog/saasproduct"
-	"souk/spec"
 )
 
-var seller = change.Seller{Account: "111122223333", Namespace: "sample-seller"}
-
-// testdata holds the samples and the starting states.
-var testdata = os.DirFS("testdata")
-
-// item is a SaaS product as the engine would hold it, without the engine.
-type item struct {
-	kind   *change.EntityType
-	entity change.Entity
-	state  any
-	now    time.Time
-}
-
-// newItem is a product before CreateProduct.
-func newItem() *item {
-	kind := saasproduct.EntityType()
-	i := &item{kind: kind, state: kind.New(), now: time.Date(2023, 10, 26, 0, 0, 0, 0, time.UTC)}
-	i.entity.ID = kind.NewID(change.NewIDs("the id of the product", i.now))
-	i.entity.Type = kind.Name + "@" + kind.Version
-	return i
-}
-
-// changeType finds a change type by its name.
-func (i *item) changeType(name string) change.Type {
-	n := slices.IndexFunc(i.kind.Types, func(t change.Type) bool { return t.Name == name })
-	return i.kind.Types[n]
-}
-
-// refusals decodes a change and runs what the engine runs before it asks the
-// world. A document that does not decode is refused at once.
-func (i *item) refusals(changeType string, details []byte) (change.Change, []change.Refusal) {
-	decoded, err := i.changeType(changeType).Decode(details)
-	if err != nil {
-		return change.Change{}, []change.Refusal{{ErrorCode: "422", ErrorMessage: "Provided Details is not valid. " + err.Error()}}
-	}
-	c := &change.Checks{Seller: seller, Entity: i.entity}
-	if decoded.Valid != nil {
-		decoded.Valid(c)
-		if len(c.Refusals()) > 0 {
-			return decoded, c.Refusals()[:1]
+var family = producttest.Family{
+	Testdata: os.DirFS("testdata"),
+	New: func() *producttest.Item {
+		return producttest.NewItem(saasproduct.EntityType(), time.Date(2023, 10, 26, 0, 0, 0, 0, time.UTC))
+	},
+	Placeholders: func(t testing.TB, i *producttest.Item) map[string]string {
+		values := map[string]string{"product": i.Entity.ID}
+		for name, option := range options(t, i) {
+			values["option:"+name] = option["Id"].(string)
 		}
-	}
-	decoded.Check(i.state, c)
-	return decoded, c.Refusals()
-}
-
-// do checks and applies a change that is expected to be right.
-func (i *item) do(t testing.TB, changeType, details string) {
-	t.Helper()
-	decoded, refusals := i.refusals(changeType, []byte(details))
-	if len(refusals) > 0 {
-		t.Fatalf("%s of %s with %s is refused: %+v", changeType, i.entity.ID, details, refusals)
-	}
-	i.apply(decoded, changeType)
-}
-
-func (i *item) apply(decoded change.Change, seed string) {
-	a := &change.Applying{Entity: i.entity, Seller: seller, Now: i.now, IDs: change.NewIDs(seed+i.stored(), i.now)}
-	decoded.Apply(i.state, a)
-	i.entity.Revision++
-}
-
-// stored is the state as it is stored, and reads it back as the engine does.
-func (i *item) stored() string {
-	b, err := json.Marshal(i.state)
-	if err != nil {
-		panic(err)
-	}
-	again := i.kind.New()
-	if err := json.Unmarshal(b, again); err != nil {
-		panic(err)
-	}
-	i.state = again
-	return string(b)
-}
-
-// described is the DetailsDocument.
-func (i *item) described(t testing.TB) map[string]any {
-	t.Helper()
-	b, err := json.Marshal(i.kind.Describe(i.state, i.entity))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var d map[string]any
-	if err := json.Unmarshal(b, &d); err != nil {
-		t.Fatal(err)
-	}
-	return d
+		return values
+	},
 }
 
 // options returns the delivery options as they are shown, by the names that
 // samples give them: their type, or QuickLaunch.
-func (i *item) options(t testing.TB) map[string]map[string]any {
+func options(t testing.TB, i *producttest.Item) map[string]map[string]any {
 	t.Helper()
 	options := map[string]map[string]any{}
-	versions, _ := i.described(t)["Versions"].([]any)
+	versions, _ := i.Described(t)["Versions"].([]any)
 	for _, v := range versions {
 		for _, o := range v.(map[string]any)["DeliveryOptions"].([]any) {
 			option := o.(map[string]any)
@@ -121,37 +42,24 @@ func (i *item) options(t testing.TB) map[string]map[string]any {
 	return options
 }
 
-// placeholders gives the names of samples their values.
-func (i *item) placeholders(t testing.TB) map[string]string {
-	t.Helper()
-	values := map[string]string{"product": i.entity.ID}
-	for name, option := range i.options(t) {
-		values["option:"+name] = option["Id"].(string)
-	}
-	return values
+func TestRulesAreThoseOfTheDocumentation(t *testing.T) {
+	t.Parallel()
+	family.TestRules(t, "../product")
 }
 
-// given leads a product to a starting state; "" is before CreateProduct.
-func given(t testing.TB, name string) *item {
-	t.Helper()
-	setups, err := spec.ReadSetups(testdata)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if name == "" {
-		return newItem()
-	}
-	setup, ok := setups[name]
-	if !ok {
-		t.Fatalf("testdata/states.json has no state %q", name)
-	}
-	i := given(t, setup.From)
-	for _, c := range setup.Changes {
-		details, err := spec.Expand(c.Details, i.placeholders(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		i.do(t, c.ChangeType, string(details))
-	}
-	return i
+func TestEveryRowOfTheDocumentationHasASample(t *testing.T) {
+	t.Parallel()
+	family.TestSamplesAreComplete(t)
+}
+
+func TestSamplesAreRefusedAsTheySay(t *testing.T) {
+	t.Parallel()
+	family.TestSamples(t)
+}
+
+func FuzzDetails(f *testing.F) {
+	starts := []*producttest.Item{family.Given(f, "public")}
+	family.Fuzz(f, family.Placeholders(f, family.Given(f, "two options")), starts,
+		`[{}]`, `{"DeliveryOptions":[{}]}`, `{"DeliveryOptions":[{"Id":null,"Details":{"ApiDeliveryOptionDetails":{"Endpoints":[{}]}}}]}`,
+		`{"DeliveryOptions":[{"Details":{"SaaSUrlDeliveryOptionDetails":{"FulfillmentUrl":null,"DeploymentTemplates":null}}}]}`)
 }

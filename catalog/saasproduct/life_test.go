@@ -1,7 +1,6 @@
 package saasproduct_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -11,32 +10,33 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"souk/catalog/change"
+	"souk/catalog/product/producttest"
 )
 
 func TestAProductGoesFromDraftToPublicAndBack(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[string]string{"draft": "Draft", "ready": "Draft", "limited": "Limited", "public": "Public", "restricted": "Restricted"} {
-		i := given(t, state)
-		if got := i.kind.List(i.state); got.Name != "Sample product" || got.Visibility != want {
+		i := family.Given(t, state)
+		if got := i.Listed(); got.Name != "Sample product" || got.Visibility != want {
 			t.Errorf("%s: listed as %+v, want %s", state, got, want)
 		}
 	}
-	if got := given(t, "public"); !slices.Equal(got.kind.List(got.state).Fields["DeliveryOptionTypes"], []string{"SoftwareRegistration", "ApiDelivery"}) {
-		t.Errorf("listed as %+v", got.kind.List(got.state))
+	if got := family.Given(t, "public"); !slices.Equal(got.Listed().Fields["DeliveryOptionTypes"], []string{"SoftwareRegistration", "ApiDelivery"}) {
+		t.Errorf("listed as %+v", got.Listed())
 	}
-	i := given(t, "restricted")
-	i.do(t, "UpdateVisibility", `{"TargetVisibility":"Limited"}`)
-	i.do(t, "UpdateVisibility", `{"TargetVisibility":"Public"}`)
+	i := family.Given(t, "restricted")
+	i.Do(t, "UpdateVisibility", `{"TargetVisibility":"Limited"}`)
+	i.Do(t, "UpdateVisibility", `{"TargetVisibility":"Public"}`)
 }
 
 func TestIdentifiersHaveTheDocumentedForms(t *testing.T) {
 	t.Parallel()
-	i := given(t, "two options")
-	version := i.described(t)["Versions"].([]any)[0].(map[string]any)
+	i := family.Given(t, "two options")
+	version := i.Described(t)["Versions"].([]any)[0].(map[string]any)
 	if id := version["Id"].(string); !regexp.MustCompile(`^version-[a-z0-9]{13}$`).MatchString(id) {
 		t.Errorf("the version's id is %s", id)
 	}
-	for name, option := range i.options(t) {
+	for name, option := range options(t, i) {
 		if id := option["Id"].(string); !regexp.MustCompile(`^do-[a-z0-9]{13}$`).MatchString(id) {
 			t.Errorf("the id of %s is %s", name, id)
 		}
@@ -45,10 +45,10 @@ func TestIdentifiersHaveTheDocumentedForms(t *testing.T) {
 
 func TestASecondRegistrationIsTriedBeforeItIsPublic(t *testing.T) {
 	t.Parallel()
-	i := given(t, "two options")
+	i := family.Given(t, "two options")
 	check := func(first, second string, accounts ...any) {
 		t.Helper()
-		options := i.options(t)
+		options := options(t, i)
 		got := []any{options["SoftwareRegistration"]["Visibility"], options["QuickLaunch"]["Visibility"], options["QuickLaunch"]["Targeting"]}
 		var targeting any
 		if accounts != nil {
@@ -59,21 +59,21 @@ func TestASecondRegistrationIsTriedBeforeItIsPublic(t *testing.T) {
 		}
 	}
 	check("Public", "Limited")
-	first, second := i.placeholders(t)["option:SoftwareRegistration"], i.placeholders(t)["option:QuickLaunch"]
-	i.do(t, "UpdateDeliveryOptionsVisibility", fmt.Sprintf(`{"DeliveryOptions":[{"Id":%q,"Targeting":{"PositiveTargeting":{"BuyerAccounts":["444455556666"]}}}]}`, second))
+	first, second := family.Placeholders(t, i)["option:SoftwareRegistration"], family.Placeholders(t, i)["option:QuickLaunch"]
+	i.Do(t, "UpdateDeliveryOptionsVisibility", fmt.Sprintf(`{"DeliveryOptions":[{"Id":%q,"Targeting":{"PositiveTargeting":{"BuyerAccounts":["444455556666"]}}}]}`, second))
 	check("Public", "Limited", "444455556666")
-	i.do(t, "UpdateDeliveryOptionsVisibility", fmt.Sprintf(`{"DeliveryOptions":[{"Id":%q,"TargetVisibility":"Public"},{"Id":%q,"TargetVisibility":"Unavailable"}]}`, second, first))
+	i.Do(t, "UpdateDeliveryOptionsVisibility", fmt.Sprintf(`{"DeliveryOptions":[{"Id":%q,"TargetVisibility":"Public"},{"Id":%q,"TargetVisibility":"Unavailable"}]}`, second, first))
 	check("Unavailable", "Public")
 }
 
 func TestAnUpdateLeavesWhatItDoesNotGive(t *testing.T) {
 	t.Parallel()
-	i := given(t, "two options")
-	id := i.placeholders(t)["option:QuickLaunch"]
-	want := i.options(t)["QuickLaunch"]
-	i.do(t, "UpdateDeliveryOptions", fmt.Sprintf(`{"DeliveryOptions":[{"Id":%q,"Details":{"SaaSUrlDeliveryOptionDetails":{"FulfillmentUrl":"https://example.com/new"}}}]}`, id))
+	i := family.Given(t, "two options")
+	id := family.Placeholders(t, i)["option:QuickLaunch"]
+	want := options(t, i)["QuickLaunch"]
+	i.Do(t, "UpdateDeliveryOptions", fmt.Sprintf(`{"DeliveryOptions":[{"Id":%q,"Details":{"SaaSUrlDeliveryOptionDetails":{"FulfillmentUrl":"https://example.com/new"}}}]}`, id))
 	want["FulfillmentUrl"] = "https://example.com/new"
-	if diff := cmp.Diff(want, i.options(t)["QuickLaunch"]); diff != "" {
+	if diff := cmp.Diff(want, options(t, i)["QuickLaunch"]); diff != "" {
 		t.Errorf("the option (-want +got):\n%s", diff)
 	}
 }
@@ -82,8 +82,8 @@ func TestAnUpdateLeavesWhatItDoesNotGive(t *testing.T) {
 // published shape SaaSProductEntityDetail and of its own sample of it.
 func TestOptionsAreShownInThePublishedShape(t *testing.T) {
 	t.Parallel()
-	i := given(t, "two options")
-	i.do(t, "AddDeliveryOptions", `{"DeliveryOptions":[{"Details":{"ApiDeliveryOptionDetails":{"ApiType":"MCP_SERVER","QuickLaunchEnabled":true,
+	i := family.Given(t, "two options")
+	i.Do(t, "AddDeliveryOptions", `{"DeliveryOptions":[{"Details":{"ApiDeliveryOptionDetails":{"ApiType":"MCP_SERVER","QuickLaunchEnabled":true,
 		"CompatibleServices":["Bedrock-AgentCore"],"FulfillmentUrl":"https://api.example.com/register","UsageInstructions":"Connect to our MCP server endpoint",
 		"Endpoints":[{"Name":"MainEndpoint","EndpointUrl":"https://api.example.com/mcp","Description":"Main MCP server endpoint","AuthorizationTypes":["API_KEY"],
 		"IntegrationProtocols":[{"Type":"MCP","UsageInstructions":"Use MCP protocol for integration"}]}]}}}]}`)
@@ -102,7 +102,7 @@ func TestOptionsAreShownInThePublishedShape(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &want); err != nil {
 			t.Fatal(err)
 		}
-		got := i.options(t)[name]
+		got := options(t, i)[name]
 		want["Id"] = got["Id"]
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -110,34 +110,14 @@ func TestOptionsAreShownInThePublishedShape(t *testing.T) {
 	}
 }
 
-// offers are the offers of one seller: the products that they offer, by their ids.
-type offers map[string]string
-
-// draft is an offer's state as other entities see it.
-type draft string
-
-func (d draft) Product() string { return string(d) }
-
-func (o offers) Read(_ context.Context, _ change.Seller, id string) (change.Entity, any, error) {
-	product, ok := o[id]
-	if !ok {
-		return change.Entity{}, nil, change.ErrEntityNotFound
-	}
-	return change.Entity{ID: id}, draft(product), nil
-}
-
-func (o offers) Named(context.Context, change.Seller, string, string, string) ([]string, error) {
-	return nil, nil
-}
-
 func TestAProductIsReleasedTogetherWithItsOffer(t *testing.T) {
 	t.Parallel()
-	i := given(t, "ready")
-	decoded, refusals := i.refusals("ReleaseProduct", []byte(`{}`))
+	i := family.Given(t, "ready")
+	decoded, refusals := i.Refusals("ReleaseProduct", []byte(`{}`))
 	if len(refusals) > 0 {
 		t.Fatalf("refused with %+v", refusals)
 	}
-	known := offers{"offer-1": i.entity.ID, "offer-2": "prod-another000000"}
+	known := producttest.Offers{"offer-1": {ProductID: i.Entity.ID}, "offer-2": {ProductID: "prod-another000000"}}
 	for _, test := range []struct {
 		name   string
 		beside change.Beside
@@ -149,8 +129,8 @@ func TestAProductIsReleasedTogetherWithItsOffer(t *testing.T) {
 		{"its own offer is only changed", change.Beside{ChangeType: "UpdateInformation", EntityType: "Offer@1.0", EntityID: "offer-1"}, 1},
 		{"no offer is in the set", change.Beside{}, 1},
 	} {
-		c := &change.Checks{Seller: seller, Entity: i.entity, World: change.World{Entities: known, Set: []change.Beside{test.beside}}}
-		if err := decoded.Probe(t.Context(), i.state, c); err != nil || len(c.Refusals()) != test.want {
+		c := &change.Checks{Seller: producttest.Seller, Entity: i.Entity, World: change.World{Entities: known, Set: []change.Beside{test.beside}}}
+		if err := decoded.Probe(t.Context(), i.State, c); err != nil || len(c.Refusals()) != test.want {
 			t.Errorf("%s: %v, refused with %+v", test.name, err, c.Refusals())
 		}
 	}
