@@ -58,33 +58,29 @@ func TestDescribeEntityShowsTheDocumentationsExample(t *testing.T) {
 
 	const registry = "111122223333.dkr.ecr.us-east-1.amazonaws.com"
 	i := newItem(registry)
-	i.do(t, "CreateProduct", `{"ProductTitle":"Container Product 1"}`)
-	i.found["LogoUrl"] = "https://awsmp-logos.s3.amazonaws.com/PLACEHOLDER_Logo_for_Containers_products.png"
-	i.do(t, "UpdateInformation", `{
+	i.Do(t, "CreateProduct", `{"ProductTitle":"Container Product 1"}`)
+	i.Found["LogoUrl"] = "https://awsmp-logos.s3.amazonaws.com/PLACEHOLDER_Logo_for_Containers_products.png"
+	i.Do(t, "UpdateInformation", `{
 		"ShortDescription": "Description of my product", "LongDescription": "Description of my product",
 		"SupportDescription": "Description of support information.", "Categories": ["Operating Systems"],
 		"Highlights": ["Some highlight"], "SearchKeywords": ["some keyword"], "LogoUrl": "https://example.com/logo.png"}`)
-	i.do(t, "ReleaseProduct", `{}`)
-	i.do(t, "AddRepositories", `{"Repositories":[{"RepositoryName":"my-repo-1","RepositoryType":"ECR"}]}`)
-	i.do(t, "AddDeliveryOptions", `{
+	i.Do(t, "ReleaseProduct", `{}`)
+	i.Do(t, "AddRepositories", `{"Repositories":[{"RepositoryName":"my-repo-1","RepositoryType":"ECR"}]}`)
+	i.Do(t, "AddDeliveryOptions", `{
 		"Version": {"VersionTitle": "1.0", "ReleaseNotes": "My release notes"},
 		"DeliveryOptions": [{"DeliveryOptionTitle": "New delivery option 1", "Visibility": "Limited", "Details": {"EcrDeliveryOptionDetails": {
 			"ContainerImages": ["111122223333.dkr.ecr.us-east-1.amazonaws.com/some-seller-prefix/my-repo-1:some-tag"],
 			"CompatibleServices": ["ECS", "EKS"], "Description": "Delivery option 1", "UsageInstructions": "test"}}}]}`)
 
-	shown, err := json.Marshal(i.kind.Describe(i.state, i.entity))
-	if err != nil {
-		t.Fatal(err)
-	}
-	version := i.described(t)["Versions"].([]any)[0].(map[string]any)
+	version := i.Described(t)["Versions"].([]any)[0].(map[string]any)
 	option := version["DeliveryOptions"].([]any)[0].(map[string]any)
 	got := strings.NewReplacer(
 		version["Id"].(string), "example2-0000-aaaa-5ef6-7890abcdef12",
 		option["SourceId"].(string), "example3-1111-bbbb-5ef6-7890abcdef12",
 		option["Id"].(string), "example4-2222-cccc-2222-cccccccccccc",
-		i.described(t)["Description"].(map[string]any)["ProductCode"].(string), "123456789012abcdef1234567",
+		i.Described(t)["Description"].(map[string]any)["ProductCode"].(string), "123456789012abcdef1234567",
 		"/"+namespace+"/", "/some-seller-prefix/",
-	).Replace(string(shown))
+	).Replace(string(i.Document(t)))
 
 	var gotValue, wantValue map[string]any
 	if err := json.Unmarshal([]byte(got), &gotValue); err != nil {
@@ -116,8 +112,8 @@ func TestDescribeEntityShowsTheDocumentationsExample(t *testing.T) {
 func TestANewProductShowsEmptyMembersAndNoNullLists(t *testing.T) {
 	t.Parallel()
 	i := newItem(host)
-	i.do(t, "CreateProduct", `{}`)
-	d := i.described(t)
+	i.Do(t, "CreateProduct", `{}`)
+	d := i.Described(t)
 	description := d["Description"].(map[string]any)
 	for name, want := range map[string]any{
 		"ProductTitle": "", "ShortDescription": "", "LongDescription": "", "Visibility": "Draft", "ProductState": "Active",
@@ -141,8 +137,8 @@ func TestANewProductShowsEmptyMembersAndNoNullLists(t *testing.T) {
 
 func TestAHelmOptionIsShownWithTheRenamesOfTheDocument(t *testing.T) {
 	t.Parallel()
-	i := given(t, "limited")
-	version := i.described(t)["Versions"].([]any)[0].(map[string]any)
+	i := family.Given(t, "limited")
+	version := i.Described(t)["Versions"].([]any)[0].(map[string]any)
 	source, option := version["Sources"].([]any)[1].(map[string]any), version["DeliveryOptions"].([]any)[1].(map[string]any)
 	if source["Type"] != "HelmChart" || source["HelmChartUri"] != host+"/"+namespace+"/charts:1.0" || source["Id"] != option["SourceId"] {
 		t.Errorf("source is %v", source)

@@ -8,22 +8,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"souk/catalog/change"
+	"souk/catalog/product/producttest"
 )
 
 func TestAnAddOnIsLimitedUntilItIsMadePublic(t *testing.T) {
 	t.Parallel()
-	i := given(t, "add-on")
+	i := family.Given(t, "add-on")
 	if got := visibility(t, i, "Add-on"); got != "Limited" {
 		t.Errorf("a new add-on is %s, want Limited", got)
 	}
-	if got := visibility(t, given(t, "add-on public"), "Add-on"); got != "Public" {
+	if got := visibility(t, family.Given(t, "add-on public"), "Add-on"); got != "Public" {
 		t.Errorf("after UpdateDeliveryOptionsVisibility the add-on is %s, want Public", got)
 	}
 	claim := func(c change.Claim) bool { return c.Kind == "addon" && c.ID == namespace+"_sample" }
-	if !slices.ContainsFunc(i.claims, claim) {
-		t.Errorf("the add-on's name is not claimed: %+v", i.claims)
+	if !slices.ContainsFunc(i.Claims, claim) {
+		t.Errorf("the add-on's name is not claimed: %+v", i.Claims)
 	}
-	claims := len(slices.DeleteFunc(slices.Clone(given(t, "two add-ons").claims), func(c change.Claim) bool { return !claim(c) }))
+	claims := len(slices.DeleteFunc(slices.Clone(family.Given(t, "two add-ons").Claims), func(c change.Claim) bool { return !claim(c) }))
 	if claims != 1 {
 		t.Errorf("the name of a product with two add-ons is claimed %d times", claims)
 	}
@@ -31,8 +32,8 @@ func TestAnAddOnIsLimitedUntilItIsMadePublic(t *testing.T) {
 
 func TestAnAddOnIsShownAsTheDocumentationHasIt(t *testing.T) {
 	t.Parallel()
-	i := given(t, "add-on")
-	version := i.described(t)["Versions"].([]any)[1].(map[string]any)
+	i := family.Given(t, "add-on")
+	version := i.Described(t)["Versions"].([]any)[1].(map[string]any)
 	source, option := version["Sources"].([]any)[0].(map[string]any), version["DeliveryOptions"].([]any)[0].(map[string]any)
 	if source["Type"] != "HelmChart" || source["HelmChartUri"] != host+"/"+namespace+"/charts:1.0" || source["Id"] != option["SourceId"] {
 		t.Errorf("source is %v", source)
@@ -53,10 +54,10 @@ func TestAnAddOnIsShownAsTheDocumentationHasIt(t *testing.T) {
 
 func TestAnAddOnIsUpdated(t *testing.T) {
 	t.Parallel()
-	i := given(t, "add-on")
-	i.do(t, "UpdateDeliveryOptions", `{"DeliveryOptions":[{"Id":"`+i.placeholders(t)["option:Add-on"]+`","Details":{"EksAddOnDeliveryOptionDetails":{
+	i := family.Given(t, "add-on")
+	i.Do(t, "UpdateDeliveryOptions", `{"DeliveryOptions":[{"Id":"`+family.Placeholders(t, i)["option:Add-on"]+`","Details":{"EksAddOnDeliveryOptionDetails":{
 		"AddOnVersion":"1.0.1","AddOnType":"Observability","CompatibleKubernetesVersions":["1.33"],"SupportedArchitectures":["arm64"],"EnvironmentOverrideParameters":[]}}}]}`)
-	option := i.described(t)["Versions"].([]any)[1].(map[string]any)["DeliveryOptions"].([]any)[0].(map[string]any)
+	option := i.Described(t)["Versions"].([]any)[1].(map[string]any)["DeliveryOptions"].([]any)[0].(map[string]any)
 	want := map[string]any{"AWSServices": []any{"EKS"}, "KubernetesVersions": []any{"1.33"}, "Architectures": []any{"arm64"}}
 	if diff := cmp.Diff(want, option["Compatibility"]); diff != "" || option["AddOnVersion"] != "1.0.1" {
 		t.Errorf("version %v, compatibility (-want +got):\n%s", option["AddOnVersion"], diff)
@@ -73,15 +74,15 @@ func (n takenNames) Taken(_ context.Context, kind, id string) (bool, error) {
 func TestTheNameOfAnAddOnBelongsToOneProduct(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[string]bool{"second product": true, "add-on": false} {
-		i := given(t, state)
-		decoded, refusals := i.refusals("AddDeliveryOptions", []byte(`{"Version":{"VersionTitle":"3.0","ReleaseNotes":"x"},"DeliveryOptions":[{"DeliveryOptionTitle":"Next","Details":{"EksAddOnDeliveryOptionDetails":{
+		i := family.Given(t, state)
+		decoded, refusals := i.Refusals("AddDeliveryOptions", []byte(`{"Version":{"VersionTitle":"3.0","ReleaseNotes":"x"},"DeliveryOptions":[{"DeliveryOptionTitle":"Next","Details":{"EksAddOnDeliveryOptionDetails":{
 			"ContainerImages":["`+host+`/x/y:1"],"HelmChartUri":"`+host+`/x/z:1","Description":"d","UsageInstructions":"u","AddOnName":"sample","AddOnVersion":"2.0.0","AddOnType":"observability",
 			"CompatibleKubernetesVersions":["1.31"],"SupportedArchitectures":["amd64"],"Namespace":"sample"}}}]}`))
 		if len(refusals) > 0 {
 			t.Fatalf("%s: refused before the world is asked: %+v", state, refusals)
 		}
-		c := &change.Checks{Seller: seller, Entity: i.entity, World: change.World{Images: &deleted{}, Entities: offers{}, Names: takenNames{"addon " + namespace + "_sample"}}}
-		if err := decoded.Probe(t.Context(), i.state, c); err != nil {
+		c := &change.Checks{Seller: seller, Entity: i.Entity, World: change.World{Images: &deleted{}, Entities: producttest.Offers{}, Names: takenNames{"addon " + namespace + "_sample"}}}
+		if err := decoded.Probe(t.Context(), i.State, c); err != nil {
 			t.Fatal(err)
 		}
 		got := slices.ContainsFunc(c.Refusals(), func(r change.Refusal) bool { return r.ErrorCode == "DUPLICATE_ADDON_NAME" })

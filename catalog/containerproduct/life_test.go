@@ -11,11 +11,12 @@ import (
 
 	"souk/catalog/change"
 	"souk/catalog/containerproduct"
+	"souk/catalog/product/producttest"
 )
 
-func visibility(t *testing.T, i *item, title string) string {
+func visibility(t *testing.T, i *producttest.Item, title string) string {
 	t.Helper()
-	for _, v := range i.described(t)["Versions"].([]any) {
+	for _, v := range i.Described(t)["Versions"].([]any) {
 		for _, o := range v.(map[string]any)["DeliveryOptions"].([]any) {
 			if option := o.(map[string]any); option["Title"] == title {
 				return option["Visibility"].(string)
@@ -29,25 +30,25 @@ func visibility(t *testing.T, i *item, title string) string {
 func TestAProductGoesFromDraftToPublicAndBack(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[string]string{"draft": "Draft", "informed": "Draft", "limited": "Limited", "public": "Public", "restricted": "Restricted"} {
-		i := given(t, state)
-		if got := i.kind.List(i.state); got.Name != "Sample product" || got.Visibility != want {
+		i := family.Given(t, state)
+		if got := i.Listed(); got.Name != "Sample product" || got.Visibility != want {
 			t.Errorf("%s: listed as %+v, want %s", state, got, want)
 		}
 	}
-	if got := given(t, "draft"); got.kind.List(got.state).Fields != nil {
-		t.Errorf("without a version, listed with %v", got.kind.List(got.state).Fields)
+	if got := family.Given(t, "draft"); got.Listed().Fields != nil {
+		t.Errorf("without a version, listed with %v", got.Listed().Fields)
 	}
-	if got := given(t, "public"); !slices.Equal(got.kind.List(got.state).Fields["CompatibleAWSServices"], []string{"ECS,EKS"}) {
-		t.Errorf("listed with %v", got.kind.List(got.state).Fields)
+	if got := family.Given(t, "public"); !slices.Equal(got.Listed().Fields["CompatibleAWSServices"], []string{"ECS,EKS"}) {
+		t.Errorf("listed with %v", got.Listed().Fields)
 	}
-	i := given(t, "restricted")
-	i.do(t, "UpdateVisibility", `{"TargetVisibility":"Limited"}`)
-	i.do(t, "UpdateVisibility", `{"TargetVisibility":"Public"}`)
+	i := family.Given(t, "restricted")
+	i.Do(t, "UpdateVisibility", `{"TargetVisibility":"Limited"}`)
+	i.Do(t, "UpdateVisibility", `{"TargetVisibility":"Public"}`)
 }
 
 func TestRestrictedOptionsStayAndOthersStayPublic(t *testing.T) {
 	t.Parallel()
-	i := given(t, "one option restricted")
+	i := family.Given(t, "one option restricted")
 	if a, b := visibility(t, i, "ECR option"), visibility(t, i, "Helm option"); a != "Restricted" || b != "Public" {
 		t.Errorf("options are %s and %s, want Restricted and Public", a, b)
 	}
@@ -55,28 +56,28 @@ func TestRestrictedOptionsStayAndOthersStayPublic(t *testing.T) {
 
 func TestVersionsAndRepositoriesMayComeInDraft(t *testing.T) {
 	t.Parallel()
-	i := given(t, "draft")
-	i.do(t, "AddRepositories", `{"Repositories":[{"RepositoryName":"tools/nginx-web-app","RepositoryType":"ECR"}]}`)
-	i.do(t, "AddDeliveryOptions", fmt.Sprintf(`{"Version":{"VersionTitle":"0.1","ReleaseNotes":"Early."},"DeliveryOptions":[{"DeliveryOptionTitle":"Early","Details":{"EcrDeliveryOptionDetails":{
+	i := family.Given(t, "draft")
+	i.Do(t, "AddRepositories", `{"Repositories":[{"RepositoryName":"tools/nginx-web-app","RepositoryType":"ECR"}]}`)
+	i.Do(t, "AddDeliveryOptions", fmt.Sprintf(`{"Version":{"VersionTitle":"0.1","ReleaseNotes":"Early."},"DeliveryOptions":[{"DeliveryOptionTitle":"Early","Details":{"EcrDeliveryOptionDetails":{
 		"ContainerImages":["%s/%s/app:1.0"],"CompatibleServices":["EKS"],"Description":"d","UsageInstructions":"u"}}}]}`, host, namespace))
-	i.do(t, "UpdateDeliveryOptions", fmt.Sprintf(`{"DeliveryOptions":[{"Id":%q,"Details":{"EcrDeliveryOptionDetails":{"Description":"better"}}}]}`, i.placeholders(t)["option:Early"]))
+	i.Do(t, "UpdateDeliveryOptions", fmt.Sprintf(`{"DeliveryOptions":[{"Id":%q,"Details":{"EcrDeliveryOptionDetails":{"Description":"better"}}}]}`, family.Placeholders(t, i)["option:Early"]))
 }
 
 func TestIdentifiersHaveTheDocumentedForms(t *testing.T) {
 	t.Parallel()
-	i := given(t, "limited")
+	i := family.Given(t, "limited")
 	uuid := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
-	if !regexp.MustCompile(`^prod-[a-z0-9]{13}$`).MatchString(i.entity.ID) {
-		t.Errorf("product id %q", i.entity.ID)
+	if !regexp.MustCompile(`^prod-[a-z0-9]{13}$`).MatchString(i.Entity.ID) {
+		t.Errorf("product id %q", i.Entity.ID)
 	}
 	seen := map[string]bool{}
-	for name, id := range i.placeholders(t) {
+	for name, id := range family.Placeholders(t, i) {
 		if name != "registry" && name != "namespace" && name != "product" && name != "report" && (!uuid.MatchString(id) || seen[id]) {
 			t.Errorf("%s has id %q, want a UUID of its own", name, id)
 		}
 		seen[id] = true
 	}
-	version := i.described(t)["Versions"].([]any)[0].(map[string]any)
+	version := i.Described(t)["Versions"].([]any)[0].(map[string]any)
 	if got := version["CreationDate"]; got != "2021-03-02T00:00:00.000Z" {
 		t.Errorf("CreationDate is %v", got)
 	}
@@ -84,20 +85,20 @@ func TestIdentifiersHaveTheDocumentedForms(t *testing.T) {
 
 func TestRepositoriesAndTagsAreClaimedOnce(t *testing.T) {
 	t.Parallel()
-	i := given(t, "limited")
+	i := family.Given(t, "limited")
 	got := map[string]string{}
-	for _, claim := range i.claims {
+	for _, claim := range i.Claims {
 		key := claim.Kind + " " + claim.ID
 		if _, twice := got[key]; twice {
 			t.Errorf("%s is claimed twice by one change", key)
 		}
 		got[key] = string(claim.Body)
 	}
-	repository, err := json.Marshal(containerproduct.RepositoryClaim{Account: seller.Account, Product: i.entity.ID})
+	repository, err := json.Marshal(containerproduct.RepositoryClaim{Account: seller.Account, Product: i.Entity.ID})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tag, err := json.Marshal(containerproduct.TagClaim{Product: i.entity.ID, Digest: i.found[host+"/"+namespace+"/app:1.0"]})
+	tag, err := json.Marshal(containerproduct.TagClaim{Product: i.Entity.ID, Digest: i.Found[host+"/"+namespace+"/app:1.0"]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,12 +113,12 @@ func TestRepositoriesAndTagsAreClaimedOnce(t *testing.T) {
 
 func TestAnUpdateChangesOnlyWhatItNames(t *testing.T) {
 	t.Parallel()
-	i := given(t, "limited")
-	ids := i.placeholders(t)
-	before := i.state.(*containerproduct.Product).Versions[0]
-	i.do(t, "UpdateDeliveryOptions", fmt.Sprintf(`{"Version":{"ReleaseNotes":"Other notes."},"DeliveryOptions":[{"Id":%q,"Details":{"HelmDeliveryOptionDetails":{
+	i := family.Given(t, "limited")
+	ids := family.Placeholders(t, i)
+	before := i.State.(*containerproduct.Product).Versions[0]
+	i.Do(t, "UpdateDeliveryOptions", fmt.Sprintf(`{"Version":{"ReleaseNotes":"Other notes."},"DeliveryOptions":[{"Id":%q,"Details":{"HelmDeliveryOptionDetails":{
 		"Namespace":null,"ContainerImages":["%s/%s/app:1.1"],"DeliveryOptionTitle":"Chart"}}}]}`, ids["option:Helm option"], host, namespace))
-	after := i.state.(*containerproduct.Product).Versions[0]
+	after := i.State.(*containerproduct.Product).Versions[0]
 
 	want := before
 	want.ReleaseNotes = "Other notes."
@@ -127,7 +128,7 @@ func TestAnUpdateChangesOnlyWhatItNames(t *testing.T) {
 	want.DeliveryOptions[1].Helm = &helm
 	want.DeliveryOptions[1].Title = "Chart"
 	uri := host + "/" + namespace + "/app:1.1"
-	want.DeliveryOptions[1].Images = []containerproduct.Image{{URI: uri, Digest: i.found[uri]}}
+	want.DeliveryOptions[1].Images = []containerproduct.Image{{URI: uri, Digest: i.Found[uri]}}
 	if diff := cmp.Diff(want, after); diff != "" {
 		t.Errorf("version (-want +got):\n%s", diff)
 	}
@@ -136,8 +137,8 @@ func TestAnUpdateChangesOnlyWhatItNames(t *testing.T) {
 // What DescribeEntity shows is sent back by programs that change a part of it.
 func TestWhatIsShownMayBeSentBack(t *testing.T) {
 	t.Parallel()
-	i := given(t, "public")
-	d := i.described(t)
+	i := family.Given(t, "public")
+	d := i.Described(t)
 	description, promotion := d["Description"].(map[string]any), d["PromotionalResources"].(map[string]any)
 	information := map[string]any{
 		"ProductTitle": description["ProductTitle"], "ShortDescription": description["ShortDescription"], "LongDescription": description["LongDescription"],
@@ -146,18 +147,18 @@ func TestWhatIsShownMayBeSentBack(t *testing.T) {
 		"AdditionalResources": promotion["AdditionalResources"],
 		"SupportDescription":  d["SupportInformation"].(map[string]any)["Description"],
 	}
-	i.do(t, "UpdateInformation", encode(t, information))
+	i.Do(t, "UpdateInformation", encode(t, information))
 
 	version := d["Versions"].([]any)[0].(map[string]any)
 	option, source := version["DeliveryOptions"].([]any)[0].(map[string]any), version["Sources"].([]any)[0].(map[string]any)
-	i.do(t, "UpdateDeliveryOptions", encode(t, map[string]any{
+	i.Do(t, "UpdateDeliveryOptions", encode(t, map[string]any{
 		"Version": map[string]any{"VersionTitle": version["VersionTitle"], "ReleaseNotes": version["ReleaseNotes"]},
 		"DeliveryOptions": []any{map[string]any{"Id": option["Id"], "Details": map[string]any{"EcrDeliveryOptionDetails": map[string]any{
 			"DeliveryOptionTitle": option["Title"], "ContainerImages": source["Images"], "CompatibleServices": []string{"ECS"},
 			"Description": option["ShortDescription"], "UsageInstructions": option["Instructions"].(map[string]any)["Usage"],
 		}}}},
 	}))
-	if after := i.described(t); !cmp.Equal(after["Description"], d["Description"]) {
+	if after := i.Described(t); !cmp.Equal(after["Description"], d["Description"]) {
 		t.Errorf("the description changed:\n%s", cmp.Diff(d["Description"], after["Description"]))
 	}
 }
@@ -173,9 +174,9 @@ func encode(t *testing.T, v any) string {
 
 func TestNullUnsetsWhatCanBeUnset(t *testing.T) {
 	t.Parallel()
-	i := given(t, "limited")
-	i.do(t, "UpdateInformation", `{"Sku":"123example456","VideoUrls":["https://example.com/film"],"AdditionalResources":[{"Text":"Manual","Url":"https://example.com"}]}`)
-	d := i.described(t)
+	i := family.Given(t, "limited")
+	i.Do(t, "UpdateInformation", `{"Sku":"123example456","VideoUrls":["https://example.com/film"],"AdditionalResources":[{"Text":"Manual","Url":"https://example.com"}]}`)
+	d := i.Described(t)
 	if got := d["Description"].(map[string]any)["Sku"]; got != "123example456" {
 		t.Errorf("Sku is %v", got)
 	}
@@ -186,8 +187,8 @@ func TestNullUnsetsWhatCanBeUnset(t *testing.T) {
 	if diff := cmp.Diff([]any{map[string]any{"Type": "Link", "Text": "Manual", "Url": "https://example.com"}}, promotion["AdditionalResources"]); diff != "" {
 		t.Errorf("AdditionalResources (-want +got):\n%s", diff)
 	}
-	i.do(t, "UpdateInformation", `{"Sku":null,"VideoUrls":null,"AdditionalResources":null,"Highlights":null}`)
-	d = i.described(t)
+	i.Do(t, "UpdateInformation", `{"Sku":null,"VideoUrls":null,"AdditionalResources":null,"Highlights":null}`)
+	d = i.Described(t)
 	description, promotion := d["Description"].(map[string]any), d["PromotionalResources"].(map[string]any)
 	if description["Sku"] != nil || !cmp.Equal(description["Highlights"], []any{}) || !cmp.Equal(promotion["Videos"], []any{}) || !cmp.Equal(promotion["AdditionalResources"], []any{}) {
 		t.Errorf("after null: %v, %v", description, promotion)
@@ -196,7 +197,7 @@ func TestNullUnsetsWhatCanBeUnset(t *testing.T) {
 
 func TestWrongJSONTypesAreRefusedAtOnce(t *testing.T) {
 	t.Parallel()
-	i := given(t, "limited")
+	i := family.Given(t, "limited")
 	for _, test := range []struct{ changeType, details, want string }{
 		{"RestrictDeliveryOptions", `{"DeliveryOptionIds":[null]}`, "JSON at /DeliveryOptionIds/0 is of the wrong type: null can't be used for an element of an array"},
 		{"UpdateInformation", `{"SearchKeywords":"123example456"}`, "JSON at /SearchKeywords is of the wrong type: string can't be used for array"},
@@ -209,7 +210,7 @@ func TestWrongJSONTypesAreRefusedAtOnce(t *testing.T) {
 		{"UpdateVisibility", `{"TargetVisibility":{}}`, "JSON at /TargetVisibility is of the wrong type: object can't be used for string"},
 		{"UpdateDeliveryOptions", `{"DeliveryOptions":[{"Id":"a"},{"Id":"b"},{"Id":"c"},{"Id":"d"},{"Id":"e"}]}`, "/DeliveryOptions has more than 4 items."},
 	} {
-		_, refusals := i.refusals(test.changeType, []byte(test.details))
+		_, refusals := i.Refusals(test.changeType, []byte(test.details))
 		want := []change.Refusal{{ErrorCode: "422", ErrorMessage: "Provided Details is not valid. " + test.want}}
 		if diff := cmp.Diff(want, refusals); diff != "" {
 			t.Errorf("%s %s (-want +got):\n%s", test.changeType, test.details, diff)
@@ -219,8 +220,8 @@ func TestWrongJSONTypesAreRefusedAtOnce(t *testing.T) {
 
 func TestSeveralProblemsAreListedTogether(t *testing.T) {
 	t.Parallel()
-	i := given(t, "limited")
-	_, refusals := i.refusals("AddDeliveryOptions", []byte(`{"Version":{"VersionTitle":" ®","ReleaseNotes":"x"},"DeliveryOptions":[{"DeliveryOptionTitle":"a","Details":{"EcrDeliveryOptionDetails":{}}}]}`))
+	i := family.Given(t, "limited")
+	_, refusals := i.Refusals("AddDeliveryOptions", []byte(`{"Version":{"VersionTitle":" ®","ReleaseNotes":"x"},"DeliveryOptions":[{"DeliveryOptionTitle":"a","Details":{"EcrDeliveryOptionDetails":{}}}]}`))
 	var codes []string
 	for _, refusal := range refusals {
 		codes = append(codes, refusal.ErrorCode)
@@ -256,8 +257,8 @@ func TestOverlapsAreThoseOfTheDocumentation(t *testing.T) {
 
 func TestAfterNamesChangeTypesThatThereAre(t *testing.T) {
 	t.Parallel()
-	names := changeTypes()
-	for n, changeType := range newItem(host).kind.Types {
+	names := family.ChangeTypes()
+	for n, changeType := range newItem(host).Kind.Types {
 		for _, before := range changeType.After {
 			if at := slices.Index(names, before); at < 0 || at >= n {
 				t.Errorf("%s comes after %s, which does not stand before it", changeType.Name, before)

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"testing"
 
 	"souk/catalog/change"
 	"souk/catalog/containerproduct"
+	"souk/catalog/product/producttest"
 	"souk/spec"
 )
 
@@ -42,44 +42,22 @@ func (d *deleted) Publish(context.Context, string, change.ImageRef, string) erro
 
 func TestOverrideParametersAreLookedUpInThePublishedChart(t *testing.T) {
 	t.Parallel()
-	i := given(t, "limited")
-	chart := i.state.(*containerproduct.Product).Versions[0].DeliveryOptions[1].Helm.Chart
-	decoded, refusals := i.refusals("UpdateDeliveryOptions", fmt.Appendf(nil,
+	i := family.Given(t, "limited")
+	chart := i.State.(*containerproduct.Product).Versions[0].DeliveryOptions[1].Helm.Chart
+	decoded, refusals := i.Refusals("UpdateDeliveryOptions", fmt.Appendf(nil,
 		`{"DeliveryOptions":[{"Id":%q,"Details":{"HelmDeliveryOptionDetails":{"OverrideParameters":[{"Key":"replicas","DefaultValue":"2","Metadata":{"Label":"Replicas","Description":"How many.","Obfuscate":false}}]}}}]}`,
-		i.placeholders(t)["option:Helm option"]))
+		family.Placeholders(t, i)["option:Helm option"]))
 	if len(refusals) > 0 {
 		t.Fatalf("refused before the world is asked: %+v", refusals)
 	}
-	images := &deleted{product: i.entity.ID, digest: chart.Digest}
-	c := &change.Checks{Seller: seller, Entity: i.entity, World: change.World{Images: images, Entities: offers{}}}
-	if err := decoded.Probe(t.Context(), i.state, c); err != nil {
+	images := &deleted{product: i.Entity.ID, digest: chart.Digest}
+	c := &change.Checks{Seller: seller, Entity: i.Entity, World: change.World{Images: images, Entities: producttest.Offers{}}}
+	if err := decoded.Probe(t.Context(), i.State, c); err != nil {
 		t.Fatal(err)
 	}
 	if len(c.Refusals()) > 0 || len(images.asked) != 1 {
 		t.Errorf("refused with %+v, asked for %+v", c.Refusals(), images.asked)
 	}
-}
-
-// offers are the offers of a product by their ids: whether they have a price.
-type offers map[string]priced
-
-type priced bool
-
-func (p priced) Priced() bool { return bool(p) }
-
-func (o offers) Read(_ context.Context, _ change.Seller, id string) (change.Entity, any, error) {
-	offer, ok := o[id]
-	if !ok {
-		return change.Entity{}, nil, change.ErrEntityNotFound
-	}
-	return change.Entity{ID: id}, offer, nil
-}
-
-func (o offers) Named(_ context.Context, _ change.Seller, entityType, field, _ string) ([]string, error) {
-	if entityType != "Offer" || field != "ProductId" {
-		return nil, fmt.Errorf("asked for %s by %s", entityType, field)
-	}
-	return append(slices.Collect(maps.Keys(o)), "offer-gone"), nil
 }
 
 // stocked is a registry that has every image, and notes what is published.
@@ -131,7 +109,7 @@ func (s *scanner) ScanImage(_ context.Context, target change.ScanTarget, uri, di
 // that find nothing, that fail and that are not there.
 func TestSamplesOfScans(t *testing.T) {
 	t.Parallel()
-	samples, err := spec.ReadSamples(testdata)
+	samples, err := spec.ReadSamples(family.Testdata)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,23 +119,23 @@ func TestSamplesOfScans(t *testing.T) {
 			continue
 		}
 		n++
-		i := given(t, sample.Given)
-		details, err := spec.Expand(sample.Details, i.placeholders(t))
+		i := family.Given(t, sample.Given)
+		details, err := spec.Expand(sample.Details, family.Placeholders(t, i))
 		if err != nil {
 			t.Fatal(err)
 		}
-		decoded, refusals := i.refusals(sample.ChangeType, details)
+		decoded, refusals := i.Refusals(sample.ChangeType, details)
 		if len(refusals) > 0 {
 			t.Fatalf("%s: refused before the world is asked: %+v", sample.Name, refusals)
 		}
 		probe := func(s change.Scanner) (*change.Checks, *stocked, error) {
 			images := &stocked{}
-			c := &change.Checks{Seller: seller, Entity: i.entity, ChangeSet: "set", World: change.World{Images: images, Entities: offers{}, Scanner: s}}
-			return c, images, decoded.Probe(t.Context(), i.state, c)
+			c := &change.Checks{Seller: seller, Entity: i.Entity, ChangeSet: "set", World: change.World{Images: images, Entities: producttest.Offers{}, Scanner: s}}
+			return c, images, decoded.Probe(t.Context(), i.State, c)
 		}
 		bad := host + "/" + namespace + "/app:careless"
 		c, images, err := probe(&scanner{keys: map[string]bool{bad: true}})
-		want := change.Refusal{ErrorCode: sample.Code, ErrorMessage: spec.ExpandText(sample.Message, i.placeholders(t))}
+		want := change.Refusal{ErrorCode: sample.Code, ErrorMessage: spec.ExpandText(sample.Message, family.Placeholders(t, i))}
 		if got := c.Refusals(); len(got) != 2 || !slices.Contains(got, want) || err != nil {
 			t.Errorf("%s: %v, refusals %+v, want two, with %+v", sample.Name, err, got, want)
 		}
@@ -182,27 +160,28 @@ func TestSamplesOfScans(t *testing.T) {
 
 func TestAnOfferWithAPriceMakesAProductPaid(t *testing.T) {
 	t.Parallel()
-	i := given(t, "limited")
+	i := family.Given(t, "limited")
+	free, paid := producttest.Offer{ProductID: i.Entity.ID}, producttest.Offer{ProductID: i.Entity.ID, HasPrice: true}
 	update := func(value string) []byte {
 		return fmt.Appendf(nil, `{"DeliveryOptions":[{"Id":%q,"Details":{"HelmDeliveryOptionDetails":{"Description":"Other.","OverrideParameters":[
-			{"Key":"HelmKeyName1","DefaultValue":%q,"Metadata":{"Label":"l","Description":"d"}}]}}}]}`, i.placeholders(t)["option:Helm option"], value)
+			{"Key":"HelmKeyName1","DefaultValue":%q,"Metadata":{"Label":"l","Description":"d"}}]}}}]}`, family.Placeholders(t, i)["option:Helm option"], value)
 	}
 	for _, test := range []struct {
 		name, value string
-		offers      offers
+		offers      producttest.Offers
 		want        bool
 	}{
-		{"no offer", "one", offers{}, false},
-		{"a free offer", "one", offers{"offer-1": false}, false},
-		{"an offer with a price", "one", offers{"offer-1": false, "offer-2": true}, true},
-		{"an offer with a price and the parameter", "${AWSMP_SERVICE_ACCOUNT}", offers{"offer-2": true}, false},
+		{"no offer", "one", nil, false},
+		{"a free offer", "one", producttest.Offers{"offer-1": free}, false},
+		{"an offer with a price", "one", producttest.Offers{"offer-1": free, "offer-2": paid}, true},
+		{"an offer with a price and the parameter", "${AWSMP_SERVICE_ACCOUNT}", producttest.Offers{"offer-2": paid}, false},
 	} {
-		decoded, refusals := i.refusals("UpdateDeliveryOptions", update(test.value))
+		decoded, refusals := i.Refusals("UpdateDeliveryOptions", update(test.value))
 		if len(refusals) > 0 {
 			t.Fatalf("%s: refused before the world is asked: %+v", test.name, refusals)
 		}
-		c := &change.Checks{Seller: seller, Entity: i.entity, World: change.World{Images: &stocked{}, Entities: test.offers}}
-		if err := decoded.Probe(t.Context(), i.state, c); err != nil {
+		c := &change.Checks{Seller: seller, Entity: i.Entity, World: change.World{Images: &stocked{}, Entities: test.offers}}
+		if err := decoded.Probe(t.Context(), i.State, c); err != nil {
 			t.Fatal(err)
 		}
 		got := slices.ContainsFunc(c.Refusals(), func(r change.Refusal) bool { return r.ErrorCode == "NO_SERVICE_ACCOUNT_CONFIGURATION" })
