@@ -16,10 +16,24 @@ import (
 type Account struct {
 	ID         string // 12 digits
 	Name       string
+	Email      string `json:",omitzero"` // unique, whatever the case of its letters; see Address
 	Namespace  string
 	Management bool
+	Parent     string `json:",omitzero"` // id of the unit that it is in; "" for the root
 	Created    time.Time
 }
+
+// Address is the account's e-mail address. One that was made without has one
+// that no mail ever reaches.
+func (a Account) Address() string {
+	if a.Email == "" {
+		return "account-" + a.ID + noMail
+	}
+	return a.Email
+}
+
+// noMail is the domain of addresses that were not given (RFC 2606, ".invalid").
+const noMail = "@souk.invalid"
 
 // RootARN is the ARN of the account's root user.
 func (a Account) RootARN() string { return "arn:aws:iam::" + a.ID + ":root" }
@@ -33,8 +47,14 @@ type accountDocument struct {
 func accountKey(id string) store.Key { return store.Key{Kind: kindAccount, ID: id} }
 
 func (a *accountDocument) write(was int64) store.Write {
-	return store.Write{Was: was, Document: document(accountKey(a.ID), a.Account, a,
-		store.Entry{Index: indexAll, Sort: a.ID})}
+	index := []store.Entry{
+		{Index: indexAll, Sort: a.ID, Cover: []byte(a.Parent)},
+		{Index: indexEmail, Partition: strings.ToLower(a.Address()), Sort: a.ID},
+	}
+	if a.Parent != "" {
+		index = append(index, store.Entry{Index: indexParent, Partition: a.Parent, Sort: a.ID})
+	}
+	return store.Write{Was: was, Document: document(accountKey(a.ID), a.Account, a, index...)}
 }
 
 // namespaceDocument keeps a namespace for its account.
@@ -51,13 +71,15 @@ func (a *accountDocument) claim() store.Write {
 // NewAccount says which account is to be made.
 type NewAccount struct {
 	Name      string // 1 to 50 printable ASCII characters
+	Email     string // "": none that mail reaches
 	ID        string // 12 digits; "" takes a free one
 	Namespace string // "" is seller-ID
 }
 
 var (
 	accountIDs   = regexp.MustCompile(`^[0-9]{12}$`)
-	accountNames = regexp.MustCompile(`^[ -~]{1,50}$`) // Organizations API Reference, CreateAccount, AccountName
+	accountNames = regexp.MustCompile(`^[ -~]{1,50}$`)              // Organizations API Reference, CreateAccount, AccountName
+	emails       = regexp.MustCompile(`^[^\s@]+@[^\s@]+\.[^\s@]+$`) // the same, Email
 	namespaces   = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
 )
 
@@ -88,20 +110,20 @@ func checkNamespace(name, account string) error {
 
 // CreateAccount makes an account. Its root user has no access key yet: see CreateKey.
 func (o *Organization) CreateAccount(ctx context.Context, n NewAccount) (Account, error) {
-	var none Account
-	if !accountNames.MatchString(n.Name) || strings.TrimSpace(n.Name) == "" {
-		return none, refuse(400, "ValidationError", "%q is no account name: 1 to 50 printable ASCII characters.", n.Name)
-	}
-	if n.ID != "" {
-		if err := checkAccountID(n.ID); err != nil {
-			return none, err
-		}
-	}
 	if _, err := o.Info(ctx); err != nil {
+		return Account{}, err
+	}
+	return o.makeAccount(ctx, n, nil)
+}
+
+// makeAccount makes an account, and whatever else is to be written in the same commit.
+func (o *Organization) makeAccount(ctx context.Context, n NewAccount, with func(Account) []store.Write) (Account, error) {
+	var none Account
+	if err := n.check(); err != nil {
 		return none, err
 	}
 	for range maxTries {
-		a := accountDocument{Account: Account{ID: n.ID, Name: n.Name, Namespace: n.Namespace, Created: o.now().UTC().Truncate(time.Millisecond)}}
+		a := accountDocument{Account: Account{ID: n.ID, Name: n.Name, Email: n.Email, Namespace: n.Namespace, Created: o.now().UTC().Truncate(time.Millisecond)}}
 		if a.ID == "" {
 			a.ID = o.random(digitAlphabet[1:], 1) + o.random(digitAlphabet, 11)
 			if a.ID == ReservedAccount {
@@ -114,21 +136,46 @@ func (o *Organization) CreateAccount(ctx context.Context, n NewAccount) (Account
 		if err := checkNamespace(a.Namespace, a.ID); err != nil {
 			return none, err
 		}
-		err := o.store.Commit(ctx, store.Batch{Put: []store.Write{a.write(0), a.claim()}})
+		batch := store.Batch{
+			Put:    []store.Write{a.write(0), a.claim()},
+			Bounds: []store.Bound{{Kind: kindAccount, Index: indexEmail, Partition: strings.ToLower(a.Address()), Most: 1}},
+		}
+		if with != nil {
+			batch.Put = append(batch.Put, with(a.Account)...)
+		}
+		err := o.store.Commit(ctx, batch)
 		if err == nil {
 			return a.Account, nil
 		}
 		var conflict *store.Conflict
 		switch {
+		case errors.Is(err, store.ErrLimit):
+			return none, refuse(409, "EntityAlreadyExists", "An account with the e-mail address %s exists already.", a.Address())
 		case !errors.As(err, &conflict):
 			return none, fmt.Errorf("making account %s: %w", a.ID, err)
 		case conflict.Key.Kind == kindNamespace && n.Namespace != "":
 			return none, refuse(409, "EntityAlreadyExists", "Namespace %s belongs to another account.", a.Namespace)
 		case conflict.Key.Kind == kindAccount && n.ID != "":
 			return none, refuse(409, "EntityAlreadyExists", "Account %s exists already.", a.ID)
+		case conflict.Key.Kind != kindAccount && conflict.Key.Kind != kindNamespace:
+			return none, fmt.Errorf("making account %s: %w", a.ID, err) // with something that another has changed
 		}
 	}
 	return none, errors.New("making an account: no free account id was found")
+}
+
+// check refuses what no account can have.
+func (n *NewAccount) check() error {
+	if !accountNames.MatchString(n.Name) || strings.TrimSpace(n.Name) == "" {
+		return refuse(400, "ValidationError", "%q is no account name: 1 to 50 printable ASCII characters.", n.Name)
+	}
+	if n.Email != "" && (len(n.Email) < 6 || len(n.Email) > 64 || !emails.MatchString(n.Email) || strings.HasSuffix(strings.ToLower(n.Email), noMail)) {
+		return refuse(400, "ValidationError", "%q is no e-mail address of 6 to 64 characters.", n.Email)
+	}
+	if n.ID != "" {
+		return checkAccountID(n.ID)
+	}
+	return nil
 }
 
 // Account returns an account.

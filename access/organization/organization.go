@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -19,6 +20,7 @@ import (
 	"souk/access/keyring"
 	"souk/gateway/apierror"
 	"souk/storage/store"
+	"souk/storage/work"
 )
 
 // DefaultAccount is the management account's id unless told otherwise.
@@ -49,6 +51,7 @@ type Organization struct {
 	rand    io.Reader
 	keys    cache
 	sellers sellers
+	runner  atomic.Pointer[work.Runner] // of Run, while it runs
 }
 
 // New returns the organisation of a store; Bootstrap or Check comes next.
@@ -71,12 +74,17 @@ const (
 	kindNamespace    = "namespace"    // by namespace: keeps it unique
 	kindUser         = "user"         // by "ACCOUNT/name in lower case": IAM's names differ by more than case
 	kindAccessKey    = "accesskey"    // by access key id
+	kindUnit         = "unit"         // by the id of the organisational unit
+	kindCreation     = "creation"     // by the id of a request to make an account
 )
 
 // Indexes: all documents of a kind by id, and those of an account.
 const (
 	indexAll     = "all"     // partition ""
 	indexAccount = "account" // partition: the account id
+	indexParent  = "parent"  // partition: the unit or root that something is in; accounts in the root have none
+	indexEmail   = "email"   // partition: the e-mail address in lower case
+	indexName    = "name"    // partition: a unit's parent and name
 )
 
 // sealPurpose is the keyring's purpose for the secrets of access keys, which
