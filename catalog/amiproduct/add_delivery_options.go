@@ -1,6 +1,7 @@
 package amiproduct
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 
@@ -117,7 +118,7 @@ func (r *AddDeliveryOptions) Apply(p *Product, a *change.Applying) {
 	title, notes := r.version()
 	id, source := a.IDs.UUID(), foundSource(*details.AmiSource, a)
 	option := DeliveryOption{
-		ID:             a.IDs.UUID(),
+		ID:             cmp.Or(a.Found[foundOption], a.IDs.UUID()), // the latter after a probe that kept none
 		SourceID:       source.ID,
 		Title:          "(" + source.Architecture + ") Amazon Machine Image",
 		SecurityGroups: []SecurityGroup{},

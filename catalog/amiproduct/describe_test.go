@@ -23,7 +23,7 @@ func TestAVersionIsShownWithTheRenamesOfTheDocument(t *testing.T) {
 			"InstanceType":   "m5.large",
 			"SecurityGroups": []any{map[string]any{"Protocol": "tcp", "FromPort": 443.0, "ToPort": 443.0, "CidrIps": []any{"0.0.0.0/0"}}},
 		},
-		"AmiAlias": "/aws/service/marketplace/" + i.entity.ID + "/1.0",
+		"AmiAlias": "/aws/service/marketplace/" + i.Entity.ID + "/1.0",
 	}
 	want := map[string]any{
 		"Id": version["Id"], "VersionTitle": "1.0", "ReleaseNotes": "The first version.", "UpgradeInstructions": "N/A",
@@ -48,9 +48,9 @@ func TestAVersionIsShownWithTheRenamesOfTheDocument(t *testing.T) {
 
 func TestANewProductShowsEmptyMembersAndNoNullLists(t *testing.T) {
 	t.Parallel()
-	i := newItem()
-	i.do(t, "CreateProduct", `{}`)
-	d := i.described(t)
+	i := family.New()
+	i.Do(t, "CreateProduct", `{}`)
+	d := i.Described(t)
 	description := d["Description"].(map[string]any)
 	for name, want := range map[string]any{
 		"ProductTitle": "", "ShortDescription": "", "LongDescription": "", "Visibility": "Draft", "ProductState": "Active",
@@ -81,7 +81,7 @@ func TestAnAliasHasNoSpacesAndSlashes(t *testing.T) {
 	i := given(t, "chosen")
 	i.add(t, "good", "v1.0 (long/term)")
 	option := i.version(t, "v1.0 (long/term)")["DeliveryOptions"].([]any)[0].(map[string]any)
-	if want := "/aws/service/marketplace/" + i.entity.ID + "/v1.0--long-term-"; option["AmiAlias"] != want {
+	if want := "/aws/service/marketplace/" + i.Entity.ID + "/v1.0--long-term-"; option["AmiAlias"] != want {
 		t.Errorf("the alias is %v, want %s", option["AmiAlias"], want)
 	}
 }

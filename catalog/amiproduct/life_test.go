@@ -13,7 +13,7 @@ import (
 )
 
 // details is a document of AddDeliveryOptions.
-func (i *item) details(ami, title, recommended string) string {
+func (i item) details(ami, title, recommended string) string {
 	return fmt.Sprintf(`{"Version":{"VersionTitle":%q,"ReleaseNotes":"New."},"DeliveryOptions":[{"Details":{"AmiDeliveryOptionDetails":{
 		"AmiSource":{"AmiId":%q,"AccessRoleArn":"arn:aws:iam::111122223333:role/Ingestion","UserName":"admin","OperatingSystemName":"Debian","OperatingSystemVersion":"13"},
 		"UsageInstructions":"Log in.","RecommendedInstanceType":%q,
@@ -21,24 +21,24 @@ func (i *item) details(ami, title, recommended string) string {
 }
 
 // add adds a version.
-func (i *item) add(t *testing.T, ami, title string) {
+func (i item) add(t *testing.T, ami, title string) {
 	t.Helper()
-	i.do(t, "AddDeliveryOptions", i.details(ami, title, "m5.large"))
+	i.Do(t, "AddDeliveryOptions", i.details(ami, title, "m5.large"))
 }
 
-func (i *item) product() *amiproduct.Product { return i.state.(*amiproduct.Product) }
+func (i item) product() *amiproduct.Product { return i.State.(*amiproduct.Product) }
 
 func TestAProductGoesFromDraftToPublicAndBack(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[string]string{"draft": "Draft", "versioned": "Draft", "limited": "Limited", "public": "Public", "restricted": "Restricted"} {
 		i := given(t, state)
-		if got := i.kind.List(i.state); got.Name != "Sample product" || got.Visibility != want {
+		if got := i.Listed(); got.Name != "Sample product" || got.Visibility != want {
 			t.Errorf("%s: listed as %+v, want %s", state, got, want)
 		}
 	}
 	i := given(t, "restricted")
-	i.do(t, "UpdateVisibility", `{"TargetVisibility":"Limited"}`)
-	i.do(t, "UpdateVisibility", `{"TargetVisibility":"Public"}`)
+	i.Do(t, "UpdateVisibility", `{"TargetVisibility":"Limited"}`)
+	i.Do(t, "UpdateVisibility", `{"TargetVisibility":"Public"}`)
 }
 
 func TestAVersionIsPinnedToTheCopyOfItsAMI(t *testing.T) {
@@ -49,7 +49,7 @@ func TestAVersionIsPinnedToTheCopyOfItsAMI(t *testing.T) {
 	if source.AMI != ami.ID || source.Digest != ami.Digest || source.Platform != ami.Platform || !source.EnaSupport {
 		t.Errorf("the source is %+v, the AMI %+v", source, ami)
 	}
-	if want := []string{i.entity.ID, ami.ID}; !slices.Equal(i.world.published, want) {
+	if want := []string{i.Entity.ID, ami.ID}; !slices.Equal(i.world.published, want) {
 		t.Errorf("copied %q, want %q", i.world.published, want)
 	}
 	if want := []string{ami.ID}; !slices.Equal(i.world.scanned, want) {
@@ -60,11 +60,11 @@ func TestAVersionIsPinnedToTheCopyOfItsAMI(t *testing.T) {
 func TestTheFirstVersionBringsItsInstanceTypeIfNoneWasChosen(t *testing.T) {
 	t.Parallel()
 	i := given(t, "informed")
-	i.do(t, "AddDeliveryOptions", i.details("arm", "1.0", "m6g.large"))
+	i.Do(t, "AddDeliveryOptions", i.details("arm", "1.0", "m6g.large"))
 	if got := i.product().Compatibility.AvailableInstanceTypes; !slices.Equal(got, []string{"m6g.large"}) {
 		t.Errorf("available are %q, want what the version recommends", got)
 	}
-	_, refusals := i.refusals("AddDeliveryOptions", []byte(i.details("arm", "2.0", "t4g.micro")))
+	_, refusals := i.Refusals("AddDeliveryOptions", []byte(i.details("arm", "2.0", "t4g.micro")))
 	if len(refusals) != 1 || refusals[0].ErrorCode != "RECOMMENDED_INSTANCE_TYPE_NOT_AVAILABLE" {
 		t.Errorf("a second version that recommends another type: %+v", refusals)
 	}
@@ -73,11 +73,11 @@ func TestTheFirstVersionBringsItsInstanceTypeIfNoneWasChosen(t *testing.T) {
 func TestUpdatesSendBackWhatIsShownAndChangeWhatIsGiven(t *testing.T) {
 	t.Parallel()
 	i := given(t, "limited")
-	option := i.placeholders(t)["option:1.0"]
+	option := placeholders(t, i.Item)["option:1.0"]
 	before := i.product().Versions[0]
 	whole := strings.Replace(i.details("good", "1.0", "t2.micro"), `{"Details"`, fmt.Sprintf(`{"Id":%q,"Details"`, option), 1)
 	whole = strings.NewReplacer("role/Ingestion", "role/AwsMarketplaceAmiIngestion", `"Debian"`, `"DEBIAN"`).Replace(whole)
-	i.do(t, "UpdateDeliveryOptions", whole)
+	i.Do(t, "UpdateDeliveryOptions", whole)
 	after := i.product().Versions[0]
 	if after.ReleaseNotes != "New." || after.DeliveryOptions[0].RecommendedInstanceType != "t2.micro" || after.DeliveryOptions[0].UsageInstructions != "Log in." {
 		t.Errorf("after the update the version is %+v", after)
@@ -88,7 +88,7 @@ func TestUpdatesSendBackWhatIsShownAndChangeWhatIsGiven(t *testing.T) {
 	if diff := cmp.Diff(before.DeliveryOptions[0].Access, after.DeliveryOptions[0].Access); diff != "" {
 		t.Errorf("the endpoint, which was not given (-before +after):\n%s", diff)
 	}
-	i.do(t, "UpdateDeliveryOptions", fmt.Sprintf(`{"DeliveryOptions":[{"Id":%q,"Details":{"AmiDeliveryOptionDetails":{"AccessEndpointUrl":null}}}]}`, option))
+	i.Do(t, "UpdateDeliveryOptions", fmt.Sprintf(`{"DeliveryOptions":[{"Id":%q,"Details":{"AmiDeliveryOptionDetails":{"AccessEndpointUrl":null}}}]}`, option))
 	if access := i.product().Versions[0].DeliveryOptions[0].Access; access != nil {
 		t.Errorf("an endpoint that was unset is %+v", access)
 	}
@@ -97,16 +97,16 @@ func TestUpdatesSendBackWhatIsShownAndChangeWhatIsGiven(t *testing.T) {
 func TestAPortMayBeAStringOfDigits(t *testing.T) {
 	t.Parallel()
 	i := given(t, "limited")
-	option := i.placeholders(t)["option:1.0"]
+	option := placeholders(t, i.Item)["option:1.0"]
 	update := func(port string) string {
 		return fmt.Sprintf(`{"DeliveryOptions":[{"Id":%q,"Details":{"AmiDeliveryOptionDetails":{"AccessEndpointUrl":{"Port":%s,"Protocol":"http"}}}}]}`, option, port)
 	}
-	i.do(t, "UpdateDeliveryOptions", update(`"8080"`))
+	i.Do(t, "UpdateDeliveryOptions", update(`"8080"`))
 	if port := i.product().Versions[0].DeliveryOptions[0].Access.Port; port != 8080 {
 		t.Errorf("the port is %d, want 8080", port)
 	}
 	for _, port := range []string{`"eighty"`, `""`, `true`, `{}`, `80.5`} {
-		_, refusals := i.refusals("UpdateDeliveryOptions", []byte(update(port)))
+		_, refusals := i.Refusals("UpdateDeliveryOptions", []byte(update(port)))
 		if len(refusals) == 0 || refusals[0].ErrorCode != "422" || !strings.Contains(refusals[0].ErrorMessage, "/DeliveryOptions/0/Details/AmiDeliveryOptionDetails/AccessEndpointUrl/Port is of the wrong type") {
 			t.Errorf("port %s: got %+v, want a 422 with its path", port, refusals)
 		}
@@ -116,21 +116,21 @@ func TestAPortMayBeAStringOfDigits(t *testing.T) {
 func TestRegionsAndInstanceTypesComeGoAndComeBack(t *testing.T) {
 	t.Parallel()
 	i := given(t, "versioned")
-	i.do(t, "RestrictRegions", `{"Regions":["eu-west-1"]}`)
-	i.do(t, "AddRegions", `{"Regions":["us-west-2","us-east-1"]}`)
+	i.Do(t, "RestrictRegions", `{"Regions":["eu-west-1"]}`)
+	i.Do(t, "AddRegions", `{"Regions":["us-west-2","us-east-1"]}`)
 	if got := i.product().RegionAvailability; !slices.Equal(got.Regions, []string{"us-east-1", "us-west-2"}) || !slices.Equal(got.Restrict, []string{"eu-west-1"}) {
 		t.Errorf("regions are %+v", got)
 	}
-	i.do(t, "AddRegions", `{"Regions":["eu-west-1"]}`)
-	i.do(t, "UpdateFutureRegionSupport", `{"FutureRegionSupport":{"SupportedRegions":["US"]}}`)
+	i.Do(t, "AddRegions", `{"Regions":["eu-west-1"]}`)
+	i.Do(t, "UpdateFutureRegionSupport", `{"FutureRegionSupport":{"SupportedRegions":["US"]}}`)
 	if got := i.product().RegionAvailability; len(got.Regions) != 3 || len(got.Restrict) != 0 || *got.FutureRegionSupport != "US" {
 		t.Errorf("regions are %+v", got)
 	}
-	i.do(t, "RestrictInstanceTypes", `{"InstanceTypes":["t2.micro"]}`)
+	i.Do(t, "RestrictInstanceTypes", `{"InstanceTypes":["t2.micro"]}`)
 	if got := i.product().Compatibility; !slices.Equal(got.AvailableInstanceTypes, []string{"m5.large", "m4.xlarge"}) || !slices.Equal(got.RestrictedInstanceTypes, []string{"t2.micro"}) {
 		t.Errorf("instance types are %+v", got)
 	}
-	i.do(t, "AddInstanceTypes", `{"InstanceTypes":["t2.micro","c5.large"]}`)
+	i.Do(t, "AddInstanceTypes", `{"InstanceTypes":["t2.micro","c5.large"]}`)
 	if got := i.product().Compatibility; !slices.Equal(got.AvailableInstanceTypes, []string{"m5.large", "m4.xlarge", "t2.micro", "c5.large"}) || len(got.RestrictedInstanceTypes) != 0 {
 		t.Errorf("instance types are %+v", got)
 	}
@@ -143,12 +143,12 @@ func TestARestrictedVersionStaysAndRecommendsNothing(t *testing.T) {
 	if first.Visibility != "Restricted" || second.Visibility != "Public" {
 		t.Errorf("the options are %s and %s", first.Visibility, second.Visibility)
 	}
-	i.do(t, "RestrictInstanceTypes", `{"InstanceTypes":["m5.large"]}`)
+	i.Do(t, "RestrictInstanceTypes", `{"InstanceTypes":["m5.large"]}`)
 }
 
 func TestOverlapsAreThoseOfTheDocumentation(t *testing.T) {
 	t.Parallel()
-	overlaps := newItem().kind.Overlaps
+	overlaps := family.New().Kind.Overlaps
 	for _, test := range []struct {
 		preparing, starting string
 		want                bool
@@ -173,8 +173,8 @@ func TestOverlapsAreThoseOfTheDocumentation(t *testing.T) {
 func TestIdsHaveTheirDocumentedForms(t *testing.T) {
 	t.Parallel()
 	i := given(t, "draft")
-	if !regexp.MustCompile(`^prod-[a-z0-9]{13}$`).MatchString(i.entity.ID) {
-		t.Errorf("the product's id is %s", i.entity.ID)
+	if !regexp.MustCompile(`^prod-[a-z0-9]{13}$`).MatchString(i.Entity.ID) {
+		t.Errorf("the product's id is %s", i.Entity.ID)
 	}
 	if code := i.product().Description.ProductCode; !regexp.MustCompile(`^[a-z0-9]{25}$`).MatchString(code) {
 		t.Errorf("the product code is %s", code)

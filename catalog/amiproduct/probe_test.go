@@ -10,14 +10,13 @@ import (
 )
 
 // probed runs AddDeliveryOptions up to the world's answer.
-func (i *item) probed(t *testing.T, details string) ([]change.Refusal, error) {
+func (i item) probed(t *testing.T, details string) ([]change.Refusal, error) {
 	t.Helper()
-	decoded, refusals := i.refusals("AddDeliveryOptions", []byte(details))
+	decoded, refusals := i.Refusals("AddDeliveryOptions", []byte(details))
 	if len(refusals) > 0 {
 		t.Fatalf("refused before the world is asked: %+v", refusals)
 	}
-	c := &change.Checks{Seller: seller, Entity: i.entity, World: i.world.ports(i.entity.ID, false)}
-	err := decoded.Probe(t.Context(), i.state, c)
+	c, err := i.Probe(t.Context(), "AddDeliveryOptions", decoded)
 	return c.Refusals(), err
 }
 

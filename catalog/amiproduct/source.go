@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"souk/catalog/change"
 	"souk/catalog/instancetype"
@@ -24,6 +25,7 @@ const (
 	foundVirtualization = "VirtualizationType"
 	foundENA            = "EnaSupport"
 	foundPlatform       = "Platform"
+	foundOption         = "DeliveryOption"
 )
 
 // probeSource looks the AMI of a new version up, compares it with the product's
@@ -56,6 +58,7 @@ func probeSource(ctx context.Context, p *Product, c *change.Checks, title string
 	if err != nil {
 		return nil
 	}
+	c.Keep(foundOption, optionID(c, title))
 	c.Keep(foundDigest, ami.Digest)
 	c.Keep(foundArchitecture, ami.Architecture)
 	c.Keep(foundVirtualization, ami.VirtualizationType)
@@ -98,7 +101,7 @@ func scan(ctx context.Context, c *change.Checks, title string, ami change.AMI) e
 	if c.World.Scanner == nil {
 		return nil
 	}
-	target := change.ScanTarget{Seller: c.Seller, ChangeSet: c.ChangeSet, EntityID: c.Entity.ID, Subject: title}
+	target := change.ScanTarget{Seller: c.Seller, ChangeSet: c.ChangeSet, EntityID: c.Entity.ID, DeliveryOption: optionID(c, title), Subject: title}
 	result, err := c.World.Scanner.ScanAMI(ctx, target, ami)
 	if err != nil {
 		return fmt.Errorf("scanning AMI %s for %s: %w", ami.ID, c.Entity.ID, err)
@@ -106,6 +109,14 @@ func scan(ctx context.Context, c *change.Checks, title string, ami change.AMI) e
 	c.Refuse(result.Report != "", "SCAN_ERROR", "[x]", result.Report)
 	c.Refuse(len(result.Findings) > 0, "SCAN_ERROR", "Fix security vulnerability [y] on Image [x].", result.Findings, ami.ID)
 	return nil
+}
+
+// optionID is the id that the delivery option of a new version gets. It is known
+// before the set succeeds, so that the assessment of its AMI can name it, and is
+// the same whenever the set is probed again: change sets have random ids, and no
+// two versions of a product one title.
+func optionID(c *change.Checks, version string) string {
+	return change.NewIDs("delivery option of "+c.ChangeSet+" "+c.Entity.ID+" "+version, time.Time{}).UUID()
 }
 
 // foundSource is the source of a new version: what the seller says of the AMI,

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"souk/catalog/change"
+	"souk/catalog/product/producttest"
 )
 
 // What the samples' scanner says of the AMI with findings.
@@ -58,14 +59,11 @@ func newWorld() *world {
 	return w
 }
 
-// ports gives the world to a change of a product.
-func (w *world) ports(product string, released bool) change.World {
-	ports := change.World{AMIs: w, Scanner: w, Logos: w, Entities: offers{product}}
+// Ports implements producttest.World, with one offer of the product.
+func (w *world) Ports(i *producttest.Item) change.World {
+	ports := change.World{AMIs: w, Scanner: w, Logos: w, Entities: producttest.Offers{"offer-1": {ProductID: i.Entity.ID}}}
 	if w.unscanned {
 		ports.Scanner = nil
-	}
-	if released {
-		ports.Set = []change.Beside{{ChangeType: "ReleaseOffer", EntityType: "Offer@1.0", EntityID: "offer-1"}}
 	}
 	return ports
 }
@@ -110,21 +108,4 @@ func (w *world) Copy(_ context.Context, url string) (string, error) {
 		return "", change.ErrLogoNotSupported
 	}
 	return "https://souk.example/logos/1", nil
-}
-
-// offers has one offer, of one product.
-type offers struct{ product string }
-
-// Product is what an offer's state says of itself.
-func (o offers) Product() string { return o.product }
-
-func (o offers) Read(_ context.Context, _ change.Seller, id string) (change.Entity, any, error) {
-	if id != "offer-1" {
-		return change.Entity{}, nil, change.ErrEntityNotFound
-	}
-	return change.Entity{ID: id, Type: "Offer@1.0"}, o, nil
-}
-
-func (o offers) Named(context.Context, change.Seller, string, string, string) ([]string, error) {
-	return nil, nil
 }

@@ -112,7 +112,8 @@ func (i *Item) Refused(t testing.TB, changeType, details, code string) {
 // apply applies a change that was judged, stores the state and reads it back.
 func (i *Item) apply(t testing.TB, v Verdict, seed string) {
 	t.Helper()
-	found := maps.Clone(i.Found)
+	found := map[string]string{}
+	maps.Copy(found, i.Found)
 	maps.Copy(found, v.Found)
 	a := &change.Applying{Entity: i.Entity, Seller: Seller, Now: i.Now, Found: found, IDs: change.NewIDs(seed+i.store(t), i.Now)}
 	v.Change.Apply(i.State, a)
