@@ -153,7 +153,7 @@ func (s *Scanner) conclude(ctx context.Context, target change.ScanTarget, framew
 	a := assessment.Assessment{
 		Summary: assessment.Summary{
 			ID: assessmentID(target, digest), Account: target.Seller.Account, ChangeSet: target.ChangeSet, Entity: target.EntityID,
-			Framework: framework, Result: assessment.Pass, Created: now, Expires: now.Add(assessment.Keeping),
+			Framework: framework, DeliveryOption: target.DeliveryOption, Result: assessment.Pass, Created: now, Expires: now.Add(assessment.Keeping),
 		},
 		Subject: target.Subject, Image: digest,
 		Controls: controls(checks, judged, missing, checked, digest, ami),

@@ -21,7 +21,7 @@ func secrets(name string, content []byte) []Finding {
 	switch {
 	case base == "authorized_keys" || base == "authorized_keys2":
 		if n := authorized(content); n > 0 {
-			add(AuthorizedKeys, "AUTHORIZED_KEY", "/%s lets in whoever has one of %d keys. Remove the file.", name, n)
+			add(AuthorizedKeys, "AUTHORIZED_KEY", "/%s lets in whoever has %s. Remove the file.", name, keysOf(n))
 		}
 	case name == "etc/shadow" || name == "etc/shadow-" || name == "etc/passwd" || name == "etc/passwd-":
 		empty, set := passwords(content)
@@ -48,6 +48,14 @@ func secrets(name string, content []byte) []Finding {
 // keys as examples.
 func documentation(name string) bool {
 	return strings.HasPrefix(name, "usr/share/doc/") || strings.HasPrefix(name, "usr/share/man/") || strings.HasPrefix(name, "usr/share/info/")
+}
+
+// keysOf says in words who gets in by n authorized keys.
+func keysOf(n int) string {
+	if n == 1 {
+		return "its key"
+	}
+	return fmt.Sprintf("one of its %d keys", n)
 }
 
 // authorized counts the keys of an authorized_keys file.

@@ -148,7 +148,10 @@ type ScanTarget struct {
 	Seller    Seller
 	ChangeSet string // id
 	EntityID  string
-	Subject   string // what the report calls it, such as a delivery option's title
+	// DeliveryOption is the id that the option of an AMI has, or gets if the set
+	// succeeds. "" for container images.
+	DeliveryOption string
+	Subject        string // what the report calls it, such as a delivery option's title
 }
 
 // Scan is what a scan came to.

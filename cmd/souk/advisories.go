@@ -62,11 +62,16 @@ func (c *AdvisoriesImportCommand) Run(app *App, parent *AdvisoriesCommand) error
 // AdvisoriesListCommand shows what is loaded.
 type AdvisoriesListCommand struct{}
 
-// Run prints a line for each ecosystem.
+// Run prints a line for each ecosystem. That there is none is told aside, as the
+// list is empty for programs too.
 func (c *AdvisoriesListCommand) Run(app *App, parent *AdvisoriesCommand) error {
 	return withAdvisories(app, &parent.Place, func(ctx context.Context, a control.Advisories) error {
 		list, err := a.List(ctx)
 		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			_, err := fmt.Fprintln(app.Err, "none loaded: the packages of images are not scanned. Next: souk advisories import DIR|ZIP, with OSV files such as https://osv-vulnerabilities.storage.googleapis.com/Debian:12/all.zip")
 			return err
 		}
 		var rows [][]string
