@@ -95,6 +95,11 @@ type Config struct {
 	// HIGH or CRITICAL and have a fix refuse.
 	ScanPolicy string `name:"scan-policy" placeholder:"FILE" help:"What refuses an image that is scanned, and what only warns (YAML)."`
 
+	// StrictDetails refuses change sets whose Details have members that the change
+	// type does not know, as a misspelt name is, with a ValidationException. AWS
+	// may add members at any time, so by default they are ignored and logged.
+	StrictDetails bool `name:"strict-details" help:"Refuse members of Details that a change type does not know (default: ignore and log them)."`
+
 	// Workers is how many change sets this node works on at a time. Default: 256.
 	Workers int `name:"workers" placeholder:"N" help:"Change sets worked on at a time by this node (default 256)."`
 

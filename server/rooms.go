@@ -83,7 +83,10 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		OpenSets: openSets(config),
 		History:  config.History,
 		Workers:  config.Workers,
-		Observe:  observe,
+
+		Observe: observe,
+
+		StrictDetails: config.StrictDetails,
 	})
 	return err
 }

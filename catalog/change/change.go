@@ -58,6 +58,10 @@ type Type struct {
 
 // Change is a decoded change. State is the *P that EntityType.New returned.
 type Change struct {
+	// Unknown are the paths (JSON pointers) of members of the document that the
+	// change type does not have: ignored, and perhaps misspelt.
+	Unknown []string
+
 	Valid func(c *Checks)                                       // nil if the type has none
 	Check func(state any, c *Checks)                            //
 	Probe func(ctx context.Context, state any, c *Checks) error // nil if the type has none
@@ -70,14 +74,14 @@ func Of[P, D any, PD interface {
 	Details[P]
 }](t Type) Type {
 	t.Decode = func(document []byte) (Change, error) {
-		d := PD(new(D))
-		err := decode(document, d)
+		d, unknown, err := decode(document, func() PD { return new(D) })
 		if err != nil {
 			return Change{}, err
 		}
 		c := Change{
-			Check: func(state any, c *Checks) { d.Check(state.(*P), c) },
-			Apply: func(state any, a *Applying) { d.Apply(state.(*P), a) },
+			Unknown: unknown,
+			Check:   func(state any, c *Checks) { d.Check(state.(*P), c) },
+			Apply:   func(state any, a *Applying) { d.Apply(state.(*P), a) },
 		}
 		if v, ok := any(d).(Validator); ok {
 			c.Valid = v.Valid

@@ -1,6 +1,7 @@
 package change
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -22,7 +23,7 @@ type Checks struct {
 
 	refusals []Refusal
 	found    map[string]string
-	reason   error
+	reasons  []error
 }
 
 // Refuse adds a refusal if cond holds. The message is a literal from the
@@ -30,21 +31,40 @@ type Checks struct {
 // filled with args in turn, lists joined by commas. A test reads code and
 // message from the source, so both stand at the call, outside of loops: collect
 // the offenders first.
+//
+// A last argument of type Wrong fills no hole: it is explained (see Explain),
+// because the documented text doesn't say which value is wrong.
 func (c *Checks) Refuse(cond bool, code, message string, args ...any) {
-	if cond {
-		c.refusals = append(c.refusals, Refusal{ErrorCode: code, ErrorMessage: fill(message, args)})
+	if !cond {
+		return
 	}
+	if n := len(args); n > 0 {
+		if wrong, ok := args[n-1].(Wrong); ok {
+			args = args[:n-1]
+			c.Explain(fmt.Errorf("%s: %s", code, wrong))
+		}
+	}
+	c.refusals = append(c.refusals, Refusal{ErrorCode: code, ErrorMessage: fill(message, args)})
 }
 
 // Refusals returns what was refused, in the order of the calls.
 func (c *Checks) Refusals() []Refusal { return c.refusals }
 
-// Explain says why a probe refuses, for the operator's log alone: what the
+// Explain says why a change is refused, for the operator's log alone: what the
 // documentation's message does not say, or what is no business of the seller.
-func (c *Checks) Explain(reason error) { c.reason = reason }
+func (c *Checks) Explain(reason error) { c.reasons = append(c.reasons, reason) }
 
-// Reason returns what Explain was told, nil if nothing.
-func (c *Checks) Reason() error { return c.reason }
+// Reason returns what Explain was told, nil if nothing. Several reasons stand on one line.
+func (c *Checks) Reason() error {
+	if len(c.reasons) < 2 {
+		return errors.Join(c.reasons...)
+	}
+	texts := make([]string, len(c.reasons))
+	for i, reason := range c.reasons {
+		texts[i] = reason.Error()
+	}
+	return errors.New(strings.Join(texts, "; "))
+}
 
 // Keep stores what a probe found for Apply, as Applying.Found.
 func (c *Checks) Keep(name, value string) {

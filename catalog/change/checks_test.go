@@ -1,6 +1,9 @@
 package change
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestHolesAreFilledInTurn(t *testing.T) {
 	t.Parallel()
@@ -20,5 +23,26 @@ func TestHolesAreFilledInTurn(t *testing.T) {
 		if got := fill(test.message, test.args); got != test.want {
 			t.Errorf("fill(%q, %v) = %q, want %q", test.message, test.args, got, test.want)
 		}
+	}
+}
+
+func TestWhatIsWrongIsSaidWhereTheTextHasNoHole(t *testing.T) {
+	t.Parallel()
+	c := &Checks{}
+	var ports Wrong
+	ports.If(true, "FromPort", 70000)
+	ports.If(false, "ToPort", 80)
+	ports.If(true, "IpProtocol", "icmp")
+	c.Refuse(len(ports) > 0, "INVALID_PORT", "Provide a port between 1 and [max] (or none).", 65535, ports)
+	c.Refuse(true, "INVALID_URL", "Provide a URL (link).", In("Url", "a", "b"))
+	c.Refuse(false, "OTHER", "Other.", In("Url", "c"))
+	if got := c.Refusals()[0].ErrorMessage + c.Refusals()[1].ErrorMessage; got != "Provide a port between 1 and 65535 (or none).Provide a URL (link)." {
+		t.Errorf("the texts are %q", got)
+	}
+	if got := c.Reason().Error(); got != `INVALID_PORT: FromPort 70000, IpProtocol "icmp"; INVALID_URL: Url "a", Url "b"` {
+		t.Errorf("the reason is %q", got)
+	}
+	if got := In("Id", make([]string, 12)...).String(); !strings.HasSuffix(got, " and 2 more") {
+		t.Errorf("12 values are %q", got)
 	}
 }

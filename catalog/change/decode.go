@@ -9,14 +9,68 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// decode reads a Details document into d: names are case-sensitive, duplicates
-// and bad UTF-8 are refused, members that d does not know are ignored (AWS adds
-// fields). A member that is null is unset; an element of an array can't be.
-func decode(document []byte, d any) error {
-	err := json.Unmarshal(document, d)
-	if err == nil {
-		return nullElement(document)
+// decode reads a Details document into what fresh returns: names are
+// case-sensitive, duplicates and bad UTF-8 are refused. Members that it does not
+// know are ignored (AWS adds fields); their paths are returned. A member that is
+// null is unset; an element of an array can't be.
+func decode[D any](document []byte, fresh func() D) (d D, unknown []string, err error) {
+	d = fresh()
+	err = json.Unmarshal(document, d, json.RejectUnknownMembers(true))
+	if errors.Is(err, json.ErrUnknownName) {
+		d = fresh()
+		if err = json.Unmarshal(document, d); err == nil {
+			unknown = unknownMembers(document, fresh)
+		}
 	}
+	if err == nil {
+		return d, unknown, nullElement(document)
+	}
+	return d, nil, wrongType(err)
+}
+
+// maxUnknown is how many unknown members of a document are named.
+const maxUnknown = 20
+
+// unknownMembers are the paths of the members that are unknown, in their order:
+// the document is decoded again without each that was found.
+func unknownMembers[D any](document []byte, fresh func() D) (paths []string) {
+	for range maxUnknown {
+		err := json.Unmarshal(document, fresh(), json.RejectUnknownMembers(true))
+		var unknown *json.SemanticError
+		if !errors.Is(err, json.ErrUnknownName) || !errors.As(err, &unknown) {
+			break
+		}
+		paths = append(paths, string(unknown.JSONPointer))
+		document = without(document, unknown.JSONPointer)
+	}
+	return paths
+}
+
+// without is a document without the member at a path.
+func without(document []byte, path jsontext.Pointer) []byte {
+	var left bytes.Buffer
+	in, out := jsontext.NewDecoder(bytes.NewReader(document)), jsontext.NewEncoder(&left)
+	for {
+		token, err := in.ReadToken()
+		if err != nil {
+			return left.Bytes() // the end: the document was decoded before
+		}
+		if in.StackPointer() == path && token.Kind() == jsontext.KindString {
+			if kind, n := in.StackIndex(in.StackDepth()); kind == jsontext.KindBeginObject && n%2 == 1 { // its name
+				if in.SkipValue() != nil {
+					return left.Bytes()
+				}
+				continue
+			}
+		}
+		if out.WriteToken(token) != nil {
+			return left.Bytes()
+		}
+	}
+}
+
+// wrongType says in AWS's words why a document can't be decoded.
+func wrongType(err error) error {
 	var wrong *json.SemanticError
 	if errors.As(err, &wrong) && wrong.GoType != nil {
 		where := string(wrong.JSONPointer)

@@ -1,6 +1,8 @@
 package change
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -11,6 +13,33 @@ type sample struct {
 	Nested   *struct {
 		Ids    []string
 		Params Optional[[]struct{ Key string }]
+	}
+}
+
+func newSample() *sample { return new(sample) }
+
+func TestUnknownMembersAreNamedAndIgnored(t *testing.T) {
+	t.Parallel()
+	for document, want := range map[string][]string{
+		`{"Title":"x"}`:             nil,
+		`{"Titel":"x","Title":"y"}`: {"/Titel"},
+		`{"a/b":{"c":1},"Nested":{"Params":[{"Key":"k"},{"key":"k","Keys":["k"]}]},"z":[{}],"Title":"y"}`: {"/a~1b", "/Nested/Params/1/key", "/Nested/Params/1/Keys", "/z"},
+	} {
+		into, unknown, err := decode([]byte(document), newSample)
+		if err != nil || !slices.Equal(unknown, want) || want != nil && into.Title.Value != "y" {
+			t.Errorf("decode(%s) = %+v, %q, %v, want %q", document, into, unknown, err, want)
+		}
+	}
+	_, unknown, err := decode([]byte(`{"Titel":"x","Title":1}`), newSample)
+	if err == nil || !strings.Contains(err.Error(), "/Title is of the wrong type") || unknown != nil {
+		t.Errorf("a wrong type beside an unknown member: %q, %v", unknown, err)
+	}
+	many := "{"
+	for i := range 100 {
+		many += fmt.Sprintf(`"m%d":%d,`, i, i)
+	}
+	if _, unknown, err := decode([]byte(many+`"Title":"x"}`), newSample); err != nil || len(unknown) != maxUnknown {
+		t.Errorf("100 unknown members: %d named, %v", len(unknown), err)
 	}
 }
 
@@ -30,7 +59,7 @@ func TestDecodeRefusesWrongTypesWithTheirPath(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			err := decode([]byte(test.document), new(sample))
+			_, _, err := decode([]byte(test.document), newSample)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("decode(%s) = %v, want %s", test.document, err, test.want)
 			}
@@ -40,12 +69,14 @@ func TestDecodeRefusesWrongTypesWithTheirPath(t *testing.T) {
 
 func TestOptionalTellsAbsentFromNullFromGiven(t *testing.T) {
 	t.Parallel()
-	var absent, null, given sample
-	for document, into := range map[string]*sample{`{}`: &absent, `{"Title":null}`: &null, `{"Title":"x","Else":1}`: &given} {
-		if err := decode([]byte(document), into); err != nil {
+	read := func(document string) *sample {
+		into, _, err := decode([]byte(document), newSample)
+		if err != nil {
 			t.Fatalf("decode(%s): %v", document, err)
 		}
+		return into
 	}
+	absent, null, given := read(`{}`), read(`{"Title":null}`), read(`{"Title":"x","Else":1}`)
 	if absent.Title.Given || !null.Title.Given || !null.Title.Null || null.Title.Value != "" || given.Title != (Optional[string]{Given: true, Value: "x"}) {
 		t.Errorf("absent %+v, null %+v, given %+v", absent.Title, null.Title, given.Title)
 	}

@@ -59,6 +59,10 @@ type Config struct {
 	Rand  io.Reader        // of ids; nil: crypto/rand
 	Log   *slog.Logger     // nil: slog.Default()
 
+	// StrictDetails refuses members of Details that the change type does not
+	// have, which are ignored and logged otherwise.
+	StrictDetails bool
+
 	OpenSets int           // change sets of an account that may be open at once; 0: 250, below 0: no bound
 	History  time.Duration // how long a set is kept after its end; 0: 60 days
 

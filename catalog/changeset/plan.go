@@ -271,6 +271,19 @@ func ofChange(err error, i int, r *record) error {
 	return &refusal
 }
 
+// because adds to the field of a refusal which values are wrong, where its
+// documented message doesn't say so.
+func because(err, reason error) error {
+	var e *apierror.Error
+	if reason == nil || !errors.As(err, &e) {
+		return err
+	}
+	if fields, ok := e.Fields["ValidationExceptionFieldList"].([]map[string]string); ok && len(fields) == 1 {
+		fields[0]["Message"] += " (" + strings.TrimPrefix(reason.Error(), "422: ") + ")"
+	}
+	return err
+}
+
 // sortChanges orders the changes 0 to len(before)-1 so that before[i] stand
 // before i, and the order of the request is kept where that leaves a choice.
 // False: they form a cycle.

@@ -178,9 +178,9 @@ func (w *working) walk(ctx context.Context, next *setBody, probing bool) (*exami
 				return nil, fmt.Errorf("probing %s of %s: %w", r.ChangeType, r.EntityID, err)
 			}
 			r.Found = c.Found()
-			if reason := c.Reason(); reason != nil {
-				w.e.cfg.Log.Info("a change was refused", "id", w.task.ID, "change", r.ChangeType, "entity", r.EntityID, "reason", reason)
-			}
+		}
+		if reason := c.Reason(); reason != nil {
+			w.e.cfg.Log.Info("a change was refused", "id", w.task.ID, "change", r.ChangeType, "entity", r.EntityID, "reason", reason)
 		}
 		if r.Errors = c.Refusals(); len(r.Errors) > 0 {
 			refused[s.index], x.refused = true, true

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -133,14 +134,18 @@ func (e *Engine) accept(r *Request) (*setBody, *plan, error) {
 		return nil, nil, err
 	}
 	for i := range p.steps {
-		if p.steps[i].change.Valid == nil {
+		step := &p.steps[i]
+		i := step.index
+		if unknown := step.change.Unknown; len(unknown) > 0 && e.cfg.StrictDetails {
+			return nil, nil, ofChange(invalidDetails("Unknown members: "+strings.Join(unknown, ", ")+"."), i, &s.Changes[i])
+		}
+		if step.change.Valid == nil {
 			continue
 		}
 		c := &change.Checks{Seller: change.Seller{Account: r.Account}}
-		p.steps[i].change.Valid(c)
+		step.change.Valid(c)
 		if refused := c.Refusals(); len(refused) > 0 {
-			i := p.steps[i].index
-			return nil, nil, ofChange(invalid("%s", refused[0].ErrorMessage), i, &s.Changes[i])
+			return nil, nil, because(ofChange(invalid("%s", refused[0].ErrorMessage), i, &s.Changes[i]), c.Reason())
 		}
 	}
 	return s, p, nil
@@ -258,6 +263,12 @@ func (e *Engine) begin(ctx context.Context, id string, s *setBody, p *plan, l lo
 		// Written or not? The id is in no other set.
 		if _, read := e.store.Get(ctx, w.Key); read != nil {
 			return "", fmt.Errorf("storing change set %s: %w", id, err)
+		}
+	}
+	for i := range p.steps {
+		if unknown := p.steps[i].change.Unknown; len(unknown) > 0 {
+			e.cfg.Log.Warn("a change has members that its type doesn't know; they are ignored",
+				"id", id, "change", s.Changes[p.steps[i].index].ChangeType, "members", unknown)
 		}
 	}
 	e.observe(id, Started, Preparing)
