@@ -41,7 +41,7 @@ var edges = map[string][]string{
 	"gateway/awsquery":    {"gateway", "gateway/apierror"},
 	"gateway/ec2query":    {"gateway", "gateway/apierror", "gateway/awsquery"},
 	"access/iam":          {},
-	"access/organization": {"access/iam", "access/keyring", "storage/store", "storage/store/audit", "gateway/apierror"},
+	"access/organization": {"access/iam", "access/keyring", "storage/store", "storage/store/audit", "storage/work", "gateway/apierror"},
 	"access/keyring":      {"access/iam", "storage/store"},
 	"access/quota":        {"storage/store"},
 
@@ -50,6 +50,8 @@ var edges = map[string][]string{
 	"service/sts":                {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
 	"service/ec2":                {"gateway", "gateway/apierror", "gateway/ec2query", "access/*", "catalog/instancetype", "artifact/images"},
 	"service/ecr":                {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "artifact/registry"},
+	"service/organizations":      {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "storage/store"},
+	"service/iam":                {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
 
 	// What a market holds. An entity's room knows facets and change types only.
 	"catalog":                  {"catalog/change", "catalog/containerproduct", "catalog/saasproduct", "catalog/dataproduct", "catalog/amiproduct", "catalog/offer"},
