@@ -3,6 +3,7 @@ package marketplacecatalog
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"souk/access/iam"
 	"souk/catalog/changeset"
@@ -40,9 +41,30 @@ func (s *service) putResourcePolicy() gateway.Operation {
 			if err != nil {
 				return nil, err
 			}
+			entity := arn(in.resource.Account, in.resource.Kind, in.resource.ID)
+			if unfit := policy.Unfit(actions(), entity); len(unfit) > 0 {
+				return nil, invalid("Policy is not valid. It can't match: %s.", strings.Join(unfit, "; "))
+			}
 			return &struct{}{}, s.engine.PutPolicy(ctx, in.resource, in.Policy, policy.Grantees())
 		},
 	})
+}
+
+// actions are the actions of the Catalog API that a policy may name, those of
+// the Management Portal's tasks among them, which nobody answers here.
+//
+// Service Authorization Reference, "Actions, resources, and condition keys for
+// AWS Marketplace Catalog", 2026.
+func actions() []string {
+	var all []string
+	for _, name := range []string{
+		"BatchDescribeEntities", "CancelChangeSet", "CompleteTask", "DeleteResourcePolicy", "DescribeAssessment", "DescribeChangeSet",
+		"DescribeEntity", "DescribeTask", "GetResourcePolicy", "ListAssessments", "ListChangeSets", "ListEntities", "ListTagsForResource",
+		"ListTasks", "PutResourcePolicy", "StartChangeSet", "TagResource", "UntagResource", "UpdateTask",
+	} {
+		all = append(all, action(name))
+	}
+	return all
 }
 
 // parsePolicyARN reads the ARN of an entity: change sets have no policies.

@@ -182,6 +182,13 @@ func TestEntitiesThatAPolicyShares(t *testing.T) {
 	}
 	_, err = m.PutResourcePolicy(ctx, &catalog.PutResourcePolicyInput{ResourceArn: arn, Policy: aws.String(`{"Statement":[]}`)})
 	refused(t, err, 422, "ValidationException", "Policy is not valid.")
+	for wrong, says := range map[string]string{
+		strings.Replace(policy, "DescribeEntity", "DescribeEntty", 1): "the action 'aws-marketplace:DescribeEntty' is none of an entity",
+		strings.Replace(policy, id, "prod-other", 1):                  "/prod-other' is not the entity '" + *arn + "'",
+	} {
+		_, err = m.PutResourcePolicy(ctx, &catalog.PutResourcePolicyInput{ResourceArn: arn, Policy: aws.String(wrong)})
+		refused(t, err, 422, "ValidationException", says)
+	}
 	if _, err := m.DeleteResourcePolicy(ctx, &catalog.DeleteResourcePolicyInput{ResourceArn: arn}); err != nil {
 		t.Fatal(err)
 	}
