@@ -97,12 +97,12 @@ func (o *Organization) Creation(ctx context.Context, id string) (Creation, error
 
 // Creations returns a page of the requests to make accounts that are in one of
 // the states, the newest first; no states means all.
-func (o *Organization) Creations(ctx context.Context, states []string, p Page) (page []Creation, next string, err error) {
+func (o *Organization) Creations(ctx context.Context, states []string, p Portion) (page []Creation, next string, err error) {
 	q := store.Query{Kind: kindCreation, Index: indexAll, Backward: true}
 	if len(states) > 0 {
 		q.Match = func(_, _ string, state []byte) bool { return slices.Contains(states, string(state)) }
 	}
-	return list[Creation](ctx, o, q, p)
+	return portion[Creation](ctx, o, q, p)
 }
 
 // Run makes the accounts that were asked for, on whichever node, until ctx

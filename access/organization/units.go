@@ -312,22 +312,22 @@ func (o *Organization) Contains(ctx context.Context, id string) (bool, error) {
 }
 
 // ListAccounts returns a page of all accounts, by id.
-func (o *Organization) ListAccounts(ctx context.Context, p Page) (page []Account, next string, err error) {
-	return list[Account](ctx, o, store.Query{Kind: kindAccount, Index: indexAll}, p)
+func (o *Organization) ListAccounts(ctx context.Context, p Portion) (page []Account, next string, err error) {
+	return portion[Account](ctx, o, store.Query{Kind: kindAccount, Index: indexAll}, p)
 }
 
 // AccountsIn returns a page of the accounts that are in a root or a unit
 // itself, by id, or ParentNotFoundException.
-func (o *Organization) AccountsIn(ctx context.Context, id string, p Page) (page []Account, next string, err error) {
+func (o *Organization) AccountsIn(ctx context.Context, id string, p Portion) (page []Account, next string, err error) {
 	at, err := o.parent(ctx, id, errNoParent)
 	if err != nil {
 		return nil, "", err
 	}
 	if len(at.above) > 1 {
-		return list[Account](ctx, o, store.Query{Kind: kindAccount, Index: indexParent, Partition: id}, p)
+		return portion[Account](ctx, o, store.Query{Kind: kindAccount, Index: indexParent, Partition: id}, p)
 	}
 	// Most are in the root, also those that were stored before there were units.
-	return list[Account](ctx, o, store.Query{
+	return portion[Account](ctx, o, store.Query{
 		Kind: kindAccount, Index: indexAll,
 		Match: func(_, _ string, parent []byte) bool { return len(parent) == 0 },
 	}, p)
@@ -335,9 +335,9 @@ func (o *Organization) AccountsIn(ctx context.Context, id string, p Page) (page 
 
 // UnitsIn returns a page of the units that are in a root or a unit itself, by
 // id, or ParentNotFoundException.
-func (o *Organization) UnitsIn(ctx context.Context, id string, p Page) (page []Unit, next string, err error) {
+func (o *Organization) UnitsIn(ctx context.Context, id string, p Portion) (page []Unit, next string, err error) {
 	if _, err := o.parent(ctx, id, errNoParent); err != nil {
 		return nil, "", err
 	}
-	return list[Unit](ctx, o, store.Query{Kind: kindUnit, Index: indexParent, Partition: id}, p)
+	return portion[Unit](ctx, o, store.Query{Kind: kindUnit, Index: indexParent, Partition: id}, p)
 }

@@ -78,7 +78,7 @@ func TestAccountsMoveThroughTheTree(t *testing.T) {
 
 	in := func(parent string) []string {
 		t.Helper()
-		page, _, err := o.AccountsIn(ctx, parent, organization.Page{})
+		page, _, err := o.AccountsIn(ctx, parent, organization.Portion{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +195,7 @@ func TestPagesGoThroughAllAndTheirTokensAreSealed(t *testing.T) {
 	var got []string
 	token := ""
 	for {
-		page, next, err := o.AccountsIn(ctx, info.Root(), organization.Page{Max: 3, Token: token})
+		page, next, err := o.AccountsIn(ctx, info.Root(), organization.Portion{Max: 3, Token: token})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,11 +211,11 @@ func TestPagesGoThroughAllAndTheirTokensAreSealed(t *testing.T) {
 		t.Error(diff)
 	}
 	for name, bad := range map[string]string{"altered": token[:len(token)-2] + "AA", "no base64": "***", "empty seal": "AA"} {
-		if _, _, err := o.AccountsIn(ctx, info.Root(), organization.Page{Token: bad}); err != organization.ErrToken {
+		if _, _, err := o.AccountsIn(ctx, info.Root(), organization.Portion{Token: bad}); err != organization.ErrToken {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, _, err := o.UnitsIn(ctx, info.Root(), organization.Page{Token: token}); err != organization.ErrToken {
+	if _, _, err := o.UnitsIn(ctx, info.Root(), organization.Portion{Token: token}); err != organization.ErrToken {
 		t.Errorf("token of another list: %v", err)
 	}
 }
@@ -276,11 +276,11 @@ func TestAccountsThatAreAskedForAreMadeAlsoByANodeThatStartsLater(t *testing.T) 
 	if refused := ended(t, o, second.ID); refused.State != organization.Failed || refused.Reason != "EMAIL_ALREADY_EXISTS" || refused.Account != "" {
 		t.Errorf("an address that is taken: %+v", refused)
 	}
-	all, _, err := o.ListAccounts(ctx, organization.Page{})
+	all, _, err := o.ListAccounts(ctx, organization.Portion{})
 	if err != nil || len(all) != 2 || !strings.HasSuffix(must(o.Account(ctx, info.Management)).Address(), ".invalid") {
 		t.Errorf("%+v, %v", all, err)
 	}
-	failed, _, err := o.Creations(ctx, []string{organization.Failed}, organization.Page{})
+	failed, _, err := o.Creations(ctx, []string{organization.Failed}, organization.Portion{})
 	if err != nil || len(failed) != 1 || failed[0].ID != second.ID {
 		t.Errorf("%+v, %v", failed, err)
 	}

@@ -11,8 +11,9 @@ import (
 	"souk/storage/store"
 )
 
-// Page asks for a part of a list.
-type Page struct {
+// Portion asks for a part of a list of the organisation's own: accounts, units,
+// requests. Its tokens are sealed.
+type Portion struct {
 	Max   int    // most entries; 0 is 20
 	Token string // what the part before ended with; "" for the first
 }
@@ -26,9 +27,9 @@ const pagePurpose = "page of an organisation's list"
 // scan is how many entries a page looks at that leaves some out.
 const scan = 2000
 
-// list returns a page of an index and the token of the next page, "" at the
+// portion returns a page of an index and the token of the next page, "" at the
 // end. Where q.Match leaves entries out a page may be short and have a token.
-func list[T any](ctx context.Context, o *Organization, q store.Query, p Page) (page []T, next string, err error) {
+func portion[T any](ctx context.Context, o *Organization, q store.Query, p Portion) (page []T, next string, err error) {
 	q.Limit, q.Scan = p.Max, scan
 	if q.Limit <= 0 {
 		q.Limit = 20
