@@ -10,6 +10,7 @@ package amiproduct
 
 import (
 	"souk/catalog/change"
+	"souk/catalog/product"
 )
 
 // EntityType declares AmiProduct@1.0.
@@ -19,7 +20,7 @@ func EntityType() *change.EntityType {
 		Version: "1.0",
 		Types: []change.Type{
 			change.Of[Product, CreateProduct](change.Type{Name: "CreateProduct", Creates: true}),
-			change.Of[Product, UpdateInformation](change.Type{Name: "UpdateInformation", After: []string{"CreateProduct"}}),
+			product.OfAny[UpdateInformation](change.Type{Name: "UpdateInformation", After: []string{"CreateProduct"}}),
 			change.Of[Product, AddRegions](change.Type{Name: "AddRegions", After: []string{"CreateProduct"}}),
 			change.Of[Product, RestrictRegions](change.Type{Name: "RestrictRegions", After: []string{"CreateProduct", "AddRegions"}}),
 			change.Of[Product, UpdateFutureRegionSupport](change.Type{Name: "UpdateFutureRegionSupport", After: []string{"CreateProduct"}}),
@@ -27,13 +28,13 @@ func EntityType() *change.EntityType {
 			change.Of[Product, AddDeliveryOptions](change.Type{Name: "AddDeliveryOptions", After: []string{"CreateProduct", "AddInstanceTypes"}}),
 			change.Of[Product, UpdateDeliveryOptions](change.Type{Name: "UpdateDeliveryOptions", After: []string{"CreateProduct", "AddInstanceTypes", "AddDeliveryOptions"}}),
 			change.Of[Product, RestrictDeliveryOptions](change.Type{Name: "RestrictDeliveryOptions", After: []string{"CreateProduct", "AddDeliveryOptions", "UpdateDeliveryOptions"}}),
-			change.Of[Product, AddDimensions](change.Type{Name: "AddDimensions", After: []string{"CreateProduct"}}),
-			change.Of[Product, UpdateDimensions](change.Type{Name: "UpdateDimensions", After: []string{"CreateProduct", "AddDimensions"}}),
-			change.Of[Product, RestrictDimensions](change.Type{Name: "RestrictDimensions", After: []string{"CreateProduct", "AddDimensions", "UpdateDimensions"}}),
+			product.OfAny[AddDimensions](change.Type{Name: "AddDimensions", After: []string{"CreateProduct"}}),
+			product.OfAny[UpdateDimensions](change.Type{Name: "UpdateDimensions", After: []string{"CreateProduct", "AddDimensions"}}),
+			product.OfAny[RestrictDimensions](change.Type{Name: "RestrictDimensions", After: []string{"CreateProduct", "AddDimensions", "UpdateDimensions"}}),
 			change.Of[Product, RestrictInstanceTypes](change.Type{Name: "RestrictInstanceTypes", After: []string{
 				"CreateProduct", "AddInstanceTypes", "AddDeliveryOptions", "UpdateDeliveryOptions", "RestrictDeliveryOptions", "RestrictDimensions",
 			}}),
-			change.Of[Product, UpdateTargeting](change.Type{Name: "UpdateTargeting", After: []string{"CreateProduct"}}),
+			product.OfAny[UpdateTargeting](change.Type{Name: "UpdateTargeting", After: []string{"CreateProduct"}}),
 			change.Of[Product, ReleaseProduct](change.Type{
 				Name: "ReleaseProduct",
 				After: []string{
@@ -42,7 +43,7 @@ func EntityType() *change.EntityType {
 				},
 				AfterAll: []string{"CreateOffer"}, // whose product is looked at
 			}),
-			change.Of[Product, UpdateVisibility](change.Type{Name: "UpdateVisibility", Alone: true}),
+			product.OfAny[UpdateVisibility](change.Type{Name: "UpdateVisibility", Alone: true}),
 		},
 		New:      func() any { return new(Product) },
 		NewID:    func(ids *change.IDs) string { return ids.Entity("prod-") },

@@ -8,6 +8,7 @@ package containerproduct
 
 import (
 	"souk/catalog/change"
+	"souk/catalog/product"
 )
 
 // EntityType declares ContainerProduct@1.0. Repositories are shown under
@@ -18,17 +19,17 @@ func EntityType(registryHost string) *change.EntityType {
 		Version: "1.0",
 		Types: []change.Type{
 			change.Of[Product, CreateProduct](change.Type{Name: "CreateProduct", Creates: true}),
-			change.Of[Product, UpdateInformation](change.Type{Name: "UpdateInformation", After: []string{"CreateProduct"}}),
+			product.OfAny[UpdateInformation](change.Type{Name: "UpdateInformation", After: []string{"CreateProduct"}}),
 			change.Of[Product, AddRepositories](change.Type{Name: "AddRepositories", After: []string{"CreateProduct"}}),
-			change.Of[Product, AddDimensions](change.Type{Name: "AddDimensions", After: []string{"CreateProduct"}}),
-			change.Of[Product, UpdateDimensions](change.Type{Name: "UpdateDimensions", After: []string{"CreateProduct", "AddDimensions"}}),
-			change.Of[Product, RestrictDimensions](change.Type{Name: "RestrictDimensions", After: []string{"CreateProduct", "AddDimensions", "UpdateDimensions"}}),
+			product.OfAny[AddDimensions](change.Type{Name: "AddDimensions", After: []string{"CreateProduct"}}),
+			product.OfAny[UpdateDimensions](change.Type{Name: "UpdateDimensions", After: []string{"CreateProduct", "AddDimensions"}}),
+			product.OfAny[RestrictDimensions](change.Type{Name: "RestrictDimensions", After: []string{"CreateProduct", "AddDimensions", "UpdateDimensions"}}),
 			change.Of[Product, AddDeliveryOptions](change.Type{Name: "AddDeliveryOptions", After: []string{"CreateProduct", "AddRepositories", "AddDimensions"}}),
 			change.Of[Product, UpdateDeliveryOptions](change.Type{Name: "UpdateDeliveryOptions", After: []string{"CreateProduct", "AddDimensions", "AddDeliveryOptions"}}),
 			change.Of[Product, RestrictDeliveryOptions](change.Type{Name: "RestrictDeliveryOptions", After: []string{"CreateProduct", "AddDeliveryOptions", "UpdateDeliveryOptions"}}),
 			change.Of[Product, UpdateDeliveryOptionsVisibility](change.Type{Name: "UpdateDeliveryOptionsVisibility", After: []string{"CreateProduct", "AddDeliveryOptions", "UpdateDeliveryOptions"}}),
-			change.Of[Product, UpdateTargeting](change.Type{Name: "UpdateTargeting", After: []string{"CreateProduct"}}),
-			change.Of[Product, ReleaseProduct](change.Type{Name: "ReleaseProduct", After: []string{
+			product.OfAny[UpdateTargeting](change.Type{Name: "UpdateTargeting", After: []string{"CreateProduct"}}),
+			product.OfAny[ReleaseProduct](change.Type{Name: "ReleaseProduct", After: []string{
 				"CreateProduct", "UpdateInformation", "AddRepositories", "AddDeliveryOptions", "UpdateDeliveryOptions", "AddDimensions", "UpdateTargeting",
 			}}),
 			change.Of[Product, UpdateVisibility](change.Type{Name: "UpdateVisibility", Alone: true}),

@@ -125,17 +125,10 @@ func (r *AddDimensions) result(f *Facets) []Dimension {
 }
 
 func (r *AddDimensions) texts() dimensionTexts {
-	var x dimensionTexts
-	x.schema.Items("/", len(r.Dimensions), maxDimensionItems)
-	if len(x.schema) > 0 {
-		return x
-	}
-	for i, n := range r.Dimensions {
-		x.key(i, n.Key, n.Types)
-		x.text(i, "Name", n.Name, maxDimensionName)
-		x.text(i, "Description", n.Description, maxDimensionDescription)
-	}
-	return x
+	return textsOf(len(r.Dimensions), func(i int) Dimension {
+		n := r.Dimensions[i]
+		return Dimension{Key: n.Key, Types: n.Types, Name: n.Name, Description: n.Description}
+	})
 }
 
 func allowedCombinations() []string {

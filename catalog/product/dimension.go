@@ -80,6 +80,23 @@ type dimensionTexts struct {
 	characters  []string // those characters
 }
 
+// textsOf collects the texts of the n dimensions that a request names: those that
+// each of its items gives. Of more than a request may have none is looked at.
+func textsOf(n int, each func(i int) Dimension) dimensionTexts {
+	var x dimensionTexts
+	x.schema.Items("/", n, maxDimensionItems)
+	if len(x.schema) > 0 {
+		return x
+	}
+	for i := range n {
+		d := each(i)
+		x.key(i, d.Key, d.Types)
+		x.text(i, "Name", d.Name, maxDimensionName)
+		x.text(i, "Description", d.Description, maxDimensionDescription)
+	}
+	return x
+}
+
 // key notes a key and the types beside it.
 func (x *dimensionTexts) key(at int, key string, types []string) {
 	path := "/" + strconv.Itoa(at) + "/Key"

@@ -85,13 +85,8 @@ func (r *RestrictDimensions) result(f *Facets) []Dimension {
 }
 
 func (r *RestrictDimensions) texts() dimensionTexts {
-	var x dimensionTexts
-	x.schema.Items("/", len(r.Dimensions), maxDimensionItems)
-	if len(x.schema) > 0 {
-		return x
-	}
-	for i, n := range r.Dimensions {
-		x.key(i, n.Key, n.Types)
-	}
-	return x
+	return textsOf(len(r.Dimensions), func(i int) Dimension {
+		n := r.Dimensions[i]
+		return Dimension{Key: n.Key, Types: n.Types}
+	})
 }

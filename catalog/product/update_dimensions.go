@@ -98,17 +98,10 @@ func (r *UpdateDimensions) result(f *Facets) []Dimension {
 }
 
 func (r *UpdateDimensions) texts() dimensionTexts {
-	var x dimensionTexts
-	x.schema.Items("/", len(r.Dimensions), maxDimensionItems)
-	if len(x.schema) > 0 {
-		return x
-	}
-	for i, u := range r.Dimensions {
-		x.key(i, u.Key, u.Types)
-		x.text(i, "Name", u.Name, maxDimensionName)
-		x.text(i, "Description", u.Description, maxDimensionDescription)
-	}
-	return x
+	return textsOf(len(r.Dimensions), func(i int) Dimension {
+		u := r.Dimensions[i]
+		return Dimension{Key: u.Key, Types: u.Types, Name: u.Name, Description: u.Description}
+	})
 }
 
 // namedDimensions are dimensions that a message names by keys and types.

@@ -1,18 +1,9 @@
 package saasproduct
 
-import (
-	"souk/catalog/change"
-	"souk/catalog/product"
-)
+import "souk/catalog/product"
 
 // AddDimensions adds what a SaaS product is priced by.
 //
 // Work with seller products. All products have the same fields and rules, in
 // the same file of catalog/product.
 type AddDimensions struct{ product.AddDimensions }
-
-// Check states the page's codes.
-func (r *AddDimensions) Check(p *Product, c *change.Checks) { r.AddDimensions.Check(&p.Facets, c) }
-
-// Apply adds the dimensions.
-func (r *AddDimensions) Apply(p *Product, a *change.Applying) { r.AddDimensions.Apply(&p.Facets, a) }

@@ -9,6 +9,7 @@ package saasproduct
 
 import (
 	"souk/catalog/change"
+	"souk/catalog/product"
 )
 
 // EntityType declares SaaSProduct@1.0. Overlaps is nil: one change set at a time.
@@ -18,14 +19,14 @@ func EntityType() *change.EntityType {
 		Version: "1.0",
 		Types: []change.Type{
 			change.Of[Product, CreateProduct](change.Type{Name: "CreateProduct", Creates: true}),
-			change.Of[Product, UpdateInformation](change.Type{Name: "UpdateInformation"}),
+			product.OfAny[UpdateInformation](change.Type{Name: "UpdateInformation"}),
 			change.Of[Product, AddDeliveryOptions](change.Type{Name: "AddDeliveryOptions"}),
 			change.Of[Product, UpdateDeliveryOptions](change.Type{Name: "UpdateDeliveryOptions", After: []string{"AddDeliveryOptions"}}),
 			change.Of[Product, UpdateDeliveryOptionsVisibility](change.Type{Name: "UpdateDeliveryOptionsVisibility", After: []string{"AddDeliveryOptions", "UpdateDeliveryOptions"}}),
-			change.Of[Product, AddDimensions](change.Type{Name: "AddDimensions"}),
-			change.Of[Product, UpdateDimensions](change.Type{Name: "UpdateDimensions", After: []string{"AddDimensions"}}),
-			change.Of[Product, RestrictDimensions](change.Type{Name: "RestrictDimensions", After: []string{"AddDimensions", "UpdateDimensions"}}),
-			change.Of[Product, UpdateTargeting](change.Type{Name: "UpdateTargeting"}),
+			product.OfAny[AddDimensions](change.Type{Name: "AddDimensions"}),
+			product.OfAny[UpdateDimensions](change.Type{Name: "UpdateDimensions", After: []string{"AddDimensions"}}),
+			product.OfAny[RestrictDimensions](change.Type{Name: "RestrictDimensions", After: []string{"AddDimensions", "UpdateDimensions"}}),
+			product.OfAny[UpdateTargeting](change.Type{Name: "UpdateTargeting"}),
 			change.Of[Product, ReleaseProduct](change.Type{
 				Name: "ReleaseProduct",
 				After: []string{
@@ -34,7 +35,7 @@ func EntityType() *change.EntityType {
 				},
 				AfterAll: []string{"CreateOffer"}, // of the offer that is released with it
 			}),
-			change.Of[Product, UpdateVisibility](change.Type{Name: "UpdateVisibility", Alone: true}),
+			product.OfAny[UpdateVisibility](change.Type{Name: "UpdateVisibility", Alone: true}),
 		},
 		Fields:   []string{deliveryOptionTypes},
 		New:      func() any { return new(Product) },
