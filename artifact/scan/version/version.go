@@ -48,7 +48,7 @@ func Debian(a, b string) int {
 func cutEpoch(v string) (epoch, rest string) {
 	v = strings.TrimSpace(v)
 	if epoch, rest, ok := strings.Cut(v, ":"); ok {
-		return epoch, rest
+		return strings.TrimPrefix(epoch, "+"), rest // dpkg reads it by strtol(3)
 	}
 	return "", v
 }

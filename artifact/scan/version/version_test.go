@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -35,7 +36,7 @@ func TestDebianOrderOfThePolicysExamples(t *testing.T) {
 	t.Parallel()
 	// "~~, ~~a, ~, the empty part, a" (Debian Policy 5.6.12), and epochs.
 	ordered(t, Debian, [][]string{
-		{"1.0~~"}, {"1.0~~a"}, {"1.0~", "1.0~0"}, {"1.0", "1.0-0", "0:1.0", "01.00"}, {"1.0-1"}, {"1.0a"}, {"1.0+b1"}, {"1.0.1"},
+		{"1.0~~"}, {"1.0~~a"}, {"1.0~", "1.0~0"}, {"1.0", "1.0-0", "0:1.0", "+0:1.0", "01.00"}, {"1.0-1"}, {"1.0a"}, {"1.0+b1"}, {"1.0.1"},
 		{"1.2-3~deb12u1"}, {"1.2-3"}, {"1.2-3+b1"}, {"1.10"}, {"1.99999999999999999999999"}, {"1.100000000000000000000000"}, {"1:0.1"},
 	})
 }
@@ -95,6 +96,9 @@ func debianVersion(r *rand.Rand) string {
 		return string(b)
 	}
 	v := fmt.Sprint(r.IntN(3)) + part(6)
+	if r.IntN(8) == 0 { // more digits than an integer holds
+		v += "." + strings.Repeat(fmt.Sprint(1+r.IntN(9)), 18+r.IntN(6))
+	}
 	if r.IntN(4) == 0 {
 		v = fmt.Sprint(r.IntN(2)) + ":" + v
 	}
