@@ -94,6 +94,7 @@ const (
 	Bomb         Reason = "decompression bomb"
 	Truncated    Reason = "archive is cut off"
 	Damaged      Reason = "archive is damaged"
+	NoArchive    Reason = "it is no tar archive"
 	TrailingData Reason = "data after the end of the archive"
 	Compression  Reason = "compression that is not supported"
 )
@@ -157,8 +158,8 @@ const (
 )
 
 // New begins to read an archive: a tar archive as it is, or compressed by gzip,
-// zstd or bzip2, told by its first bytes. The error is a *Refusal if it is none
-// of them, else that of r.
+// zstd, bzip2 or xz, told by its first bytes. The error is a *Refusal if its
+// compression can't be read, else that of r.
 func New(r io.Reader, limits Limits) (*Reader, error) {
 	a := &Reader{limits: limits.orDefaults(), seed: maphash.MakeSeed(), kinds: map[uint64]kind{}, close: func() {}}
 	a.source = &source{r: r}
@@ -180,8 +181,8 @@ func New(r io.Reader, limits Limits) (*Reader, error) {
 		}
 	case bytes.HasPrefix(magic, []byte("BZh")):
 		plain, err = bzip2.NewReader(in), nil
-	case bytes.HasPrefix(magic, []byte{0xfd, '7', 'z', 'X', 'Z', 0}):
-		return nil, &Refusal{After: true, Reason: Compression, Detail: "xz; use gzip, zstd or bzip2"}
+	case bytes.HasPrefix(magic, xzMagic):
+		plain, err = newXZ(in), nil
 	default:
 		compressed, err = false, nil
 	}
@@ -229,10 +230,12 @@ func (a *Reader) next() (*tar.Header, error) {
 	for {
 		h, err := a.tar.Next()
 		if err == io.EOF {
-			return nil, a.end()
+			err = a.end()
+		} else if err != nil {
+			err = a.refuse(err)
 		}
 		if err != nil {
-			return nil, a.refuse(err)
+			return nil, a.otherwise(err)
 		}
 		a.entries++
 		a.last = h.Name
@@ -438,6 +441,37 @@ func (a *Reader) refuse(err error) error {
 	return &Refusal{Entry: a.last, After: true, Reason: Damaged, Err: err}
 }
 
+// otherwise names what a file is that has no entry at all and is refused for how
+// it begins: a tar archive it never was.
+func (a *Reader) otherwise(err error) error {
+	var r *Refusal
+	if a.entries > 0 || !errors.As(err, &r) {
+		return err
+	}
+	switch r.Reason {
+	case Damaged, Truncated, TrailingData:
+	default:
+		return err
+	}
+	head := a.stream.head
+	whole := len(head) >= block
+	if whole && bytes.HasPrefix(head[257:], []byte("ustar")) {
+		return err
+	}
+	is := what(head)
+	switch {
+	case is == "" && whole && errors.Is(r.Err, tar.ErrHeader):
+		is = "a file of another kind"
+	case is == "":
+		return err
+	}
+	inside := ""
+	if a.stream.compressed {
+		inside = " (after decompression)"
+	}
+	return &Refusal{After: true, Reason: NoArchive, Detail: "it is " + is + inside + "; what is read is tar, plain or compressed by gzip, zstd, bzip2 or xz"}
+}
+
 // source counts what is read of the archive as it came.
 type source struct {
 	r   io.Reader
@@ -462,6 +496,7 @@ type stream struct {
 	compressed bool
 	tee        io.Writer
 	n          int64
+	head       []byte // the first bytes that were read, headSize at most
 	tail       []byte // the last bytes that were read, a block at most
 	err        error  // of tee
 }
@@ -478,6 +513,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	case s.compressed && s.n > s.limits.Grace && float64(s.n) > s.limits.Ratio*float64(s.source.n):
 		return 0, &Refusal{Reason: Bomb, Detail: fmt.Sprintf("%d bytes came out of %d", s.n, s.source.n)}
 	}
+	s.head = append(s.head, p[:min(n, headSize-len(s.head))]...)
 	if n >= block {
 		s.tail = append(s.tail[:0], p[n-block:n]...)
 	} else if n > 0 {

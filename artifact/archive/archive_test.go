@@ -4,8 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -77,9 +79,11 @@ func TestRootFileSystemsAreReadWhateverTheirCompression(t *testing.T) {
 	if err != nil {
 		t.Fatal("python3 is needed to compress by bzip2: ", err)
 	}
+	noted := bytes.IndexByte(good, 'd') // somewhere in the middle
 	for name, b := range map[string][]byte{
-		"plain": good, "gzip": archivetest.Gzip(good), "zstd": archivetest.Zstd(good), "bzip2": packed,
-		"padded to a record": append(bytes.Clone(good), make([]byte, 10240)...),
+		"plain": good, "gzip": archivetest.Gzip(good), "zstd": archivetest.Zstd(good), "bzip2": packed, "xz": archivetest.XZ(good),
+		"two streams of xz with padding between": slices.Concat(archivetest.XZ(good[:noted]), make([]byte, 8), archivetest.XZ(good[noted:])),
+		"padded to a record":                     append(bytes.Clone(good), make([]byte, 10240)...),
 	} {
 		got, err := readAll(b, archive.Limits{})
 		if err != nil {
@@ -87,6 +91,45 @@ func TestRootFileSystemsAreReadWhateverTheirCompression(t *testing.T) {
 		}
 		if d := cmp.Diff(goodNames, got); d != "" {
 			t.Errorf("%s: (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+// What the tools write is read: with every check, in many blocks, with sizes in
+// the blocks' headers or without.
+func TestXZOfOtherWritersIsRead(t *testing.T) {
+	t.Parallel()
+	var data strings.Builder
+	for i := range 40_000 {
+		fmt.Fprintf(&data, "line %d of %x\n", i, i*i)
+	}
+	good := archivetest.Tar(archivetest.File("f", data.String()))
+	for _, how := range []string{
+		"check=lzma.CHECK_NONE", "check=lzma.CHECK_CRC32", "check=lzma.CHECK_CRC64", "check=lzma.CHECK_SHA256",
+		"preset=9", "preset=0", "filters=[{'id':lzma.FILTER_LZMA2,'dict_size':4096}]",
+	} {
+		python := exec.CommandContext(t.Context(), "python3", "-c", "import lzma,sys;sys.stdout.buffer.write(lzma.compress(sys.stdin.buffer.read(),"+how+"))")
+		python.Stdin = bytes.NewReader(good)
+		packed, err := python.Output()
+		if err != nil {
+			t.Fatal("python3 is needed to compress by xz: ", err)
+		}
+		got, err := readAll(packed, archive.Limits{})
+		if err != nil || len(got) != 1 {
+			t.Errorf("%s: %v, %v", how, got, err)
+		}
+	}
+}
+
+func TestAFileThatIsNoTarIsNamed(t *testing.T) {
+	t.Parallel()
+	for begin, want := range map[string]string{
+		"PK\x03\x04": "a ZIP archive", "7z\xbc\xaf\x27\x1c": "a 7z archive", "QFI\xfb": "a QCOW2 disk image", "hsqs": "a squashfs file system",
+		"!<arch>\n": "an ar archive or a Debian package", "noise": "a file of another kind",
+	} {
+		_, err := readAll([]byte(begin+strings.Repeat("content", 300)), archive.Limits{})
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "what is read is tar") {
+			t.Errorf("%q: %v, want %q and what is read", begin, err, want)
 		}
 	}
 }
@@ -153,6 +196,7 @@ func FuzzArchive(f *testing.F) {
 	f.Add(archivetest.Good())
 	f.Add(archivetest.Gzip(archivetest.Good()))
 	f.Add(archivetest.Zstd(archivetest.Good()))
+	f.Add(archivetest.XZ(archivetest.Good()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := archive.New(bytes.NewReader(b), archive.Limits{Entries: 100, Bytes: 1 << 20, Grace: 1 << 16})
 		if err != nil {

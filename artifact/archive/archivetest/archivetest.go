@@ -6,11 +6,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
 
 	"souk/artifact/archive"
 )
@@ -93,6 +96,33 @@ func Zstd(b []byte) []byte {
 	}
 	defer w.Close()
 	return w.EncodeAll(b, nil)
+}
+
+// XZ compresses.
+func XZ(b []byte) []byte {
+	var z bytes.Buffer
+	w, err := xz.NewWriter(&z)
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(err)
+	}
+	return z.Bytes()
+}
+
+// xzHead begins a stream of xz whose blocks have a CRC32 behind them.
+var xzHead = []byte("\xfd7zXZ\x00\x00\x01\x69\x22\xde\x36")
+
+// xzBlock is a block of xz with nothing in it, which wants a dictionary by its
+// code and has so many filters more than one.
+func xzBlock(dictionary, filters byte) []byte {
+	h := []byte{2, filters, 0x21, 1, dictionary, 0, 0, 0}
+	h = binary.LittleEndian.AppendUint32(h, crc32.ChecksumIEEE(h))
+	return append(h, 0, 0, 0, 0, 0, 0, 0, 0) // the end of the data, its padding, the CRC32 of nothing
 }
 
 // raw makes a header block by hand, for what archive/tar does not write.
@@ -205,9 +235,29 @@ func Samples() []Sample {
 		{Name: "empty", Entry: "", Reason: archive.Truncated, Bytes: nil},
 		{Name: "wrong-checksum-of-a-header", Entry: "", Reason: archive.Damaged, Bytes: flip(whole, 3)},
 		{Name: "wrong-checksum-of-gzip", Entry: "etc/passwd", Reason: archive.Damaged, Bytes: flip(Gzip(whole), len(Gzip(whole))-6)},
-		{Name: "no-archive-at-all", Entry: "", Reason: archive.Damaged, Bytes: bytes.Repeat([]byte("<html>not found</html>\n"), 100)},
-		{Name: "gzip-in-gzip", Entry: "", Reason: archive.Damaged, Bytes: Gzip(join([]byte{0x1f, 0x8b, 8, 0}, bytes.Repeat([]byte("noise"), 400)))},
+		{Name: "no-archive-at-all", Entry: "", Reason: archive.NoArchive, Bytes: bytes.Repeat([]byte("<html>not found</html>\n"), 100)},
+		{Name: "gzip-in-gzip", Entry: "", Reason: archive.NoArchive, Bytes: Gzip(join([]byte{0x1f, 0x8b, 8, 0}, bytes.Repeat([]byte("noise"), 400)))},
 		{Name: "second-archive-behind-the-end", Entry: "etc/passwd", Reason: archive.TrailingData, Bytes: join(whole, whole)},
-		{Name: "xz", Entry: "", Reason: archive.Compression, Bytes: []byte("\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4\x46")},
+		{Name: "zip-instead-of-tar", Entry: "", Reason: archive.NoArchive, Bytes: []byte("PK\x05\x06" + strings.Repeat("\x00", 18))},
+		{Name: "zip-in-gzip", Entry: "", Reason: archive.NoArchive, Bytes: Gzip([]byte("PK\x03\x04" + strings.Repeat("noise", 400)))},
+		{Name: "disk-image-instead-of-tar", Entry: "", Reason: archive.NoArchive, Bytes: join(make([]byte, 510), []byte("\x55\xaa"), end)},
+		{Name: "file-system-instead-of-tar", Entry: "", Reason: archive.NoArchive, Bytes: join(make([]byte, 1080), []byte("\x53\xef"), end, bytes.Repeat([]byte("x"), 1024))},
+		{Name: "cpio-instead-of-tar", Entry: "", Reason: archive.NoArchive, Bytes: []byte(strings.Repeat("070701", 200))},
+		{Name: "noise-instead-of-tar", Entry: "", Reason: archive.NoArchive, Bytes: bytes.Repeat([]byte("noise"), 400)},
+		{Name: "decompression-bomb-xz", Entry: "zeros", Reason: archive.Bomb, Limits: small, Bytes: XZ(Tar(File("zeros", string(zeros))))},
+		{Name: "decompression-bomb-of-two-xz-streams", Entry: "zeros", Reason: archive.Bomb, Limits: small, Bytes: join(XZ(Tar(File("f", "x"))[:1024]), XZ(Tar(File("zeros", string(zeros)))))},
+		{Name: "xz-with-a-dictionary-of-4-gib", Entry: "", Reason: archive.TooLarge, Bytes: join(xzHead, xzBlock(40, 0))},
+		{Name: "xz-with-a-dictionary-of-96-mib", Entry: "", Reason: archive.TooLarge, Bytes: join(xzHead, xzBlock(29, 0))},
+		{Name: "xz-with-a-dictionary-for-every-empty-block", Entry: "", Reason: archive.Bomb, Bytes: join(xzHead, bytes.Repeat(xzBlock(28, 0), 5))},
+		{Name: "xz-with-a-dictionary-that-no-xz-has", Entry: "", Reason: archive.Damaged, Bytes: join(xzHead, xzBlock(41, 0))},
+		{Name: "xz-with-two-filters", Entry: "", Reason: archive.Compression, Bytes: join(xzHead, xzBlock(0, 1))},
+		{Name: "xz-with-reserved-stream-flags", Entry: "", Reason: archive.Compression, Bytes: []byte("\xfd7zXZ\x00\x00\x0f\x6e\x0f\x66\xd1")},
+		{Name: "xz-of-a-header-alone", Entry: "", Reason: archive.Truncated, Bytes: xzHead},
+		{Name: "cut-off-in-xz", Entry: "etc/passwd", Reason: archive.Truncated, Bytes: XZ(whole)[:len(XZ(whole))-20]},
+		{Name: "cut-off-in-the-magic-of-a-second-xz-stream", Entry: "etc/passwd", Reason: archive.Truncated, Bytes: join(XZ(whole), xzHead[:6])},
+		{Name: "wrong-checksum-of-xz", Entry: "etc/passwd", Reason: archive.Damaged, Bytes: flip(XZ(whole), len(XZ(whole))-34)},
+		{Name: "wrong-index-of-xz", Entry: "etc/passwd", Reason: archive.Damaged, Bytes: flip(XZ(whole), len(XZ(whole))-22)},
+		{Name: "wrong-footer-of-xz", Entry: "etc/passwd", Reason: archive.Damaged, Bytes: flip(XZ(whole), len(XZ(whole))-6)},
+		{Name: "data-behind-xz", Entry: "etc/passwd", Reason: archive.TrailingData, Bytes: join(XZ(whole), []byte("noise"))},
 	}
 }
