@@ -20,13 +20,20 @@ func ParsePolicy(document []byte) (*Policy, error) {
 	if err := checkSize(document); err != nil {
 		return nil, err
 	}
-	return parse(document, false)
+	return parse(document, ofIdentity)
 }
 
-// parse parses an identity policy, or one of a resource, whose statements say
-// for whom they are.
-func parse(document []byte, resource bool) (*Policy, error) {
-	r := &reader{dec: jsontext.NewDecoder(bytes.NewReader(document)), resource: resource}
+// holder is what a policy belongs to: it decides which elements a statement has.
+type holder uint8
+
+const (
+	ofIdentity holder = iota // no Principal
+	ofResource               // Principal and Resource
+	ofRole                   // a role's trust policy: Principal, no Resource
+)
+
+func parse(document []byte, of holder) (*Policy, error) {
+	r := &reader{dec: jsontext.NewDecoder(bytes.NewReader(document)), of: of}
 	p := &Policy{Version: Version2008}
 	var given bool
 	err := r.object("the policy", func(name string) error {
@@ -100,8 +107,8 @@ func checkSize(document []byte) error {
 
 // reader walks the tokens of a document and spells what is wrong with them.
 type reader struct {
-	resource bool // the policy is of a resource
-	dec      *jsontext.Decoder
+	of  holder
+	dec *jsontext.Decoder
 }
 
 // token reads the next token. The JSON library refuses repeated names and bad
@@ -252,13 +259,13 @@ func (r *reader) statement(p *Policy) error {
 				})
 			})
 		case "Principal":
-			if !r.resource {
+			if r.of == ofIdentity {
 				return malformed("Policy document should not specify a principal.")
 			}
 			s.Principals, err = r.principals()
 		case "NotPrincipal":
 			err = malformed("Policy document should not specify a principal.")
-			if r.resource {
+			if r.of != ofIdentity {
 				err = malformed("NotPrincipal is not supported: name those who are meant.")
 			}
 		default:
@@ -272,7 +279,7 @@ func (r *reader) statement(p *Policy) error {
 	switch {
 	case !effect:
 		return syntax("A Statement has no Effect.")
-	case r.resource && len(s.Principals) == 0:
+	case r.of != ofIdentity && len(s.Principals) == 0:
 		return malformed("Policy statement must contain principals.")
 	case s.Action != nil && s.NotAction != nil:
 		return syntax("A Statement has both Action and NotAction.")
@@ -280,6 +287,12 @@ func (r *reader) statement(p *Policy) error {
 		return syntax("A Statement has both Resource and NotResource.")
 	case len(s.Action)+len(s.NotAction) == 0:
 		return malformed("Policy statement must contain actions.")
+	case r.of == ofRole && s.Resource != nil:
+		return malformed("Has prohibited field Resource")
+	case r.of == ofRole && s.NotResource != nil:
+		return malformed("Has prohibited field NotResource")
+	case r.of == ofRole:
+		s.resources = []pattern{{shape: everything}}
 	case len(s.Resource)+len(s.NotResource) == 0:
 		return malformed("Policy statement must contain resources.")
 	}

@@ -14,7 +14,7 @@ func ParseResourcePolicy(document []byte) (*Policy, error) {
 	if len(document) > maxDocument {
 		return nil, &DocumentError{Code: "LimitExceeded", Message: "The policy is too long."}
 	}
-	return parse(document, true)
+	return parse(document, ofResource)
 }
 
 // principals reads the element Principal.
@@ -28,6 +28,16 @@ func (r *reader) principals() ([]string, error) {
 	}
 	var all []string
 	err := r.object("Principal", func(kind string) error {
+		if kind == "Service" && r.of == ofRole {
+			values, err := r.texts("Principal", false)
+			for _, v := range values {
+				if !isService(v) {
+					return malformed("Invalid principal in policy: \"SERVICE\":%q", v)
+				}
+				all = append(all, servicePrefix+v)
+			}
+			return err
+		}
 		if kind != "AWS" {
 			return malformed("Invalid principal in policy: the kind %q is not supported, AWS is.", kind)
 		}
@@ -44,10 +54,28 @@ func (r *reader) principals() ([]string, error) {
 	return all, err
 }
 
+// servicePrefix marks an AWS service among Statement.Principals.
+const servicePrefix = "service:"
+
+// isService says whether v is the name of a service, such as
+// assets.marketplace.amazonaws.com.
+func isService(v string) bool {
+	name, ok := strings.CutSuffix(v, ".amazonaws.com")
+	return ok && name != "" && len(v) <= 128 && !strings.ContainsFunc(name, func(c rune) bool {
+		return !isAlphanumeric(c) && c != '-' && c != '.'
+	})
+}
+
 // principal reads a principal: an account's ARN is its id.
 func principal(v string) (string, bool) {
 	if v == "*" || isAccount(v) {
 		return v, true
+	}
+	if rest, ok := strings.CutPrefix(v, "arn:aws:sts::"); ok {
+		account, name, _ := strings.Cut(rest, ":")
+		session, ok := strings.CutPrefix(name, "assumed-role/")
+		role, name, _ := strings.Cut(session, "/")
+		return v, ok && isAccount(account) && role != "" && name != "" && !strings.ContainsAny(session, "*?")
 	}
 	rest, ok := strings.CutPrefix(v, "arn:aws:iam::")
 	account, name, _ := strings.Cut(rest, ":")
@@ -57,7 +85,9 @@ func principal(v string) (string, bool) {
 	case name == "root":
 		return account, true
 	}
-	return v, strings.HasPrefix(name, "user/") && len(name) > len("user/") || strings.HasPrefix(name, "role/") && len(name) > len("role/")
+	// "You cannot use a wildcard to match part of a principal name or ARN."
+	return v, !strings.ContainsAny(name, "*?") &&
+		(strings.HasPrefix(name, "user/") && len(name) > len("user/") || strings.HasPrefix(name, "role/") && len(name) > len("role/"))
 }
 
 func isAccount(s string) bool {

@@ -34,17 +34,23 @@ type cache struct {
 	mu         sync.RWMutex // owns all below
 	found      map[string]*credential
 	missed     map[string]time.Time // until when the key is known not to be there
-	generation uint64               // counts calls of forget: what was read before is not kept after
+	generation uint64               // counts calls of forget and doubt: what was read before is not kept after
+	doubts     atomic.Uint64        // counts calls of doubt
 }
 
 // credential is what the cache knows of an access key.
 type credential struct {
-	secret     string
-	principal  *iam.Principal
-	key, owner int64        // revisions of the documents that it was made from
-	ownerKey   store.Key    // the user's document or, for a root user, the account's
-	checked    atomic.Int64 // when that was last true, in Unix nanoseconds
-	checking   atomic.Bool  // one request is asking the store
+	secret    string
+	principal *iam.Principal
+	sources   sources
+	checked   atomic.Int64  // when that was last true, in Unix nanoseconds
+	doubts    atomic.Uint64 // cache.doubts when that was looked at
+	checking  atomic.Bool   // one request is asking the store
+}
+
+// fresh says whether a credential may be believed for another age.
+func (c *credential) fresh(now time.Time, doubts uint64, age time.Duration) bool {
+	return c.doubts.Load() == doubts && now.Sub(time.Unix(0, c.checked.Load())) < age
 }
 
 // get returns what is known of a key: a credential, or missing, or neither.
@@ -86,6 +92,15 @@ func (c *cache) put(id string, found *credential, now time.Time, generation uint
 	c.found[id] = found
 }
 
+// doubt makes every credential be looked at anew before it is used again, and
+// drops what is being read meanwhile.
+func (c *cache) doubt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+	c.doubts.Add(1)
+}
+
 // forget drops keys, and what is being read of any key meanwhile.
 func (c *cache) forget(ids ...string) {
 	c.mu.Lock()
@@ -107,9 +122,9 @@ func (o *Organization) Lookup(ctx context.Context, accessKeyID string) (secret s
 	if missing {
 		return "", nil, false, nil
 	}
+	doubts := o.keys.doubts.Load()
 	if c != nil {
-		age := now.Sub(time.Unix(0, c.checked.Load()))
-		if age < trust || age < distrust && !c.checking.CompareAndSwap(false, true) {
+		if c.fresh(now, doubts, trust) || c.fresh(now, doubts, distrust) && !c.checking.CompareAndSwap(false, true) {
 			return c.secret, c.principal, true, nil
 		}
 		defer c.checking.Store(false)
@@ -122,6 +137,7 @@ func (o *Organization) Lookup(ctx context.Context, accessKeyID string) (secret s
 	}
 	if c != nil {
 		c.checked.Store(now.UnixNano()) // before the store was asked
+		c.doubts.Store(doubts)
 	}
 	o.keys.put(accessKeyID, c, now, generation)
 	if c == nil {
@@ -136,46 +152,43 @@ func (o *Organization) Credential(r *http.Request, accessKeyID, session string) 
 	return o.Lookup(r.Context(), accessKeyID)
 }
 
-// load reads a key and its owner: nil if there is no such active key, known
-// itself if nothing has changed since.
+// load reads a key and all that its owner's permissions are made from: nil if
+// there is no such active key, known itself if nothing has changed since.
 func (o *Organization) load(ctx context.Context, id string, known *credential) (*credential, error) {
-	var k keyDocument
-	c := &credential{}
-	var err error
-	c.key, err = o.get(ctx, keyKey(id), &k)
-	if errors.Is(err, store.ErrNotFound) || err == nil && !k.Active {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if k.User == "" {
-		var a accountDocument
-		c.ownerKey = accountKey(k.Account)
-		c.owner, err = o.get(ctx, c.ownerKey, &a)
-		c.principal = &iam.Principal{Account: a.ID, ARN: a.RootARN(), ID: a.ID, Root: true}
-	} else {
-		var u userDocument
-		c.ownerKey = userKey(k.Account, k.User)
-		var d store.Document
-		if d, err = o.store.Get(ctx, c.ownerKey); err == nil {
-			if known != nil && known.key == c.key && known.owner == d.Revision && known.ownerKey == c.ownerKey {
-				return known, nil // policies need not be parsed again
-			}
-			if err = decode(d, &u); err == nil {
-				c.owner = d.Revision
-				c.principal, err = u.principal()
-			}
+	if known != nil {
+		same, err := o.unchanged(ctx, known.sources)
+		if err != nil || same {
+			return known, err
 		}
 	}
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil // deleted between the two reads
+	var k keyDocument
+	var c *credential
+	for range 3 {
+		revision, err := o.get(ctx, keyKey(id), &k)
+		if errors.Is(err, store.ErrNotFound) || err == nil && !k.Active {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		c = &credential{sources: sources{{keyKey(id), revision}}}
+		if k.User == "" {
+			c.principal, err = o.rootPrincipal(ctx, k.Account, &c.sources)
+		} else {
+			c.principal, err = o.userPrincipal(ctx, k.Account, k.User, &c.sources)
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		// Something was deleted between two reads: perhaps the user, perhaps
+		// a policy that it no longer has.
+		k, c = keyDocument{}, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	if known != nil && known.key == c.key && known.owner == c.owner && known.ownerKey == c.ownerKey {
-		return known, nil
+	if c == nil {
+		return nil, nil
 	}
 	plain, err := o.ring.Open(sealPurpose, k.Sealed, []byte(id))
 	if err != nil {

@@ -168,6 +168,17 @@ func (o *Organization) key(ctx context.Context, account, id string) (keyDocument
 	return k, revision, nil
 }
 
+// commitAll commits a change of what many keys may do: of a group, a role or a
+// managed policy. This node then asks for every key's documents anew.
+func (o *Organization) commitAll(ctx context.Context, batch store.Batch, what string) error {
+	err := o.store.Commit(ctx, batch)
+	o.keys.doubt()
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
 // commitKeys commits a change of what the keys may do. From its return on, and
 // before it tells anybody, this node looks at the keys anew: also after an error,
 // since the change may have been written and its answer lost.

@@ -1,6 +1,6 @@
 // Package organization keeps who there is: the organisation, its accounts,
-// their users, access keys and policies; and it finds the owner of an access
-// key for every request.
+// their users, groups, roles, access keys and policies; and it finds the owner
+// of an access key for every request.
 //
 // It decides nothing: what a principal may do is iam.Decide's to say.
 package organization
@@ -43,12 +43,13 @@ type Config struct {
 //
 // Errors of what the caller asked are *apierror.Error with IAM's codes:
 // NoSuchEntity, EntityAlreadyExists, LimitExceeded, DeleteConflict,
-// ValidationError, MalformedPolicyDocument.
+// ValidationError, InvalidInput, MalformedPolicyDocument.
 type Organization struct {
 	store   store.Store
 	ring    *keyring.Ring
 	now     func() time.Time
 	rand    io.Reader
+	aws     map[string]*managedDocument // policies of AWS, by ARN; not changed
 	keys    cache
 	sellers sellers
 	runner  atomic.Pointer[work.Runner] // of Run, while it runs
@@ -62,7 +63,7 @@ func New(c Config) *Organization {
 	if c.Rand == nil {
 		c.Rand = rand.Reader
 	}
-	return &Organization{store: c.Store, ring: c.Keyring, now: c.Now, rand: c.Rand}
+	return &Organization{store: c.Store, ring: c.Keyring, now: c.Now, rand: c.Rand, aws: awsPolicies()}
 }
 
 // Kinds of documents. Every change of a user's keys and policies writes the
@@ -74,14 +75,19 @@ const (
 	kindNamespace    = "namespace"    // by namespace: keeps it unique
 	kindUser         = "user"         // by "ACCOUNT/name in lower case": IAM's names differ by more than case
 	kindAccessKey    = "accesskey"    // by access key id
-	kindUnit         = "unit"         // by the id of the organisational unit
-	kindCreation     = "creation"     // by the id of a request to make an account
+	kindGroup        = "iamgroup"     // by "ACCOUNT/name in lower case", as the two below
+	kindRole         = "iamrole"
+	kindManaged      = "iampolicy" // a customer's managed policy
+	kindUnit         = "unit"      // by the id of the organisational unit
+	kindCreation     = "creation"  // by the id of a request to make an account
 )
 
 // Indexes: all documents of a kind by id, and those of an account.
 const (
 	indexAll     = "all"     // partition ""
 	indexAccount = "account" // partition: the account id
+	indexGroup   = "group"   // the users of a group; partition: the group's id
+	indexPolicy  = "policy"  // who has a managed policy; partition: account and ARN
 	indexParent  = "parent"  // partition: the unit or root that something is in; accounts in the root have none
 	indexEmail   = "email"   // partition: the e-mail address in lower case
 	indexName    = "name"    // partition: a unit's parent and name

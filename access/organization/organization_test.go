@@ -382,7 +382,9 @@ func TestUsersAndTheirPolicies(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wantCode(t, "an eleventh policy", o.PutPolicy(ctx, account, "Publisher", organization.Policy{Name: "k", Document: allowAll}), "LimitExceeded")
+	// A user's inline policies have 2,048 characters together.
+	long := strings.Replace(allowAll, `"Statement"`, `"Id":"`+strings.Repeat("x", 1500)+`","Statement"`, 1)
+	wantCode(t, "policies that are too long together", o.PutPolicy(ctx, account, "Publisher", organization.Policy{Name: "k", Document: long}), "LimitExceeded")
 	wantCode(t, "deletion with policies", o.DeleteUser(ctx, account, "Publisher", false), "DeleteConflict")
 	policies, err := o.Policies(ctx, account, "Publisher")
 	if err != nil || len(policies) != 10 {

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
-	"souk/access/iam"
 	"souk/storage/store"
 )
 
@@ -17,33 +15,44 @@ import (
 type User struct {
 	Account  string
 	Name     string
+	Path     string // begins and ends with a slash
 	ID       string // AIDA and 17 letters and digits, never used again
 	Created  time.Time
-	Policies []string // names of its policies, in order
-	Keys     []string // its access key ids
+	Policies []string          // names of its inline policies, in order
+	Keys     []string          // its access key ids
+	Tags     map[string]string `json:",omitempty"`
 }
 
 // ARN is the user's ARN.
-func (u User) ARN() string { return "arn:aws:iam::" + u.Account + ":user/" + u.Name }
+func (u User) ARN() string { return "arn:aws:iam::" + u.Account + ":user" + u.path() + u.Name }
 
-// Policy is a policy that is attached to a user.
-type Policy struct {
-	Name     string
-	Document string // as it was put
+// path is the path of a user; those that were made when there were none have the root.
+func (u User) path() string {
+	if u.Path == "" {
+		return "/"
+	}
+	return u.Path
 }
 
-// maxPolicies is how many policies a user may have (IAM User Guide, "IAM and
-// AWS STS quotas": managed policies attached to a user).
-const maxPolicies = 10
+// NewUser says which user is to be made.
+type NewUser struct {
+	Account string
+	Name    string // 1 to 64 letters, digits and characters of _+=,.@-
+	Path    string // "" is /
+	Tags    map[string]string
+}
 
 // userDocument is what is stored of a user.
 type userDocument struct {
-	Account  string
-	Name     string
-	ID       string
-	Created  time.Time
-	Policies []Policy // by name
-	Keys     []string
+	Account string
+	Name    string
+	Path    string
+	ID      string
+	Created time.Time
+	grants
+	Groups []string          `json:",omitempty"` // names of its groups, in order
+	Tags   map[string]string `json:",omitempty"`
+	Keys   []string
 }
 
 var (
@@ -52,55 +61,61 @@ var (
 )
 
 func userKey(account, name string) store.Key {
-	return store.Key{Kind: kindUser, ID: account + "/" + strings.ToLower(name)}
+	return store.Key{Kind: kindUser, ID: inAccount(account, name)}
 }
 
 func (u *userDocument) shown() User {
-	s := User{Account: u.Account, Name: u.Name, ID: u.ID, Created: u.Created, Keys: u.Keys}
-	for _, p := range u.Policies {
-		s.Policies = append(s.Policies, p.Name)
-	}
+	s := User{Account: u.Account, Name: u.Name, Path: u.Path, ID: u.ID, Created: u.Created, Keys: u.Keys, Tags: u.Tags, Policies: u.names()}
+	s.Path = s.path()
 	return s
 }
 
 func (u *userDocument) write(was int64) store.Write {
 	key := userKey(u.Account, u.Name)
-	return store.Write{Was: was, Document: document(key, u.shown(), u,
+	shown := u.shown()
+	lower, path := strings.ToLower(u.Name), []byte(shown.Path)
+	index := append(u.entries(Holder{OfUser, u.Account, u.Name}, shown.Path),
 		store.Entry{Index: indexAll, Sort: key.ID},
-		store.Entry{Index: indexAccount, Partition: u.Account, Sort: strings.ToLower(u.Name)})}
-}
-
-// principal makes the principal of a user.
-func (u *userDocument) principal() (*iam.Principal, error) {
-	p := &iam.Principal{Account: u.Account, ARN: u.shown().ARN(), ID: u.ID, Name: u.Name}
-	for _, policy := range u.Policies {
-		parsed, err := iam.ParsePolicy([]byte(policy.Document))
-		if err != nil {
-			return nil, fmt.Errorf("reading policy %s of user %s: %w", policy.Name, p.ARN, err)
-		}
-		p.Policies = append(p.Policies, parsed)
+		store.Entry{Index: indexAccount, Partition: u.Account, Sort: lower, Cover: path})
+	for _, group := range u.Groups {
+		index = append(index, store.Entry{Index: indexGroup, Partition: members(u.Account, group), Sort: lower, Cover: path})
 	}
-	return p, nil
+	return store.Write{Was: was, Document: document(key, shown, u, index...)}
 }
 
-// CreateUser makes a user without keys and policies. Names of one account
-// differ by more than the case of their letters.
+// CreateUser makes a user without keys and policies, at the root of the paths.
 func (o *Organization) CreateUser(ctx context.Context, account, name string) (User, error) {
-	if !userNames.MatchString(name) {
-		return User{}, refuse(400, "ValidationError", "%q is no user name: 1 to 64 letters, digits and characters of _+=,.@-", name)
-	}
-	if _, err := o.Account(ctx, account); err != nil {
+	return o.MakeUser(ctx, NewUser{Account: account, Name: name})
+}
+
+// MakeUser makes a user without keys and policies. Names of one account differ
+// by more than the case of their letters.
+func (o *Organization) MakeUser(ctx context.Context, n NewUser) (User, error) {
+	if err := checkUserName(n.Name); err != nil {
 		return User{}, err
 	}
-	u := userDocument{Account: account, Name: name, ID: "AIDA" + o.random(upperAlphabet, 17), Created: o.now().UTC().Truncate(time.Millisecond)}
-	err := o.store.Commit(ctx, store.Batch{Put: []store.Write{u.write(0)}})
-	if errors.Is(err, store.ErrConflict) {
-		return User{}, refuse(409, "EntityAlreadyExists", "User with name %s already exists.", name)
-	}
+	path, err := checkPath(n.Path)
 	if err != nil {
-		return User{}, fmt.Errorf("making user %s of account %s: %w", name, account, err)
+		return User{}, err
+	}
+	if err := checkTags(n.Tags); err != nil {
+		return User{}, err
+	}
+	if _, err := o.Account(ctx, n.Account); err != nil {
+		return User{}, err
+	}
+	u := userDocument{Account: n.Account, Name: n.Name, Path: path, Tags: n.Tags, ID: "AIDA" + o.random(upperAlphabet, 17), Created: o.moment()}
+	if err := o.create(ctx, u.write(0), "User", n.Name, maxUsers, "UsersPerAccount"); err != nil {
+		return User{}, err
 	}
 	return u.shown(), nil
+}
+
+func checkUserName(name string) error {
+	if !userNames.MatchString(name) {
+		return refuse(400, "ValidationError", "%q is no user name: 1 to 64 letters, digits and characters of _+=,.@-", name)
+	}
+	return nil
 }
 
 // User returns a user.
@@ -133,19 +148,91 @@ func (o *Organization) Users(ctx context.Context, account string) ([]User, error
 	return summaries[User](ctx, o, kindUser, indexAccount, account)
 }
 
-// DeleteUser deletes a user. With all, its access keys and policies go with
-// it; without, a user that has any is refused, as IAM does.
+// UserPage returns a page of an account's users.
+func (o *Organization) UserPage(ctx context.Context, account string, p Page) (List[User], error) {
+	return byAccount[User](ctx, o, kindUser, account, p)
+}
+
+// UserUpdate is a change of a user; what is nil stays.
+type UserUpdate struct {
+	Name       *string
+	Path       *string
+	SetTags    map[string]string
+	RemoveTags []string
+}
+
+// UpdateUser changes a user and returns it. Its access keys follow a new name.
+//
+// IAM API Reference, UpdateUser, TagUser, UntagUser.
+func (o *Organization) UpdateUser(ctx context.Context, account, name string, change UserUpdate) (User, error) {
+	var changed User
+	err := retry(func() error {
+		u, revision, err := o.user(ctx, account, name)
+		if err != nil {
+			return err
+		}
+		old := userKey(account, u.Name)
+		if change.Path != nil {
+			if u.Path, err = checkPath(*change.Path); err != nil {
+				return err
+			}
+		}
+		if change.SetTags != nil || change.RemoveTags != nil {
+			u.Tags = retagged(u.Tags, change.SetTags, change.RemoveTags)
+			if err := checkTags(u.Tags); err != nil {
+				return err
+			}
+		}
+		var batch store.Batch
+		if change.Name != nil && *change.Name != u.Name {
+			if err := checkUserName(*change.Name); err != nil {
+				return err
+			}
+			u.Name = *change.Name
+			for _, id := range u.Keys {
+				k, was, err := o.key(ctx, account, id)
+				if err != nil {
+					return err
+				}
+				k.User = u.Name
+				batch.Put = append(batch.Put, k.write(was))
+			}
+		}
+		changed = u.shown()
+		if userKey(account, u.Name) == old {
+			batch.Put = append(batch.Put, u.write(revision))
+		} else {
+			batch.Put = append(batch.Put, u.write(0))
+			batch.Delete = []store.Removal{{Key: old, Was: revision}}
+		}
+		err = o.commitKeys(ctx, batch, u.Keys, "updating user "+name+" of account "+account)
+		var conflict *store.Conflict
+		if errors.As(err, &conflict) && conflict.Key.Kind == kindUser && conflict.Want == 0 {
+			return refuse(409, "EntityAlreadyExists", "User with name %s already exists.", u.Name)
+		}
+		return err
+	})
+	return changed, err
+}
+
+// DeleteUser deletes a user. With all, its access keys, policies and
+// memberships go with it; without, a user that has any is refused, as IAM does.
 func (o *Organization) DeleteUser(ctx context.Context, account, name string, all bool) error {
 	return retry(func() error {
 		u, revision, err := o.user(ctx, account, name)
 		if err != nil {
 			return err
 		}
-		if !all && len(u.Policies) > 0 {
-			return refuse(409, "DeleteConflict", "Cannot delete entity, must delete policies first.")
-		}
-		if !all && len(u.Keys) > 0 {
-			return refuse(409, "DeleteConflict", "Cannot delete entity, must delete access keys first.")
+		if !all {
+			if err := u.empty(); err != nil {
+				return err
+			}
+			if len(u.Keys) > 0 {
+				return refuse(409, "DeleteConflict", "Cannot delete entity, must delete access keys first.")
+			}
+			if len(u.Groups) > 0 {
+				return refuse(409, "DeleteConflict", "Cannot delete entity, must remove users from group first.")
+			}
 		}
 		batch := store.Batch{Delete: []store.Removal{{Key: userKey(account, name), Was: revision}}}
 		for _, id := range u.Keys {
@@ -155,75 +242,25 @@ func (o *Organization) DeleteUser(ctx context.Context, account, name string, all
 	})
 }
 
-// PutPolicy attaches a policy to a user, in the place of one of that name.
+// ofUser names a user as a holder of policies.
+func ofUser(account, name string) Holder { return Holder{OfUser, account, name} }
+
+// PutPolicy gives a user an inline policy, in the place of one of that name.
 func (o *Organization) PutPolicy(ctx context.Context, account, user string, p Policy) error {
-	if !policyNames.MatchString(p.Name) {
-		return refuse(400, "ValidationError", "%q is no policy name: 1 to 128 letters, digits and characters of _+=,.@-", p.Name)
-	}
-	if _, err := iam.ParsePolicy([]byte(p.Document)); err != nil {
-		return malformed(err)
-	}
-	return o.changeUser(ctx, account, user, "putting policy "+p.Name, func(u *userDocument) error {
-		i, found := slices.BinarySearchFunc(u.Policies, p.Name, byName)
-		if found {
-			u.Policies[i] = p
-			return nil
-		}
-		if len(u.Policies) >= maxPolicies {
-			return refuse(409, "LimitExceeded", "Cannot exceed quota for PoliciesPerUser: %d", maxPolicies)
-		}
-		u.Policies = slices.Insert(u.Policies, i, p)
-		return nil
-	})
+	return o.PutInline(ctx, ofUser(account, user), p)
 }
 
-// Policies returns the policies of a user, by name.
+// Policies returns the inline policies of a user, by name.
 func (o *Organization) Policies(ctx context.Context, account, user string) ([]Policy, error) {
-	u, _, err := o.user(ctx, account, user)
-	return u.Policies, err
+	return o.InlinePolicies(ctx, ofUser(account, user))
 }
 
-// Policy returns a policy of a user.
+// Policy returns an inline policy of a user.
 func (o *Organization) Policy(ctx context.Context, account, user, name string) (Policy, error) {
-	u, _, err := o.user(ctx, account, user)
-	if err != nil {
-		return Policy{}, err
-	}
-	i, found := slices.BinarySearchFunc(u.Policies, name, byName)
-	if !found {
-		return Policy{}, noPolicy(name)
-	}
-	return u.Policies[i], nil
+	return o.InlinePolicy(ctx, ofUser(account, user), name)
 }
 
-// DeletePolicy takes a policy from a user.
+// DeletePolicy takes an inline policy from a user.
 func (o *Organization) DeletePolicy(ctx context.Context, account, user, name string) error {
-	return o.changeUser(ctx, account, user, "deleting policy "+name, func(u *userDocument) error {
-		i, found := slices.BinarySearchFunc(u.Policies, name, byName)
-		if !found {
-			return noPolicy(name)
-		}
-		u.Policies = slices.Delete(u.Policies, i, i+1)
-		return nil
-	})
-}
-
-func byName(p Policy, name string) int { return strings.Compare(p.Name, name) }
-
-func noPolicy(name string) error {
-	return refuse(404, "NoSuchEntity", "The user policy with name %s cannot be found.", name)
-}
-
-// changeUser changes a user's document; what its keys may do changes with it.
-func (o *Organization) changeUser(ctx context.Context, account, name, what string, change func(*userDocument) error) error {
-	return retry(func() error {
-		u, revision, err := o.user(ctx, account, name)
-		if err != nil {
-			return err
-		}
-		if err := change(&u); err != nil {
-			return err
-		}
-		return o.commitKeys(ctx, store.Batch{Put: []store.Write{u.write(revision)}}, u.Keys, what+" of user "+name+" of account "+account)
-	})
+	return o.DeleteInline(ctx, ofUser(account, user), name)
 }

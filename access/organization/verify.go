@@ -126,7 +126,7 @@ func (v *verification) user(ctx context.Context, d store.Document) error {
 	if !slices.Contains(v.accounts, u.Account) {
 		v.find("user %s is of an account that is missing", d.ID)
 	}
-	if _, err := u.principal(); err != nil {
+	if _, err := v.o.userPrincipal(ctx, u.Account, u.Name, &sources{}); err != nil && !errors.Is(err, store.ErrNotFound) {
 		v.find("user %s: %v", d.ID, err)
 	}
 	for _, id := range u.Keys {
