@@ -24,11 +24,11 @@ func EntityType() *change.EntityType {
 			change.Of[Product, AddRegions](change.Type{Name: "AddRegions", After: []string{"CreateProduct"}}),
 			change.Of[Product, RestrictRegions](change.Type{Name: "RestrictRegions", After: []string{"CreateProduct", "AddRegions"}}),
 			change.Of[Product, UpdateFutureRegionSupport](change.Type{Name: "UpdateFutureRegionSupport", After: []string{"CreateProduct"}}),
+			product.OfAny[AddDimensions](change.Type{Name: "AddDimensions", After: []string{"CreateProduct"}}),
 			change.Of[Product, AddInstanceTypes](change.Type{Name: "AddInstanceTypes", After: []string{"CreateProduct", "AddDimensions"}}),
 			change.Of[Product, AddDeliveryOptions](change.Type{Name: "AddDeliveryOptions", After: []string{"CreateProduct", "AddInstanceTypes"}}),
 			change.Of[Product, UpdateDeliveryOptions](change.Type{Name: "UpdateDeliveryOptions", After: []string{"CreateProduct", "AddInstanceTypes", "AddDeliveryOptions"}}),
 			change.Of[Product, RestrictDeliveryOptions](change.Type{Name: "RestrictDeliveryOptions", After: []string{"CreateProduct", "AddDeliveryOptions", "UpdateDeliveryOptions"}}),
-			product.OfAny[AddDimensions](change.Type{Name: "AddDimensions", After: []string{"CreateProduct"}}),
 			product.OfAny[UpdateDimensions](change.Type{Name: "UpdateDimensions", After: []string{"CreateProduct", "AddDimensions"}}),
 			product.OfAny[RestrictDimensions](change.Type{Name: "RestrictDimensions", After: []string{"CreateProduct", "AddDimensions", "UpdateDimensions"}}),
 			change.Of[Product, RestrictInstanceTypes](change.Type{Name: "RestrictInstanceTypes", After: []string{

@@ -70,20 +70,7 @@ func placeholders(t testing.TB, i *producttest.Item) map[string]string {
 	return values
 }
 
-func TestRulesAreThoseOfTheDocumentation(t *testing.T) {
-	t.Parallel()
-	family.TestRules(t, "../product")
-}
-
-func TestEveryRowOfTheDocumentationHasASample(t *testing.T) {
-	t.Parallel()
-	family.TestSamplesAreComplete(t)
-}
-
-func TestSamplesAreRefusedAsTheySay(t *testing.T) {
-	t.Parallel()
-	family.TestSamples(t)
-}
+func TestFamily(t *testing.T) { family.Test(t, "../product") }
 
 // FuzzDetails asks no world, so that AMIs of any id come to be applied.
 func FuzzDetails(f *testing.F) {

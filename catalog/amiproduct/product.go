@@ -103,17 +103,15 @@ func (v *Version) source(o *DeliveryOption) *Source {
 	return &v.Sources[i]
 }
 
-// publicOptions counts the delivery options that new buyers get.
-func (p *Product) publicOptions() int {
-	n := 0
+// visibilities are those of all delivery options, by their ids.
+func (p *Product) visibilities() map[string]product.Visibility {
+	all := map[string]product.Visibility{}
 	for _, version := range p.Versions {
 		for _, option := range version.DeliveryOptions {
-			if option.Visibility == product.Public {
-				n++
-			}
+			all[option.ID] = option.Visibility
 		}
 	}
-	return n
+	return all
 }
 
 // architecture returns the one architecture of the product's AMIs, "" before

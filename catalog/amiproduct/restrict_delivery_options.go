@@ -1,8 +1,6 @@
 package amiproduct
 
 import (
-	"slices"
-
 	"souk/catalog/change"
 	"souk/catalog/product"
 )
@@ -20,34 +18,19 @@ type RestrictDeliveryOptions struct {
 
 // Check states the page's errors.
 func (r *RestrictDeliveryOptions) Check(p *Product, c *change.Checks) {
-	var unknown, closed []string
-	public := map[string]bool{}
-	for _, id := range r.DeliveryOptionIds {
-		_, option := p.find(id)
-		switch {
-		case option == nil:
-			unknown = append(unknown, id)
-		case option.Visibility != product.Public:
-			closed = append(closed, id)
-		default:
-			public[id] = true
-		}
-	}
+	would := product.Restrict(r.DeliveryOptionIds, p.visibilities())
 	c.Refuse(p.Description.Visibility != product.Public, "INVALID_PRODUCT", "Use an existing public product.")
 	c.Refuse(len(r.DeliveryOptionIds) == 0, "MISSING_DELIVERY_OPTION_IDS", "Provide at least one delivery option ID.")
-	c.Refuse(len(unknown) > 0, "INVALID_DELIVERY_OPTION_IDS", "Provide delivery option IDs that can be found in the product. IDs not found: [x]", unknown)
-	c.Refuse(len(closed) > 0, "INVALID_DELIVERY_OPTION", "Provide delivery option IDs that are in a public state. IDs not in public state: [x]", closed)
-	c.Refuse(len(public) > 0 && len(public) == p.publicOptions(), "ALL_DELIVERY_OPTIONS_RESTRICTED", "Provide fewer delivery options to restrict as at least one must remain in public state.")
+	c.Refuse(len(would.Unknown) > 0, "INVALID_DELIVERY_OPTION_IDS", "Provide delivery option IDs that can be found in the product. IDs not found: [x]", would.Unknown)
+	c.Refuse(len(would.Closed) > 0, "INVALID_DELIVERY_OPTION", "Provide delivery option IDs that are in a public state. IDs not in public state: [x]", would.Closed)
+	c.Refuse(would.Last, "ALL_DELIVERY_OPTIONS_RESTRICTED", "Provide fewer delivery options to restrict as at least one must remain in public state.")
 }
 
 // Apply restricts the options.
 func (r *RestrictDeliveryOptions) Apply(p *Product, _ *change.Applying) {
-	for v := range p.Versions {
-		options := p.Versions[v].DeliveryOptions
-		for o := range options {
-			if slices.Contains(r.DeliveryOptionIds, options[o].ID) {
-				options[o].Visibility = product.Restricted
-			}
+	for _, id := range r.DeliveryOptionIds {
+		if _, option := p.find(id); option != nil {
+			option.Visibility = product.Restricted
 		}
 	}
 }

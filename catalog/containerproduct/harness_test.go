@@ -45,20 +45,7 @@ func newItem(registryHost string) *producttest.Item {
 	return i
 }
 
-func TestRulesAreThoseOfTheDocumentation(t *testing.T) {
-	t.Parallel()
-	family.TestRules(t, "../product")
-}
-
-func TestEveryRowOfTheDocumentationHasASample(t *testing.T) {
-	t.Parallel()
-	family.TestSamplesAreComplete(t)
-}
-
-func TestSamplesAreRefusedAsTheySay(t *testing.T) {
-	t.Parallel()
-	family.TestSamples(t)
-}
+func TestFamily(t *testing.T) { family.Test(t, "../product") }
 
 func FuzzDetails(f *testing.F) {
 	starts := []*producttest.Item{family.Given(f, "public")}

@@ -254,15 +254,3 @@ func TestOverlapsAreThoseOfTheDocumentation(t *testing.T) {
 		}
 	}
 }
-
-func TestAfterNamesChangeTypesThatThereAre(t *testing.T) {
-	t.Parallel()
-	names := family.ChangeTypes()
-	for n, changeType := range newItem(host).Kind.Types {
-		for _, before := range changeType.After {
-			if at := slices.Index(names, before); at < 0 || at >= n {
-				t.Errorf("%s comes after %s, which does not stand before it", changeType.Name, before)
-			}
-		}
-	}
-}

@@ -117,17 +117,15 @@ func (p *Product) find(id string) (*Version, *DeliveryOption) {
 	return nil, nil
 }
 
-// publicOptions counts the delivery options that new buyers get.
-func (p *Product) publicOptions() int {
-	n := 0
+// visibilities are those of all delivery options, by their ids.
+func (p *Product) visibilities() map[string]product.Visibility {
+	all := map[string]product.Visibility{}
 	for _, version := range p.Versions {
 		for _, option := range version.DeliveryOptions {
-			if option.Visibility == product.Public {
-				n++
-			}
+			all[option.ID] = option.Visibility
 		}
 	}
-	return n
+	return all
 }
 
 // hasVersionTitle says whether a version other than the one given has a title.

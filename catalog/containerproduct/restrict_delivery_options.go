@@ -1,8 +1,6 @@
 package containerproduct
 
 import (
-	"slices"
-
 	"souk/catalog/change"
 	"souk/catalog/product"
 )
@@ -20,35 +18,20 @@ type RestrictDeliveryOptions struct {
 
 // Check states the page's errors.
 func (r *RestrictDeliveryOptions) Check(p *Product, c *change.Checks) {
-	var unknown, closed []string
-	public := map[string]bool{}
-	for _, id := range r.DeliveryOptionIds {
-		_, option := p.find(id)
-		switch {
-		case option == nil:
-			unknown = append(unknown, id)
-		case option.Visibility != product.Public:
-			closed = append(closed, id)
-		default:
-			public[id] = true
-		}
-	}
+	would := product.Restrict(r.DeliveryOptionIds, p.visibilities())
 	c.Refuse(p.Description.Visibility != product.Public, "INCOMPATIBLE_PRODUCT_STATUS", "Use a public product.")
-	c.Refuse(len(unknown) > 0, "MISSING_DELIVERY_OPTION_IDS", "Provide delivery option from existing list of IDs.")
-	c.Refuse(len(closed) > 0, "INVALID_DELIVERY_OPTIONS_STATUS", "Provide delivery options in public state.")
+	c.Refuse(len(would.Unknown) > 0, "MISSING_DELIVERY_OPTION_IDS", "Provide delivery option from existing list of IDs.")
+	c.Refuse(len(would.Closed) > 0, "INVALID_DELIVERY_OPTIONS_STATUS", "Provide delivery options in public state.")
 	c.Refuse(len(r.DeliveryOptionIds) == 0, "EMPTY_DELIVERY_OPTION_IDS", "Provide non-empty list of delivery option IDs.")
-	c.Refuse(len(public) > 0 && len(public) == p.publicOptions(), "INVALID_MINIMUM_PUBLIC_DELIVERY_OPTIONS", "Cannot restrict all delivery option IDs.")
+	c.Refuse(would.Last, "INVALID_MINIMUM_PUBLIC_DELIVERY_OPTIONS", "Cannot restrict all delivery option IDs.")
 	c.Refuse(len(product.Repeated(r.DeliveryOptionIds)) > 0, "DUPLICATE_DELIVERY_OPTION_IDS", "Provide unique delivery option IDs.")
 }
 
 // Apply restricts the options.
 func (r *RestrictDeliveryOptions) Apply(p *Product, _ *change.Applying) {
-	for v := range p.Versions {
-		options := p.Versions[v].DeliveryOptions
-		for o := range options {
-			if slices.Contains(r.DeliveryOptionIds, options[o].ID) {
-				options[o].Visibility = product.Restricted
-			}
+	for _, id := range r.DeliveryOptionIds {
+		if _, option := p.find(id); option != nil {
+			option.Visibility = product.Restricted
 		}
 	}
 }

@@ -2,6 +2,8 @@ package containerproduct
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"souk/catalog/change"
 	"souk/catalog/product"
@@ -17,7 +19,8 @@ type UpdateVisibility struct{ product.UpdateVisibility }
 // nothing to get. The review is Souk's own and takes no time.
 func (u *UpdateVisibility) Check(p *Product, c *change.Checks) {
 	u.UpdateVisibility.Check(&p.Facets, c)
-	c.Refuse(u.TargetVisibility == product.Public && p.publicOptions() == 0, "AUDIT_ERROR", "Add a version with a public delivery option before the product becomes public.")
+	public := slices.Contains(slices.Collect(maps.Values(p.visibilities())), product.Public)
+	c.Refuse(u.TargetVisibility == product.Public && !public, "AUDIT_ERROR", "Add a version with a public delivery option before the product becomes public.")
 }
 
 // Probe looks the replacement up.

@@ -112,20 +112,7 @@ var family = producttest.Family{
 	Placeholders: func(testing.TB, *producttest.Item) map[string]string { return products },
 }
 
-func TestRulesAreThoseOfTheDocumentation(t *testing.T) {
-	t.Parallel()
-	family.TestRules(t)
-}
-
-func TestEveryRowOfTheDocumentationHasASample(t *testing.T) {
-	t.Parallel()
-	family.TestSamplesAreComplete(t)
-}
-
-func TestSamplesAreRefusedAsTheySay(t *testing.T) {
-	t.Parallel()
-	family.TestSamples(t)
-}
+func TestFamily(t *testing.T) { family.Test(t) }
 
 func FuzzDetails(f *testing.F) {
 	var starts []*producttest.Item

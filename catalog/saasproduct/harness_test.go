@@ -42,20 +42,7 @@ func options(t testing.TB, i *producttest.Item) map[string]map[string]any {
 	return options
 }
 
-func TestRulesAreThoseOfTheDocumentation(t *testing.T) {
-	t.Parallel()
-	family.TestRules(t, "../product")
-}
-
-func TestEveryRowOfTheDocumentationHasASample(t *testing.T) {
-	t.Parallel()
-	family.TestSamplesAreComplete(t)
-}
-
-func TestSamplesAreRefusedAsTheySay(t *testing.T) {
-	t.Parallel()
-	family.TestSamples(t)
-}
+func TestFamily(t *testing.T) { family.Test(t, "../product") }
 
 func FuzzDetails(f *testing.F) {
 	starts := []*producttest.Item{family.Given(f, "public")}

@@ -77,22 +77,40 @@ func (f Family) lead(t testing.TB, i *Item, setups map[string]spec.Setup, name s
 	}
 }
 
-// TestRules compares the rules that the package in the working folder states,
-// and those of the folders that its rules call, with the documentation's tables.
-func (f Family) TestRules(t *testing.T, folders ...string) {
-	spectest.CompareRules(t, f.New().Kind.Name, f.ChangeTypes(), ".", folders...)
+// Test runs the tests that every entity type passes. Folders are those, beside
+// the working folder, whose functions the rules of change types call.
+func (f Family) Test(t *testing.T, folders ...string) {
+	t.Parallel()
+	name, changeTypes := f.New().Kind.Name, f.ChangeTypes()
+	t.Run("RulesAreThoseOfTheDocumentation", func(t *testing.T) {
+		t.Parallel()
+		spectest.CompareRules(t, name, changeTypes, ".", folders...)
+	})
+	t.Run("EveryRowOfTheDocumentationHasASample", func(t *testing.T) {
+		t.Parallel()
+		spectest.CompareSamples(t, name, changeTypes, f.Testdata)
+	})
+	t.Run("SamplesAreRefusedAsTheySay", func(t *testing.T) {
+		t.Parallel()
+		f.testSamples(t)
+	})
+	t.Run("AfterNamesChangeTypesThatThereAre", func(t *testing.T) {
+		t.Parallel()
+		for n, changeType := range f.New().Kind.Types {
+			for _, before := range changeType.After {
+				if at := slices.Index(changeTypes, before); at < 0 || at >= n {
+					t.Errorf("%s comes after %s, which does not stand before it", changeType.Name, before)
+				}
+			}
+		}
+	})
 }
 
-// TestSamplesAreComplete compares the samples with the documentation's tables:
-// every row has one, none is of no row.
-func (f Family) TestSamplesAreComplete(t *testing.T) {
-	spectest.CompareSamples(t, f.New().Kind.Name, f.ChangeTypes(), f.Testdata)
-}
-
-// TestSamples replays every sample: it is refused as it says, and by a probe if
+// testSamples replays every sample: it is refused as it says, and by a probe if
 // and only if it says so. Where items have no World, samples of probes are only
 // refused by nothing before; the package's own tests ask the world.
-func (f Family) TestSamples(t *testing.T) {
+func (f Family) testSamples(t *testing.T) {
+	t.Helper()
 	samples, err := spec.ReadSamples(f.Testdata)
 	if err != nil {
 		t.Fatal(err)
