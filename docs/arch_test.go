@@ -43,6 +43,7 @@ var edges = map[string][]string{
 	"access/iam":          {},
 	"access/organization": {"access/iam", "access/keyring", "storage/store", "storage/store/audit", "storage/work", "gateway/apierror"},
 	"access/keyring":      {"access/iam", "storage/store"},
+	"access/trail":        {"access/iam", "storage/store", "storage/store/audit"},
 	"access/quota":        {"storage/store"},
 
 	// The AWS services: one room each, one file per action.

@@ -1,0 +1,220 @@
+package trail
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
+
+	"souk/storage/store"
+)
+
+// Kinds of documents.
+const (
+	// kindSingle is a record on its own, that of a write. Its id is the event's.
+	kindSingle = "trail"
+	// kindPack has the records of one account and minute, 500 at most. Its id
+	// begins with that of the newest of them. It is due when its time is over.
+	kindPack = "trail-pack"
+	// kindDelivery says that a pack, which has the same id, is to be delivered.
+	kindDelivery = "trail-delivery"
+)
+
+// indexTime lists an account's records, and its packs, in the order of their ids.
+const indexTime = "time"
+
+// single is the document of a record on its own.
+func single(id, account string, body []byte) store.Document {
+	var c cover
+	if r, err := decode(body); err == nil { // what this process encoded, or the doctor asks about
+		c.add(r)
+	}
+	return store.Document{
+		Key: store.Key{Kind: kindSingle, ID: id}, Body: body,
+		Index: []store.Entry{{Index: indexTime, Partition: account, Cover: c.bytes()}},
+	}
+}
+
+// pack is a document with many records.
+type pack struct {
+	id      string // the newest record's, and 8 hexadecimal digits
+	account string
+	size    int // bytes of its records, before they were compressed
+	body    []byte
+	cover   []byte
+}
+
+const packFormat = 1 // the first byte of a pack's body
+
+// errPack says that bytes are no pack.
+var errPack = errors.New("not a pack of records")
+
+// pack makes a pack of a group's records.
+func (t *Trail) pack(g *group) (*pack, error) {
+	var c cover
+	var newest string
+	err := each(g.records, func(record []byte) error {
+		r, err := decode(record)
+		if err != nil {
+			return err
+		}
+		newest = max(newest, r.ID)
+		c.add(r)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("packing records of account %s: %w", g.account, err)
+	}
+	id := newest + "-" + fmt.Sprintf("%08x", rand.Uint32())
+	return &pack{id: id, account: g.account, size: len(g.records), cover: c.bytes(), body: t.encoder.EncodeAll(g.records, []byte{packFormat})}, nil
+}
+
+// writes are the documents of a pack.
+func (p *pack) writes(keep time.Duration, delivered bool) []store.Write {
+	all := []store.Write{{Was: store.Any, Document: store.Document{
+		Key: store.Key{Kind: kindPack, ID: p.id}, Body: p.body, Summary: []byte(strconv.Itoa(p.size)),
+		Index: p.index(), Due: packTime(p.id).Add(keep),
+	}}}
+	if delivered {
+		all = append(all, store.Write{Was: store.Any, Document: store.Document{
+			Key: store.Key{Kind: kindDelivery, ID: p.id}, Body: []byte(p.id), Due: packTime(p.id),
+		}})
+	}
+	return all
+}
+
+func (p *pack) index() []store.Entry {
+	return []store.Entry{{Index: indexTime, Partition: p.account, Cover: p.cover}}
+}
+
+// packTime is the time of the newest record of a pack.
+func packTime(id string) time.Time {
+	at, _ := idTime(id[:min(36, len(id))])
+	return at
+}
+
+// open returns the records of a pack's body, with their lengths before them.
+func (t *Trail) open(body []byte) ([]byte, error) {
+	if len(body) == 0 || body[0] != packFormat {
+		return nil, errPack
+	}
+	records, err := t.decoder.DecodeAll(body[1:], nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errPack, err)
+	}
+	return records, nil
+}
+
+// each calls look with each of the records.
+func each(records []byte, look func(record []byte) error) error {
+	for len(records) > 0 {
+		n, size := binary.Uvarint(records)
+		if size <= 0 || n > uint64(len(records)-size) {
+			return errPack
+		}
+		if err := look(records[size : size+int(n)]); err != nil {
+			return err
+		}
+		records = records[size+int(n):]
+	}
+	return nil
+}
+
+// cover tells, without reading records, which of them can't be asked for: the
+// oldest one's time, and 16 bits of a hash of each attribute's value. It is
+// what stands in the index.
+type cover struct {
+	oldest uint64 // milliseconds
+	prints map[uint16]struct{}
+}
+
+// mostPrints bounds the prints of a pack; with more, anything may be in it.
+const mostPrints = 4096
+
+func (c *cover) add(r *Record) {
+	if c.prints == nil {
+		c.prints = make(map[uint16]struct{}, 16)
+	}
+	ms := uint64(r.Time().UnixMilli())
+	if c.oldest == 0 || ms < c.oldest {
+		c.oldest = ms
+	}
+	for _, a := range [...]Attribute{EventName, EventSource, Username, AccessKeyID, ReadOnly} {
+		c.print(a, r.value(a))
+	}
+	for _, arn := range r.Resources {
+		about := ResourceOf(arn)
+		c.print(ResourceName, about.Name)
+		c.print(ResourceName, arn)
+		c.print(ResourceType, about.Type)
+	}
+}
+
+func (c *cover) print(a Attribute, value string) {
+	if len(c.prints) <= mostPrints {
+		c.prints[fingerprint(a, value)] = struct{}{}
+	}
+}
+
+// bytes is the cover as it is stored: 6 bytes of time, then the prints in their order.
+func (c *cover) bytes() []byte {
+	b := binary.BigEndian.AppendUint64(nil, c.oldest<<16)[:6]
+	if len(c.prints) > mostPrints {
+		return b
+	}
+	all := make([]uint16, 0, len(c.prints))
+	for p := range c.prints {
+		all = append(all, p)
+	}
+	slices.Sort(all)
+	for _, p := range all {
+		b = binary.BigEndian.AppendUint16(b, p)
+	}
+	return b
+}
+
+// fingerprint is 16 bits of a hash of an attribute's value.
+func fingerprint(a Attribute, value string) uint16 {
+	h := fnv.New32a()
+	h.Write([]byte{byte(a)})
+	h.Write([]byte(value))
+	sum := h.Sum32()
+	return uint16(sum ^ sum>>16)
+}
+
+// mayHave says whether a record with that value can be behind a stored cover.
+func mayHave(cover []byte, print uint16) bool {
+	if len(cover) <= 6 {
+		return true
+	}
+	var want [2]byte
+	binary.BigEndian.PutUint16(want[:], print)
+	low, high := 0, (len(cover)-6)/2
+	for low < high {
+		middle := int(uint(low+high) / 2)
+		switch bytes.Compare(cover[6+2*middle:8+2*middle], want[:]) {
+		case 0:
+			return true
+		case -1:
+			low = middle + 1
+		default:
+			high = middle
+		}
+	}
+	return false
+}
+
+// oldestOf is the time of the oldest record behind a stored cover, in milliseconds.
+func oldestOf(cover []byte) int64 {
+	if len(cover) < 6 {
+		return 0
+	}
+	var b [8]byte
+	copy(b[2:], cover[:6])
+	return int64(binary.BigEndian.Uint64(b[:]))
+}
