@@ -29,13 +29,19 @@ func (s *Server) assemble() (*front, error) {
 	if err != nil {
 		return nil, err
 	}
+	services := []*gateway.Service{
+		marketplacecatalog.Service(s.market.engine, s.market.assessments),
+		sts.Service(),
+		login,
+		machines,
+	}
+	for _, service := range services {
+		for i := range service.Operations {
+			s.market.scenarios.Know(service.Operations[i].Name)
+		}
+	}
 	apis, err := gateway.New(gateway.Config{
-		Services: []*gateway.Service{
-			marketplacecatalog.Service(s.market.engine, s.market.assessments),
-			sts.Service(),
-			login,
-			machines,
-		},
+		Services:    services,
 		Credentials: s.market.organization,
 		Limiter:     limits,
 		Log:         s.log,

@@ -69,7 +69,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		return err
 	}
 	m.types = catalog.Types(catalog.Config{RegistryHost: public.Host})
-	m.scenarios = scenario.New(scenario.Config{Store: m.store, Exposed: exposed(config)})
+	m.scenarios = scenario.New(scenario.Config{Store: m.store, Exposed: exposed(config), Known: known(m.types)})
 	m.engine, err = changeset.New(changeset.Config{
 		Store:    m.store,
 		Director: m.scenarios,

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 
+	"souk/catalog/change"
 	"souk/catalog/scenario"
 	"souk/gateway"
 	"souk/server/control"
@@ -39,6 +40,17 @@ func (m *market) applyScenario(ctx context.Context, config Config) error {
 		return &SettingError{Setting: "scenarios", Text: fmt.Sprintf("%s: %v", config.Scenarios, err)}
 	}
 	return nil
+}
+
+// known is what the rules of a scenario can be about.
+func known(types []*change.EntityType) scenario.Known {
+	changes := map[string][]string{}
+	for _, t := range types {
+		for i := range t.Types {
+			changes[t.Name] = append(changes[t.Name], t.Types[i].Name)
+		}
+	}
+	return scenario.Known{Changes: changes}
 }
 
 // disturb says what the scenario does to a call.

@@ -95,15 +95,15 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.market.applyScenario(ctx, config)
-	if err != nil {
-		return nil, err
-	}
 	s.door, err = control.Listen(f.dir)
 	if err != nil {
 		return nil, err
 	}
 	s.front, err = s.assemble()
+	if err != nil {
+		return nil, err
+	}
+	err = s.market.applyScenario(ctx, config)
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,8 @@ type Rule struct {
 	Delay    Duration `yaml:"delay"`    // the answer takes as much longer
 	Throttle bool     `yaml:"throttle"` // ThrottlingException
 	Drop     bool     `yaml:"drop"`     // done, but the connection is cut without an answer
+
+	lines map[string]int // of its fields in the file, "" the rule itself; nil if it was not read from one
 }
 
 // Match says what fits: every field that is given. Texts may have * for any
@@ -103,7 +105,41 @@ func Parse(text []byte) (File, error) {
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
 		return File{}, errors.New("reading a scenario: there is more than one document in it")
 	}
+	var root yaml.Node
+	if yaml.Unmarshal(text, &root) == nil {
+		f.locate(&root)
+	}
 	return f, f.check()
+}
+
+// locate notes on which lines the fields of the rules stand.
+func (f *File) locate(root *yaml.Node) {
+	if len(root.Content) == 0 {
+		return
+	}
+	for i, name := range root.Content[0].Content {
+		if i%2 == 1 || name.Value != "rules" {
+			continue
+		}
+		for n, rule := range root.Content[0].Content[i+1].Content {
+			if n < len(f.Rules) {
+				f.Rules[n].lines = map[string]int{"": rule.Line}
+				note(rule, f.Rules[n].lines)
+			}
+		}
+	}
+}
+
+// note notes the lines of the fields of a mapping and of those within: no two
+// of a rule that are checked have one name.
+func note(mapping *yaml.Node, lines map[string]int) {
+	if mapping.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		lines[mapping.Content[i].Value] = mapping.Content[i].Line
+		note(mapping.Content[i+1], lines)
+	}
 }
 
 var errorCode = regexp.MustCompile(`^[a-zA-Z_]{1,72}$`)
@@ -119,7 +155,7 @@ func (f *File) check() error {
 			r.Name = fmt.Sprintf("rule %d", i+1)
 		}
 		if err := r.check(); err != nil {
-			return fmt.Errorf("rule %q: %w", r.Name, err)
+			return fmt.Errorf("%s: %w", r.at(""), err)
 		}
 	}
 	return nil

@@ -27,6 +27,8 @@ type Config struct {
 	Clock func() time.Time // nil: time.Now
 	// Exposed: others than this machine reach the server. Then rules need force.
 	Exposed bool
+	// Known is what rules can be about; Apply refuses others.
+	Known Known
 }
 
 // Scenarios are the rules of a market. They are kept in its store: all nodes
@@ -66,9 +68,18 @@ func New(c Config) *Scenarios {
 	return &Scenarios{config: c}
 }
 
+// Know adds an operation to those that rules can be about. It is called before
+// anything else.
+func (s *Scenarios) Know(action string) {
+	s.config.Known.Actions = append(s.config.Known.Actions, action)
+}
+
 // Apply puts rules in force, in the place of those that were, and counts anew.
 func (s *Scenarios) Apply(ctx context.Context, f File, force bool) (State, error) {
 	if err := f.check(); err != nil {
+		return State{}, err
+	}
+	if err := f.unknown(s.config.Known); err != nil {
 		return State{}, err
 	}
 	if s.config.Exposed && !force {
