@@ -51,17 +51,33 @@ WITH l AS (
 )
 SELECT 1 / (count(*) FILTER (WHERE revision >= 0) = $3)::int FROM l`
 
-	// Entries that documents had and have no longer.
-	sqlDropEntries = `
-DELETE FROM entry e USING (SELECT unnest(places) AS key FROM document WHERE key = ANY ($1::uuid[])) o
-WHERE e.key = o.key AND e.key <> ALL ($2::bytea[])`
+	// Entries of documents that were there, before those are written: what they
+	// had and have no longer goes, what they keep shows them as they are, and the
+	// rest is new, since an entry's key has the document's id. So each is looked
+	// for once.
+	sqlMoveEntries = sqlOldAndNew + `,
+gone AS (` + sqlGone + `)
+` + sqlAdd
 
 	// The same for a group with a bound. Guard: nothing leaves the partition.
 	// Else the group might pass by what one of them frees and another takes,
 	// though in no order could they have gone one after the other.
-	sqlDropEntriesGuarded = `
-WITH x AS (` + sqlDropEntries + ` RETURNING e.key)
-SELECT 1 / (count(*) = 0)::int FROM x WHERE encode(substr(key, 1, 16), 'hex')::uuid = ANY ($3::uuid[])`
+	sqlMoveEntriesGuarded = sqlOldAndNew + `,
+gone AS (` + sqlGone + ` RETURNING e.key),
+added AS (` + sqlAdd + `)
+SELECT 1 / (count(*) = 0)::int FROM gone WHERE encode(substr(key, 1, 16), 'hex')::uuid = ANY ($7::uuid[])`
+
+	// IS TRUE lets the old be asked by their hash: the other way is to compare all with all.
+	sqlOldAndNew = `
+WITH o AS MATERIALIZED (SELECT unnest(places) AS key FROM document WHERE key = ANY ($1::uuid[])),
+n AS MATERIALIZED (SELECT * FROM unnest($2::bytea[], $3::uuid[], $4::bytea[], $5::bigint[], $6::bytea[]) n(key, document, cover, revision, summary)),
+kept AS (
+	UPDATE entry e SET cover = n.cover, revision = n.revision, summary = n.summary FROM n
+	WHERE e.key = n.key AND (n.key IN (SELECT key FROM o)) IS TRUE
+	AND (e.cover IS DISTINCT FROM n.cover OR e.revision IS DISTINCT FROM n.revision)
+)`
+	sqlGone = `DELETE FROM entry e USING o WHERE e.key = o.key AND o.key NOT IN (SELECT key FROM n)`
+	sqlAdd  = `INSERT INTO entry (key, document, cover, revision, summary) SELECT * FROM n WHERE key NOT IN (SELECT key FROM o)`
 
 	// Documents that were there, or whose place was held with revision -1.
 	sqlUpdate = `
@@ -75,17 +91,6 @@ WHERE d.key = n.key`
 	sqlInsertEntries = `
 INSERT INTO entry (key, document, cover, revision, summary)
 SELECT * FROM unnest($1::bytea[], $2::uuid[], $3::bytea[], $4::bigint[], $5::bytea[])`
-
-	// Entries of documents that were there. Those that show no revision are
-	// mostly as they were, and only looked at.
-	sqlPutEntries = `
-INSERT INTO entry (key, document, cover, revision, summary)
-SELECT n.* FROM unnest($1::bytea[], $2::uuid[], $3::bytea[], $4::bigint[], $5::bytea[]) n(key, document, cover, revision, summary)
-WHERE NOT EXISTS (
-	SELECT FROM entry o
-	WHERE o.key = n.key AND o.cover IS NOT DISTINCT FROM n.cover AND o.revision IS NOT DISTINCT FROM n.revision
-)
-ON CONFLICT (key) DO UPDATE SET cover = excluded.cover, revision = excluded.revision, summary = excluded.summary`
 
 	// Terms of documents, mostly of new ones: those of others are mostly as they were.
 	sqlPutTerms = `

@@ -14,7 +14,7 @@ import (
 
 const (
 	// Of an entry that shows its document, document is not looked at: no key is NULL.
-	sqlShown = `coalesce(e.revision, d.revision), CASE WHEN e.revision IS NULL THEN d.summary ELSE e.summary END`
+	sqlShown = `coalesce(e.revision, d.revision), CASE WHEN e.revision IS NULL THEN d.summary ELSE coalesce(e.summary, e.cover) END`
 	sqlJoin  = `LEFT JOIN document d ON d.key = CASE WHEN e.revision IS NULL THEN e.document END`
 	sqlPage  = `SELECT e.key, ` + sqlShown + ` FROM entry e ` + sqlJoin + ` WHERE e.key >= $1 AND e.key < $2 ORDER BY e.key`
 	sqlScan  = `SELECT key, cover FROM entry WHERE key >= $1 AND key < $2 ORDER BY key`

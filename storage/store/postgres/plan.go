@@ -141,9 +141,21 @@ func (p *plan) addEntriesOf(w *want) {
 		p.entries.documents = append(p.entries.documents, w.key)
 		p.entries.covers = append(p.entries.covers, row.Cover)
 		p.entries.revisions = append(p.entries.revisions, revision)
-		p.entries.summaries = append(p.entries.summaries, summary)
+		p.entries.summaries = append(p.entries.summaries, beside(summary, row.Cover))
 	}
 	w.last = int32(len(p.entries.keys))
+}
+
+// beside returns a summary as it stands beside a cover: NULL where they are the
+// same, so that the bytes are written once.
+func beside(summary, cover []byte) []byte {
+	switch {
+	case bytes.Equal(summary, cover):
+		return nil
+	case summary == nil:
+		return []byte{} // NULL would be the cover
+	}
+	return summary
 }
 
 // terms are rows of the table term; first and last are the places of a
@@ -199,9 +211,6 @@ func (p *plan) batch(b *store.Batch) *pgx.Batch {
 	p.queueInserts(batch)
 	p.queueLocks(batch)
 	p.queueUpdates(batch)
-	if p.fresh > 0 {
-		batch.Queue(sqlPutEntries, p.entries.columns(0, p.fresh)...)
-	}
 	if n := len(p.entries.keys); n > p.fresh {
 		batch.Queue(sqlInsertEntries, p.entries.columns(p.fresh, n)...)
 	}
@@ -248,8 +257,10 @@ func (r *rows) add(w *want, revision int64, put *store.Write) {
 	var due pgtype.Int8
 	var owner string
 	var summary, body []byte
+	first, last := int32(1), int32(0) // none
 	if put != nil {
 		owner, summary, body = put.Owner, put.Summary, put.Body
+		first, last = w.first, w.last
 		if !put.Due.IsZero() {
 			due = pgtype.Int8{Int64: put.Due.UnixMilli(), Valid: true}
 		}
@@ -262,8 +273,8 @@ func (r *rows) add(w *want, revision int64, put *store.Write) {
 	r.dues = append(r.dues, due)
 	r.summaries = append(r.summaries, summary)
 	r.bodies = append(r.bodies, body)
-	r.firstEntries = append(r.firstEntries, w.first)
-	r.lastEntries = append(r.lastEntries, w.last)
+	r.firstEntries = append(r.firstEntries, first)
+	r.lastEntries = append(r.lastEntries, last)
 }
 
 // queueInserts adds the rows that must not be there yet, or may not be.
@@ -295,9 +306,6 @@ func (p *plan) queueInserts(batch *pgx.Batch) {
 		batch.Queue(sqlInsertSome, append(args, free)...)
 	}
 }
-
-// keptKeys are the keys of entries that documents which are there will have.
-func (p *plan) keptKeys() blobs { return p.entries.keys[:p.fresh] }
 
 // queueLocks adds the locks of rows that are there, in the order of their
 // keys. Neighbours that need the same lock share a statement.
@@ -334,8 +342,7 @@ func (p *plan) queueLocks(batch *pgx.Batch) {
 	flush()
 }
 
-// queueUpdates adds the writes of rows that are there and the removal of what
-// they had in the indexes.
+// queueUpdates adds the writes of rows that are there and of their entries.
 func (p *plan) queueUpdates(batch *pgx.Batch) {
 	r := newRows(len(p.wants))
 	var had uuids
@@ -349,12 +356,12 @@ func (p *plan) queueUpdates(batch *pgx.Batch) {
 			r.add(w, 0, w.put)
 		}
 	}
-	switch {
+	switch move := append([]any{had}, p.entries.columns(0, p.fresh)...); {
 	case len(had) == 0:
 	case p.together && len(p.bounds.prefixes) > 0:
-		batch.Queue(sqlDropEntriesGuarded, had, p.keptKeys(), p.bounds.prefixes)
+		batch.Queue(sqlMoveEntriesGuarded, append(move, p.bounds.prefixes)...)
 	default:
-		batch.Queue(sqlDropEntries, had, p.keptKeys())
+		batch.Queue(sqlMoveEntries, move...)
 	}
 	if len(r.keys) > 0 {
 		batch.Queue(sqlUpdate, r.keys, r.dues, r.owners, r.summaries, p.entries.keys, r.bodies, r.firstEntries, r.lastEntries)

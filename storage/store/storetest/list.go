@@ -415,4 +415,24 @@ var matchTests = []test{
 			t.Errorf("no cover: got %q", got)
 		}
 	}},
+	{"a cover and the summary beside it", func(t *testing.T, s *room) {
+		var revision int64
+		for _, c := range []struct{ summary, cover string }{
+			{"the same", "the same"}, {"", "only a cover"}, {"only a summary", ""}, {"", ""}, {"one", "another"}, {"the same", "the same"},
+		} {
+			d := s.doc("a", "x", cover("s", c.cover))
+			d.Summary = []byte(c.summary)
+			if c.summary == "" {
+				d.Summary = nil
+			}
+			s.commit(t, put(revision, d))
+			revision++
+			for _, match := range []func(string, string, []byte) bool{nil, covers(c.cover)} {
+				got := s.all(t, store.Query{Index: "by", Partition: "p", Limit: 5, Match: match})
+				if len(got) != 1 || string(got[0].Summary) != c.summary {
+					t.Errorf("summary %q beside cover %q, by its cover %v: got %+v", c.summary, c.cover, match != nil, got)
+				}
+			}
+		}
+	}},
 }

@@ -24,7 +24,7 @@ CREATE TABLE entry (
     document uuid  NOT NULL, -- document.key
     cover    bytea,
     revision bigint,         -- NULL: what is shown stands in document
-    summary  bytea
+    summary  bytea           -- NULL: it is the cover
 );
 
 -- A partition that a bound was set for. Who checks a bound locks its row first.
