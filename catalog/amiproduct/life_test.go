@@ -30,15 +30,7 @@ func (i item) product() *amiproduct.Product { return i.State.(*amiproduct.Produc
 
 func TestAProductGoesFromDraftToPublicAndBack(t *testing.T) {
 	t.Parallel()
-	for state, want := range map[string]string{"draft": "Draft", "versioned": "Draft", "limited": "Limited", "public": "Public", "restricted": "Restricted"} {
-		i := given(t, state)
-		if got := i.Listed(); got.Name != "Sample product" || got.Visibility != want {
-			t.Errorf("%s: listed as %+v, want %s", state, got, want)
-		}
-	}
-	i := given(t, "restricted")
-	i.Do(t, "UpdateVisibility", `{"TargetVisibility":"Limited"}`)
-	i.Do(t, "UpdateVisibility", `{"TargetVisibility":"Public"}`)
+	family.TestLife(t, map[string]string{"draft": "Draft", "versioned": "Draft", "limited": "Limited", "public": "Public", "restricted": "Restricted"})
 }
 
 func TestAVersionIsPinnedToTheCopyOfItsAMI(t *testing.T) {

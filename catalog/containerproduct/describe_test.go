@@ -111,25 +111,7 @@ func TestDescribeEntityShowsTheDocumentationsExample(t *testing.T) {
 
 func TestANewProductShowsEmptyMembersAndNoNullLists(t *testing.T) {
 	t.Parallel()
-	i := newItem(host)
-	i.Do(t, "CreateProduct", `{}`)
-	d := i.Described(t)
-	description := d["Description"].(map[string]any)
-	for name, want := range map[string]any{
-		"ProductTitle": "", "ShortDescription": "", "LongDescription": "", "Visibility": "Draft", "ProductState": "Active",
-		"Highlights": []any{}, "SearchKeywords": []any{}, "Categories": []any{}, "Sku": nil,
-	} {
-		if got, ok := description[name]; !ok || !cmp.Equal(got, want) {
-			t.Errorf("Description.%s is %v, want %v", name, got, want)
-		}
-	}
-	if code, _ := description["ProductCode"].(string); len(code) != 25 {
-		t.Errorf("ProductCode is %q, want 25 characters", code)
-	}
-	want := map[string]any{"LogoUrl": "", "AdditionalResources": []any{}, "Videos": []any{}}
-	if diff := cmp.Diff(want, d["PromotionalResources"]); diff != "" {
-		t.Errorf("PromotionalResources (-want +got):\n%s", diff)
-	}
+	d := family.New().Created(t)
 	if !cmp.Equal(d["Versions"], []any{}) || !cmp.Equal(d["Repositories"], []any{}) {
 		t.Errorf("Versions are %v, Repositories %v, want two empty lists", d["Versions"], d["Repositories"])
 	}

@@ -15,18 +15,10 @@ import (
 
 func TestAProductGoesFromDraftToPublicAndBack(t *testing.T) {
 	t.Parallel()
-	for state, want := range map[string]string{"draft": "Draft", "ready": "Draft", "limited": "Limited", "public": "Public", "restricted": "Restricted"} {
-		i := family.Given(t, state)
-		if got := i.Listed(); got.Name != "Sample product" || got.Visibility != want {
-			t.Errorf("%s: listed as %+v, want %s", state, got, want)
-		}
-	}
+	family.TestLife(t, map[string]string{"draft": "Draft", "ready": "Draft", "limited": "Limited", "public": "Public", "restricted": "Restricted"})
 	if got := family.Given(t, "public"); !slices.Equal(got.Listed().Fields["DeliveryOptionTypes"], []string{"SoftwareRegistration", "ApiDelivery"}) {
 		t.Errorf("listed as %+v", got.Listed())
 	}
-	i := family.Given(t, "restricted")
-	i.Do(t, "UpdateVisibility", `{"TargetVisibility":"Limited"}`)
-	i.Do(t, "UpdateVisibility", `{"TargetVisibility":"Public"}`)
 }
 
 func TestIdentifiersHaveTheDocumentedForms(t *testing.T) {
