@@ -111,7 +111,7 @@ func (s *Source) check(ctx context.Context, layers []*blob, diffIDs []v1.Hash, o
 		done += l.size
 	}
 	s.OS = merged.release()
-	return nil
+	return merged.rooted()
 }
 
 // compress writes a layer to a file, compressed, quickly rather than well: all

@@ -117,13 +117,9 @@ func (s *Source) docker(ctx context.Context, f folder, files map[string]string, 
 	if err != nil {
 		return bad("%s: %w", config, err)
 	}
-	arch, ok := architecture(parsed.Architecture)
-	if !ok || parsed.OS != "linux" || o.Architecture != "" && o.Architecture != arch {
-		want := o.Architecture
-		if want == "" {
-			want = X8664 + " or " + ARM64
-		}
-		return bad("it is for %s/%s, not for linux on %s", parsed.OS, parsed.Architecture, want)
+	arch, ok := fits(parsed.OS, parsed.Architecture, o.Architecture)
+	if !ok {
+		return unfit([]string{platformOf(parsed.OS, parsed.Architecture)}, o.Architecture)
 	}
 	left := budget{o.Limits.Archive}
 	var merged releases
@@ -159,5 +155,9 @@ func (s *Source) docker(ctx context.Context, f folder, files map[string]string, 
 		layers = append(layers, l)
 	}
 	s.OS = merged.release()
+	err = merged.rooted()
+	if err != nil {
+		return err
+	}
 	return s.build(arch, parsed, raw, layers)
 }

@@ -1,12 +1,14 @@
 package images
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -179,6 +181,37 @@ func (c *choice) images(payload []byte, depth int) ([]found, error) {
 func architecture(oci string) (ec2 string, ok bool) {
 	ec2, ok = map[string]string{"amd64": X8664, "arm64": ARM64}[oci]
 	return ec2, ok
+}
+
+// fits says for which architecture of AMIs an image is, if it is one that is
+// wanted ("" is any). A config that says nothing of its platform, as simple tools
+// write it, is of the architecture that is wanted.
+func fits(os, oci, want string) (is string, ok bool) {
+	is, ok = architecture(oci)
+	if oci == "" {
+		is, ok = want, want != ""
+	}
+	return is, ok && (os == "linux" || os == "") && (want == "" || want == is)
+}
+
+// unfit refuses images whose platforms are none that is wanted.
+func unfit(has []string, want string) error {
+	if want == "" && slices.Contains(has, platformOf("", "")) {
+		return bad("its config does not say which architecture it is for")
+	}
+	return bad("it is for %s, not for linux on %s", strings.Join(has, ", "), wanted(want))
+}
+
+func wanted(architecture string) string {
+	if architecture == "" {
+		return X8664 + " or " + ARM64
+	}
+	return architecture
+}
+
+// platformOf is the platform of a config, for people.
+func platformOf(os, architecture string) string {
+	return cmp.Or(os, "unknown") + "/" + cmp.Or(architecture, "unknown")
 }
 
 // readLimited reads all of what may have at most max bytes.

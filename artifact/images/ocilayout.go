@@ -11,7 +11,6 @@ import (
 	"os"
 	"path"
 	"regexp"
-	"strings"
 	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -120,26 +119,22 @@ func pick(all []found, o Options, read func(v1.Descriptor) ([]byte, error)) (pic
 		if err != nil {
 			return picked{}, bad("manifest %s: %w", f.digest, err)
 		}
-		has = append(has, config.OS+"/"+config.Architecture)
-		is, ok := architecture(config.Architecture)
-		if ok && config.OS == "linux" && (o.Architecture == "" || o.Architecture == is) {
+		has = append(has, platformOf(config.OS, config.Architecture))
+		is, ok := fits(config.OS, config.Architecture, o.Architecture)
+		if ok {
 			fit = append(fit, picked{f.payload, m, raw, config, is})
 		}
-	}
-	want := o.Architecture
-	if want == "" {
-		want = X8664 + " or " + ARM64
 	}
 	switch len(fit) {
 	case 0:
 		if len(has) == 0 {
 			return picked{}, bad("it has no images")
 		}
-		return picked{}, bad("it is for %s, not for linux on %s", strings.Join(has, ", "), want)
+		return picked{}, unfit(has, o.Architecture)
 	case 1:
 		return fit[0], nil
 	}
-	return picked{}, bad("it has %d images for linux on %s; take a source of one", len(fit), want)
+	return picked{}, bad("it has %d images for linux on %s; take a source of one", len(fit), wanted(o.Architecture))
 }
 
 // blobPath is where a layout has a blob.

@@ -153,3 +153,16 @@ func (r *releases) release() OSRelease {
 	}
 	return OSRelease{}
 }
+
+// rooted refuses a tree that is no root file system: it has no os-release, not
+// even a link that leads elsewhere. Every distribution has had one for ten years;
+// without it nobody knows whose packages are in the tree and until when they are
+// mended, and it may as well be any folder.
+func (r *releases) rooted() error {
+	for _, place := range releasePlaces {
+		if _, ok := r.files[place]; ok {
+			return nil
+		}
+	}
+	return bad("it is no root file system: it has neither %s nor %s, which says what system it is (os-release(5))", releasePlaces[0], releasePlaces[1])
+}

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -11,6 +12,7 @@ import (
 func TestOSReleaseIsReadOutOfTheMergedLayers(t *testing.T) {
 	t.Parallel()
 	tar, dir, file, link, hard := archivetest.Tar, archivetest.Dir, archivetest.File, archivetest.Symlink, archivetest.Link
+	const none = "no root file system"
 	debian, alpine := "ID=debian\nVERSION_ID=13\nNAME=Debian\n", "ID=alpine\nNAME='Alpine Linux'\n"
 	for _, test := range []struct {
 		name   string
@@ -25,15 +27,17 @@ func TestOSReleaseIsReadOutOfTheMergedLayers(t *testing.T) {
 		{"two links", "Debian 13", [][]byte{tar(link("etc/os-release", "../usr/lib/os-release"), link("usr/lib/os-release", "os.release.d/os-release-server"), file("usr/lib/os.release.d/os-release-server", debian))}},
 		{"a higher layer", "Alpine Linux", [][]byte{tar(file("etc/os-release", debian)), tar(file("etc/os-release", alpine))}},
 		{"link below, file above", "Alpine Linux", [][]byte{tar(link("etc/os-release", "../usr/lib/os-release")), tar(file("usr/lib/os-release", alpine))}},
-		{"taken away", "", [][]byte{tar(file("etc/os-release", debian)), tar(file("etc/.wh.os-release", ""))}},
+		{"taken away", none, [][]byte{tar(file("etc/os-release", debian)), tar(file("etc/.wh.os-release", ""))}},
 		{"taken away, the other stays", "Alpine Linux", [][]byte{tar(file("etc/os-release", debian), file("usr/lib/os-release", alpine)), tar(file("etc/.wh.os-release", ""))}},
-		{"taken away with its folder", "", [][]byte{tar(file("etc/os-release", debian)), tar(file(".wh.etc", ""))}},
-		{"an opaque folder", "", [][]byte{tar(file("etc/os-release", debian)), tar(dir("etc"), file("etc/.wh..wh..opq", ""))}},
+		{"taken away with its folder", none, [][]byte{tar(file("etc/os-release", debian)), tar(file(".wh.etc", ""))}},
+		{"an opaque folder", none, [][]byte{tar(file("etc/os-release", debian)), tar(dir("etc"), file("etc/.wh..wh..opq", ""))}},
 		{"an opaque folder with its own", "Alpine Linux", [][]byte{tar(file("etc/os-release", debian)), tar(file("etc/os-release", alpine), file("etc/.wh..wh..opq", ""))}},
-		{"a file in the folder's place", "", [][]byte{tar(file("etc/os-release", debian)), tar(file("etc", ""))}},
+		{"a file in the folder's place", none, [][]byte{tar(file("etc/os-release", debian)), tar(file("etc", ""))}},
 		{"a loop of links", "", [][]byte{tar(link("etc/os-release", "../usr/lib/os-release"), link("usr/lib/os-release", "/etc/os-release"))}},
 		{"a link to nothing", "", [][]byte{tar(link("etc/os-release", "/nowhere/os-release"))}},
-		{"nothing", "", [][]byte{tar(file("hello", ""))}},
+		{"nothing", none, [][]byte{tar(file("hello", ""))}},
+		{"an empty archive", none, [][]byte{tar()}},
+		{"an empty file", "", [][]byte{tar(file("etc/os-release", ""))}},
 	} {
 		h := imageOf(t, "amd64", test.layers...)
 		layers, err := layersOf(v1Image(t, h))
@@ -41,6 +45,12 @@ func TestOSReleaseIsReadOutOfTheMergedLayers(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, _, _, err := verify(t.Context(), Image{Layers: layers}, Limits{}.orDefaults().Archive)
+		if test.want == none {
+			if !errors.Is(err, ErrBadImage) || !strings.Contains(err.Error(), "no root file system") {
+				t.Errorf("%s: %v, want a refusal: no root file system", test.name, err)
+			}
+			continue
+		}
 		if err != nil || got.platform() != test.want {
 			t.Errorf("%s: got %q, %v, want %q", test.name, got.platform(), err, test.want)
 		}

@@ -85,12 +85,11 @@ func (m *Images) Register(ctx context.Context, r Registration) (AMI, error) {
 	}
 	a := AMI{
 		Owner: r.Account, Name: r.Name, Description: r.Description,
-		VirtualizationType: r.VirtualizationType, RootDeviceType: r.RootDeviceType, EnaSupport: r.EnaSupport,
+		Architecture: image.Architecture, VirtualizationType: r.VirtualizationType, RootDeviceType: r.RootDeviceType, EnaSupport: r.EnaSupport,
 		Platform: system.platform(), OS: system, ProductCodes: r.ProductCodes,
 		State: StateAvailable, Created: m.config.Now().UTC().Truncate(time.Millisecond), Source: r.Source,
 		Repository: r.Repository, Digest: image.Digest, Size: packed, Unpacked: plain, Public: r.Public,
 	}
-	a.Architecture, _ = architecture(image.Architecture) // pick has seen it
 	if a.VirtualizationType == "" {
 		a.VirtualizationType = HVM
 	}
@@ -142,7 +141,8 @@ func (m *Images) keep(ctx context.Context, a AMI) (AMI, error) {
 	return AMI{}, fmt.Errorf("registering %s: %w", a.ID, err)
 }
 
-// pick finds the image of the registration's architecture.
+// pick finds the image of the registration's architecture. Its Architecture is
+// EC2's word for it.
 func (m *Images) pick(ctx context.Context, r Registration) (Image, error) {
 	all, err := m.Images(ctx, r.Repository, r.Digest)
 	if err != nil {
@@ -151,19 +151,16 @@ func (m *Images) pick(ctx context.Context, r Registration) (Image, error) {
 	var fit []Image
 	var has []string
 	for _, i := range all {
-		has = append(has, i.OS+"/"+i.Architecture)
-		is, ok := architecture(i.Architecture)
-		if ok && i.OS == "linux" && (r.Architecture == "" || r.Architecture == is) {
+		has = append(has, platformOf(i.OS, i.Architecture))
+		is, ok := fits(i.OS, i.Architecture, r.Architecture)
+		if ok {
+			i.Architecture = is
 			fit = append(fit, i)
 		}
 	}
-	want := r.Architecture
-	if want == "" {
-		want = X8664 + " or " + ARM64
-	}
 	switch len(fit) {
 	case 0:
-		return Image{}, fmt.Errorf("%w: it is for %s, not for linux on %s", ErrBadImage, strings.Join(has, ", "), want)
+		return Image{}, unfit(has, r.Architecture)
 	case 1:
 		return fit[0], nil
 	}

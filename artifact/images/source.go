@@ -204,6 +204,10 @@ func (s *Source) file(ctx context.Context, source string, size int64, o Options)
 	}
 	s.Kind = RootFS
 	s.OS = c.releases.release()
+	err = c.releases.rooted()
+	if err != nil {
+		return err
+	}
 	arch := o.Architecture
 	switch is := map[elf.Machine]string{elf.EM_X86_64: X8664, elf.EM_AARCH64: ARM64}[c.machine]; {
 	case arch == "" && is == "":

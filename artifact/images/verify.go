@@ -72,8 +72,8 @@ func (i *interrupted) Read(p []byte) (int, error) {
 	return i.r.Read(p)
 }
 
-// verify reads all layers of an image: that they are what the config says, and
-// nothing that archive refuses. It returns what its os-release says and how
+// verify reads all layers of an image: that they are what the config says, have
+// nothing that archive refuses and make a root file system. It returns what its os-release says and how
 // many bytes the layers have, as they are and after decompression. Errors:
 // ErrBadImage with the reason, ErrNoImage.
 func verify(ctx context.Context, i Image, limits archive.Limits) (os OSRelease, packed, plain int64, err error) {
@@ -104,5 +104,5 @@ func verify(ctx context.Context, i Image, limits archive.Limits) (os OSRelease, 
 		packed += got.packed
 		plain += got.plain
 	}
-	return merged.release(), packed, plain, nil
+	return merged.release(), packed, plain, merged.rooted()
 }
