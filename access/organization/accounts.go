@@ -74,6 +74,29 @@ type NewAccount struct {
 	Email     string // "": none that mail reaches
 	ID        string // 12 digits; "" takes a free one
 	Namespace string // "" is seller-ID
+	Role      string // by which the management account gets in; "" is AccessRole
+}
+
+// AccessRole is the role by which users and roles of the management account
+// that may assume it administrate an account.
+//
+// AWS Organizations User Guide, "Accessing member accounts in an organization".
+const AccessRole = "OrganizationAccountAccessRole"
+
+// accessRole is the role that an account is born with.
+func (o *Organization) accessRole(a Account, name, management string) store.Write {
+	if name == "" {
+		name = AccessRole
+	}
+	r := roleDocument{Role: Role{
+		Account: a.ID, Name: name, Path: "/", ID: "AROA" + o.random(upperAlphabet, 17), MaxSession: shortestMaxSession, Created: a.Created,
+		Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + management + `:root"},"Action":"sts:AssumeRole"}]}`,
+	}}
+	r.Policies = []Policy{{
+		Name:     "AdministratorAccess",
+		Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`,
+	}}
+	return r.write(0)
 }
 
 var (
@@ -108,11 +131,9 @@ func checkNamespace(name, account string) error {
 	return nil
 }
 
-// CreateAccount makes an account. Its root user has no access key yet: see CreateKey.
+// CreateAccount makes an account, and in it the role by which the management
+// account gets in. Its root user has no access key yet: see CreateKey.
 func (o *Organization) CreateAccount(ctx context.Context, n NewAccount) (Account, error) {
-	if _, err := o.Info(ctx); err != nil {
-		return Account{}, err
-	}
 	return o.makeAccount(ctx, n, nil)
 }
 
@@ -120,6 +141,10 @@ func (o *Organization) CreateAccount(ctx context.Context, n NewAccount) (Account
 func (o *Organization) makeAccount(ctx context.Context, n NewAccount, with func(Account) []store.Write) (Account, error) {
 	var none Account
 	if err := n.check(); err != nil {
+		return none, err
+	}
+	info, err := o.Info(ctx)
+	if err != nil {
 		return none, err
 	}
 	for range maxTries {
@@ -137,7 +162,7 @@ func (o *Organization) makeAccount(ctx context.Context, n NewAccount, with func(
 			return none, err
 		}
 		batch := store.Batch{
-			Put:    []store.Write{a.write(0), a.claim()},
+			Put:    []store.Write{a.write(0), a.claim(), o.accessRole(a.Account, n.Role, info.Management)},
 			Bounds: []store.Bound{{Kind: kindAccount, Index: indexEmail, Partition: strings.ToLower(a.Address()), Most: 1}},
 		}
 		if with != nil {
@@ -171,6 +196,9 @@ func (n *NewAccount) check() error {
 	}
 	if n.Email != "" && (len(n.Email) < 6 || len(n.Email) > 64 || !emails.MatchString(n.Email) || strings.HasSuffix(strings.ToLower(n.Email), noMail)) {
 		return refuse(400, "ValidationError", "%q is no e-mail address of 6 to 64 characters.", n.Email)
+	}
+	if n.Role != "" && !roleNames.MatchString(n.Role) {
+		return refuse(400, "ValidationError", "%q is no role name: 1 to 64 letters, digits and characters of _+=,.@-", n.Role)
 	}
 	if n.ID != "" {
 		return checkAccountID(n.ID)

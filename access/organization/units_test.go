@@ -269,6 +269,14 @@ func TestAccountsThatAreAskedForAreMadeAlsoByANodeThatStartsLater(t *testing.T) 
 	if err != nil || a.Name != "Acme" || a.Address() != "acme@example.com" || a.Management {
 		t.Errorf("%+v, %v", a, err)
 	}
+	r, err := o.Role(ctx, a.ID, organization.AccessRole)
+	if err != nil || !strings.Contains(r.Trust, "arn:aws:iam::"+info.Management+":root") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	named := accountNamed(t, o, "without")
+	if _, err := o.Role(ctx, named.ID, organization.AccessRole); err != nil {
+		t.Error(err)
+	}
 	second, err := o.RequestAccount(ctx, organization.NewAccount{Name: "Acme", Email: "ACME@example.com"})
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +285,7 @@ func TestAccountsThatAreAskedForAreMadeAlsoByANodeThatStartsLater(t *testing.T) 
 		t.Errorf("an address that is taken: %+v", refused)
 	}
 	all, _, err := o.ListAccounts(ctx, organization.Portion{})
-	if err != nil || len(all) != 2 || !strings.HasSuffix(must(o.Account(ctx, info.Management)).Address(), ".invalid") {
+	if err != nil || len(all) != 3 || !strings.HasSuffix(must(o.Account(ctx, info.Management)).Address(), ".invalid") {
 		t.Errorf("%+v, %v", all, err)
 	}
 	failed, _, err := o.Creations(ctx, []string{organization.Failed}, organization.Portion{})

@@ -31,6 +31,9 @@ func (s *service) createAccount() gateway.Operation {
 				return nil, err
 			}
 			want := organization.NewAccount{Name: in.AccountName, Email: in.Email}
+			if in.RoleName != nil {
+				want.Role = *in.RoleName
+			}
 			c, err := s.organization.RequestAccount(ctx, want)
 			if err != nil {
 				return nil, err
