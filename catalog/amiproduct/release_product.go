@@ -21,9 +21,15 @@ func (r *ReleaseProduct) Check(p *Product, c *change.Checks) {
 }
 
 // Probe looks for the offer's release in the same set.
-func (r *ReleaseProduct) Probe(ctx context.Context, _ *Product, c *change.Checks) error {
+func (r *ReleaseProduct) Probe(ctx context.Context, p *Product, c *change.Checks) error {
+	if p.Description.Visibility != product.Draft {
+		return nil // it was released before, which Check says
+	}
 	return product.ReleasedWithOffer(ctx, c)
 }
+
+// ProbesAlways tells of a missing offer together with all that is missing.
+func (*ReleaseProduct) ProbesAlways() {}
 
 // Apply makes the product Limited.
 func (r *ReleaseProduct) Apply(p *Product, a *change.Applying) { r.ReleaseProduct.Apply(&p.Facets, a) }

@@ -18,6 +18,7 @@ import (
 //
 //	Valid(c *Checks)                                      // refused at once by StartChangeSet (422); see Validator
 //	Probe(ctx context.Context, p *P, c *Checks) error     // asks the world; see Prober
+//	Marks() []string                                      // names that other sets should know of; see Marker
 type Details[P any] interface {
 	// Check finds in PREPARING (and once more in APPLYING) everything that is
 	// wrong with the change, by c.Refuse. It reads p and changes nothing.
@@ -42,6 +43,18 @@ type Prober[P any] interface {
 	Probe(ctx context.Context, p *P, c *Checks) error
 }
 
+// Marker is a change type that marks names, such as "principal/111122223333",
+// for as long as its set is under way. A mark keeps no set from starting: probes
+// ask World.Marks whether a set before theirs has it.
+type Marker interface {
+	Marks() []string // each has a slash in it, so that none is an entity's id
+}
+
+// Thorough is a Prober that is asked also where Check refused something, so that
+// everything that is wrong is told at once: it reads other entities and nothing
+// else, and Check makes nothing sure that it relies on.
+type Thorough interface{ ProbesAlways() }
+
 // Type is one change type of an entity type, with the types of its Details erased.
 type Type struct {
 	Name    string   // as the API spells it, such as AddDeliveryOptions
@@ -65,7 +78,10 @@ type Change struct {
 	Valid func(c *Checks)                                       // nil if the type has none
 	Check func(state any, c *Checks)                            //
 	Probe func(ctx context.Context, state any, c *Checks) error // nil if the type has none
-	Apply func(state any, a *Applying)                          //
+	// Thorough: Probe is asked also where Check refused something.
+	Thorough bool
+	Apply    func(state any, a *Applying) //
+	Marks    []string                     // nil if the type has none
 }
 
 // Of makes the Type of a Details struct D of entities with state P.
@@ -88,6 +104,10 @@ func Of[P, D any, PD interface {
 		}
 		if p, ok := any(d).(Prober[P]); ok {
 			c.Probe = func(ctx context.Context, state any, c *Checks) error { return p.Probe(ctx, state.(*P), c) }
+			_, c.Thorough = any(d).(Thorough)
+		}
+		if m, ok := any(d).(Marker); ok {
+			c.Marks = m.Marks()
 		}
 		return c, nil
 	}
@@ -118,9 +138,26 @@ type EntityType struct {
 	// Visibilities are those that List may give, in the order of their names;
 	// nil: Draft, Limited, Public, Restricted. Lists walk one after the other.
 	Visibilities []string
+	// Shared: whoever made an entity, every account of the market sees it under
+	// Scope SharedWithMe and may change it, and sees the change sets that do.
+	Shared bool
+	// Parts gives the entities that a state consists of beside itself, which have
+	// ids, types and revisions of their own; nil: none. The commit that writes an
+	// entity writes those of its parts that have changed. Nothing else does.
+	Parts func(state any) []Part
+	// NotJSON is the refusal of Details that are no JSON; "": the usual one.
+	NotJSON string
 	// Describe gives the DetailsDocument that DescribeEntity shows of a state
 	// (a value for encoding/json; "$..." members never appear).
 	Describe func(state any, e Entity) any
+}
+
+// Part is an entity that belongs to another, such as the procurement policy of
+// an experience: its owner is that of the whole.
+type Part struct {
+	Type  string // without version; it has no change types
+	ID    string // minted when the whole got it, never changed
+	State any    // a pointer to the P of its type
 }
 
 // Listing is what ListEntities shows of an entity beside its ids and date.
@@ -155,19 +192,26 @@ type Applying struct {
 
 // Claim takes a unique name: a document of the kind and id that must not exist
 // yet, written with the entity. Kinds: "repository" (id NAMESPACE/NAME), "tag"
-// (id NAMESPACE/NAME:TAG; taking it twice is no conflict). Whether it is free is
+// (id NAMESPACE/NAME:TAG; taking it twice is no conflict), "principal" (an id of
+// an account, organisational unit or organisation). Whether it is free is
 // asked by Probe with Names.Taken.
 func (a *Applying) Claim(kind, id string, body []byte) {
 	a.claims = append(a.claims, Claim{Kind: kind, ID: id, Body: body})
 }
 
-// Claims returns what was claimed, for the engine.
+// Release gives a unique name back that the entity claimed before.
+func (a *Applying) Release(kind, id string) {
+	a.claims = append(a.claims, Claim{Kind: kind, ID: id, Released: true})
+}
+
+// Claims returns what was claimed and released, in that order, for the engine.
 func (a *Applying) Claims() []Claim { return a.claims }
 
 // Claim is a unique name and what is written down with it.
 type Claim struct {
 	Kind, ID string
 	Body     []byte
+	Released bool // it is given back, and nothing is written
 }
 
 // Seller is the account that a change set belongs to.

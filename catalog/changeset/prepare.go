@@ -169,7 +169,7 @@ func (w *working) walk(ctx context.Context, next *setBody, probing bool) (*exami
 		entity := x.entity(r.EntityID)
 		c := &change.Checks{Seller: x.seller, Entity: entity.Entity, ChangeSet: w.task.ID}
 		s.change.Check(entity.state, c)
-		if probing && s.change.Probe != nil && len(c.Refusals()) == 0 {
+		if probing && s.change.Probe != nil && (s.change.Thorough || len(c.Refusals()) == 0) {
 			c.World = w.e.world(x, next)
 			if next.Intent == IntentValidate {
 				c.World.Images, c.World.AMIs = unpublished{c.World.Images}, unpublishedAMIs{c.World.AMIs}

@@ -100,3 +100,39 @@ func TestWhatTheDocumentedTextLeavesOutIsSaidBesideIt(t *testing.T) {
 		t.Errorf("the log says %q", log.String())
 	}
 }
+
+// thorough is a change type with something to refuse in Check and in Probe.
+type thorough struct{}
+
+func (*thorough) Check(_ *thing, c *change.Checks) { c.Refuse(true, "CHECKED", "Checked.") }
+
+func (*thorough) Probe(_ context.Context, _ *thing, c *change.Checks) error {
+	c.Refuse(true, "PROBED", "Probed.")
+	return nil
+}
+
+func (*thorough) Apply(*thing, *change.Applying) {}
+
+// always is thorough.
+type always struct{ thorough }
+
+func (*always) ProbesAlways() {}
+
+func TestAThoroughProbeIsAskedAlsoWhereTheCheckRefused(t *testing.T) {
+	t.Parallel()
+	m := open(t, openSQLite(t), func(c *Config) {
+		et := thingType()
+		et.Types = append(et.Types, change.Of[thing, thorough](change.Type{Name: "Hasty"}), change.Of[thing, always](change.Type{Name: "Always"}))
+		c.Types = []*change.EntityType{et}
+	})
+	lamp := m.made("lamp")
+	for kind, want := range map[string]int{"Hasty": 1, "Always": 2} {
+		id, err := m.Start(context.Background(), &Request{Account: alice, Changes: []Change{doc(kind, lamp, `{}`)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := m.ended(id); len(d.Changes[0].Errors) != want {
+			t.Errorf("%s: %s, want %d errors", kind, errorsOf(d), want)
+		}
+	}
+}

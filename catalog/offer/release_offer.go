@@ -54,8 +54,14 @@ func (r *ReleaseOffer) lacks(o *Offer) []string {
 	return missing
 }
 
+// ProbesAlways tells what is wrong with the product together with all that the offer lacks.
+func (*ReleaseOffer) ProbesAlways() {}
+
 // Probe looks at the product and at its other offers.
 func (r *ReleaseOffer) Probe(ctx context.Context, o *Offer, c *change.Checks) error {
+	if o.State == Released {
+		return nil // Check says so
+	}
 	p, err := readProduct(ctx, c, o.ProductID)
 	if err != nil {
 		return err
