@@ -58,6 +58,19 @@ func withDirectory(app *App, place *PlaceFlags, do func(ctx context.Context, d c
 	return done(advised(do(app.Ctx, control.Directory{Caller: caller})))
 }
 
+// accountFlags say which account a command is about, and where its market is.
+type accountFlags struct {
+	Place   PlaceFlags `embed:""`
+	Account accountID  `required:"" placeholder:"ID" env:"-" help:"The account, 12 digits."`
+}
+
+// within does one thing with the account.
+func (f *accountFlags) within(app *App, do func(ctx context.Context, d control.Directory, account string) error) error {
+	return withDirectory(app, &f.Place, func(ctx context.Context, d control.Directory) error {
+		return do(ctx, d, string(f.Account))
+	})
+}
+
 // advised says the next step after an error that has one.
 func advised(err error) error {
 	var e *apierror.Error

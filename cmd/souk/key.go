@@ -12,8 +12,7 @@ import (
 
 // KeyCommand makes, shows and revokes access keys.
 type KeyCommand struct {
-	Place   PlaceFlags `embed:""`
-	Account accountID  `required:"" placeholder:"ID" env:"-" help:"The account, 12 digits."`
+	accountFlags `embed:""`
 
 	Create     KeyCreateCommand     `cmd:"" help:"Make an access key; its secret is shown this once."`
 	List       KeyListCommand       `cmd:"" help:"List the access keys of an account."`
@@ -31,8 +30,8 @@ type KeyCreateCommand struct {
 
 // Run prints the key.
 func (c *KeyCreateCommand) Run(app *App, parent *KeyCommand) error {
-	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		k, err := d.CreateKey(ctx, string(parent.Account), c.User)
+	return parent.within(app, func(ctx context.Context, d control.Directory, account string) error {
+		k, err := d.CreateKey(ctx, account, c.User)
 		if err != nil {
 			return err
 		}
@@ -70,8 +69,8 @@ type KeyListCommand struct {
 
 // Run prints a line for each access key.
 func (c *KeyListCommand) Run(app *App, parent *KeyCommand) error {
-	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		list, err := d.Keys(ctx, string(parent.Account), c.User)
+	return parent.within(app, func(ctx context.Context, d control.Directory, account string) error {
+		list, err := d.Keys(ctx, account, c.User)
 		if err != nil {
 			return err
 		}
@@ -97,8 +96,8 @@ type KeyDeactivateCommand struct {
 
 // Run deactivates the key and prints nothing.
 func (c *KeyDeactivateCommand) Run(app *App, parent *KeyCommand) error {
-	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		return d.SetKeyActive(ctx, string(parent.Account), c.Key, false)
+	return parent.within(app, func(ctx context.Context, d control.Directory, account string) error {
+		return d.SetKeyActive(ctx, account, c.Key, false)
 	})
 }
 
@@ -109,8 +108,8 @@ type KeyActivateCommand struct {
 
 // Run activates the key and prints nothing.
 func (c *KeyActivateCommand) Run(app *App, parent *KeyCommand) error {
-	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		return d.SetKeyActive(ctx, string(parent.Account), c.Key, true)
+	return parent.within(app, func(ctx context.Context, d control.Directory, account string) error {
+		return d.SetKeyActive(ctx, account, c.Key, true)
 	})
 }
 
@@ -121,7 +120,7 @@ type KeyDeleteCommand struct {
 
 // Run deletes the key and prints nothing.
 func (c *KeyDeleteCommand) Run(app *App, parent *KeyCommand) error {
-	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		return d.DeleteKey(ctx, string(parent.Account), c.Key)
+	return parent.within(app, func(ctx context.Context, d control.Directory, account string) error {
+		return d.DeleteKey(ctx, account, c.Key)
 	})
 }

@@ -24,9 +24,8 @@ type PolicyCommand struct {
 
 // policyUser names the user whose policies are meant.
 type policyUser struct {
-	Place   PlaceFlags `embed:""`
-	Account accountID  `required:"" placeholder:"ID" env:"-" help:"The account, 12 digits."`
-	User    string     `required:"" placeholder:"NAME" env:"-" help:"The user."`
+	accountFlags `embed:""`
+	User         string `required:"" placeholder:"NAME" env:"-" help:"The user."`
 }
 
 // PolicyPutCommand attaches a policy.
@@ -42,8 +41,8 @@ func (c *PolicyPutCommand) Run(app *App) error {
 	if err != nil {
 		return err
 	}
-	return withDirectory(app, &c.Place, func(ctx context.Context, d control.Directory) error {
-		return d.PutPolicy(ctx, string(c.Account), c.User, organization.Policy{Name: c.PolicyName, Document: text})
+	return c.within(app, func(ctx context.Context, d control.Directory, account string) error {
+		return d.PutPolicy(ctx, account, c.User, organization.Policy{Name: c.PolicyName, Document: text})
 	})
 }
 
@@ -54,8 +53,8 @@ type PolicyListCommand struct {
 
 // Run prints a line for each policy.
 func (c *PolicyListCommand) Run(app *App) error {
-	return withDirectory(app, &c.Place, func(ctx context.Context, d control.Directory) error {
-		list, err := d.Policies(ctx, string(c.Account), c.User)
+	return c.within(app, func(ctx context.Context, d control.Directory, account string) error {
+		list, err := d.Policies(ctx, account, c.User)
 		if err != nil {
 			return err
 		}
@@ -79,8 +78,8 @@ type PolicyShowCommand struct {
 
 // Run prints the document as it was put.
 func (c *PolicyShowCommand) Run(app *App) error {
-	return withDirectory(app, &c.Place, func(ctx context.Context, d control.Directory) error {
-		p, err := d.Policy(ctx, string(c.Account), c.User, c.PolicyName)
+	return c.within(app, func(ctx context.Context, d control.Directory, account string) error {
+		p, err := d.Policy(ctx, account, c.User, c.PolicyName)
 		if err != nil {
 			return err
 		}
@@ -97,8 +96,8 @@ type PolicyDeleteCommand struct {
 
 // Run deletes the policy and prints nothing.
 func (c *PolicyDeleteCommand) Run(app *App) error {
-	return withDirectory(app, &c.Place, func(ctx context.Context, d control.Directory) error {
-		return d.DeletePolicy(ctx, string(c.Account), c.User, c.PolicyName)
+	return c.within(app, func(ctx context.Context, d control.Directory, account string) error {
+		return d.DeletePolicy(ctx, account, c.User, c.PolicyName)
 	})
 }
 

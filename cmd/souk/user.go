@@ -11,8 +11,7 @@ import (
 
 // UserCommand makes, shows and deletes the users of an account.
 type UserCommand struct {
-	Place   PlaceFlags `embed:""`
-	Account accountID  `required:"" placeholder:"ID" env:"-" help:"The account, 12 digits."`
+	accountFlags `embed:""`
 
 	Create UserCreateCommand `cmd:"" help:"Make a user; prints its ARN."`
 	List   UserListCommand   `cmd:"" help:"List the users of an account."`
@@ -26,8 +25,8 @@ type UserCreateCommand struct {
 
 // Run prints the new user's ARN.
 func (c *UserCreateCommand) Run(app *App, parent *UserCommand) error {
-	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		u, err := d.CreateUser(ctx, string(parent.Account), c.Name)
+	return parent.within(app, func(ctx context.Context, d control.Directory, account string) error {
+		u, err := d.CreateUser(ctx, account, c.Name)
 		if err != nil {
 			return err
 		}
@@ -42,8 +41,8 @@ type UserListCommand struct{}
 
 // Run prints a line for each user.
 func (c *UserListCommand) Run(app *App, parent *UserCommand) error {
-	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		list, err := d.Users(ctx, string(parent.Account))
+	return parent.within(app, func(ctx context.Context, d control.Directory, account string) error {
+		list, err := d.Users(ctx, account)
 		if err != nil {
 			return err
 		}
@@ -67,7 +66,7 @@ type UserDeleteCommand struct {
 
 // Run deletes the user and prints nothing.
 func (c *UserDeleteCommand) Run(app *App, parent *UserCommand) error {
-	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		return d.DeleteUser(ctx, string(parent.Account), c.Name, c.Force)
+	return parent.within(app, func(ctx context.Context, d control.Directory, account string) error {
+		return d.DeleteUser(ctx, account, c.Name, c.Force)
 	})
 }
