@@ -99,6 +99,10 @@ func (b *bench) database(ctx context.Context, d database) error {
 	if err != nil {
 		return fmt.Errorf("empty market: %w", err)
 	}
+	err = b.scans(ctx, d)
+	if err != nil {
+		return fmt.Errorf("scans: %w", err)
+	}
 	few, err := b.catalogue(ctx, d, small)
 	if err != nil {
 		return fmt.Errorf("market of %d: %w", small, err)
