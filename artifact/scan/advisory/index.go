@@ -156,20 +156,12 @@ func (x *Index) Find(ctx context.Context, name string, packages []Package) (matc
 	if err != nil || e == nil || order == nil {
 		return nil, false, err
 	}
-	known := map[string][]Advisory{}
+	known, err := x.all(ctx, e, packages)
+	if err != nil {
+		return nil, false, err
+	}
 	for i, p := range packages {
-		if e.Counts[p.Name] == 0 {
-			continue
-		}
-		all, ok := known[p.Name]
-		if !ok {
-			all, _, err = x.of(ctx, name, p.Name)
-			if err != nil {
-				return nil, false, err
-			}
-			known[p.Name] = all
-		}
-		for _, a := range all {
+		for _, a := range known[p.Name] {
 			if fixed, yes := a.Affects(p.Version, order); yes {
 				matches = append(matches, Match{Package: i, Fixed: fixed, Advisory: a})
 			}
@@ -178,23 +170,55 @@ func (x *Index) Find(ctx context.Context, name string, packages []Package) (matc
 	return matches, true, nil
 }
 
+// all reads the advisories of those of the packages that have some, by name.
+func (x *Index) all(ctx context.Context, e *ecosystem, packages []Package) (map[string][]Advisory, error) {
+	known := map[string][]Advisory{}
+	var keys []store.Key
+	for _, p := range packages {
+		if _, ok := known[p.Name]; !ok && e.Counts[p.Name] > 0 {
+			known[p.Name] = nil
+			keys = append(keys, packageKey(e.Name, p.Name))
+		}
+	}
+	for part := range slices.Chunk(keys, batchSize) {
+		found, err := x.store.GetAll(ctx, part)
+		if err != nil {
+			return nil, fmt.Errorf("reading the advisories of %s: %w", e.Name, err)
+		}
+		for _, d := range found {
+			name := strings.TrimPrefix(d.ID, e.Name+" ")
+			known[name], err = decode(d, e.Name, name)
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return known, nil
+}
+
+// decode reads the advisories of a package from their document.
+func decode(d store.Document, ecosystem, name string) (all []Advisory, err error) {
+	err = json.Unmarshal(d.Body, &all)
+	if err != nil {
+		return nil, fmt.Errorf("reading the advisories of %s in %s: %w", name, ecosystem, err)
+	}
+	return all, nil
+}
+
 // of reads the advisories of a package.
 func (x *Index) of(ctx context.Context, ecosystem, name string) ([]Advisory, int64, error) {
 	d, err := x.store.Get(ctx, packageKey(ecosystem, name))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, 0, nil
 	}
-	var all []Advisory
-	if err == nil {
-		err = json.Unmarshal(d.Body, &all)
-	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading the advisories of %s in %s: %w", name, ecosystem, err)
 	}
-	return all, d.Revision, nil
+	all, err := decode(d, ecosystem, name)
+	return all, d.Revision, err
 }
 
-const batchSize = 200 // documents in a commit
+const batchSize = 200 // documents in a commit, or in a question
 
 // keep merges records of one ecosystem into the index.
 func (x *Index) keep(ctx context.Context, name string, packages map[string][]Record, modified time.Time) error {
