@@ -171,6 +171,7 @@ func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
 		// A tag holds the image of each AMI: what has none was deregistered, or
 		// never became one.
 		Untagged: func(r registry.Repository) bool { return r.Product == "" },
+		Stale:    m.images.Lost,
 	})
 }
 

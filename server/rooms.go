@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"souk/access/iam"
+	"souk/access/trail"
 	"souk/artifact/images"
 	"souk/artifact/logo"
 	"souk/artifact/registry"
@@ -24,6 +25,7 @@ type rooms struct {
 	blobs    *blob.Store
 	registry *registry.Registry
 	images   *images.Images
+	trail    *trail.Trail
 	engine   *changeset.Engine
 	types    []*change.EntityType
 
@@ -39,6 +41,10 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
+	m.trail, err = m.newTrail(config, node)
+	if err != nil {
+		return err
+	}
 	procure := procurement.New(procurement.Config{Product: m.product})
 	m.registry, err = registry.New(registry.Config{
 		Root:         filepath.Join(config.Blobs, "registry"),
@@ -47,6 +53,9 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		Decide:       iam.Decide,
 		MayObtain:    procure.MayObtain,
 		Delivered:    procure.Delivered,
+		Lent: func(ctx context.Context, account, repository string) ([]string, error) {
+			return m.images.Lent(ctx, account, repository)
+		},
 		PublicURL:    public,
 		Keyring:      m.ring,
 		MaxBlob:      config.MaxLayer, // 0: its own default

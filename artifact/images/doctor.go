@@ -15,7 +15,8 @@ import (
 
 // Doctor says what is wrong with the records of the machine images: each has its
 // name and its tag, each name its record, and an image that the registry has is
-// whole. An image that the registry hasn't got is no fault: its owner may delete it,
+// whole; and that no tag of an AMI has lost its record and holds an image for
+// nobody (souk gc removes those). An image that the registry hasn't got is no fault: its owner may delete it,
 // and published versions have a copy of their own. It may run while AMIs are
 // registered and deregistered: what is found wrong is looked at again.
 func (m *Images) Doctor(ctx context.Context) ([]string, error) {
@@ -24,7 +25,9 @@ func (m *Images) Doctor(ctx context.Context) ([]string, error) {
 		return nil, errors.New("verifying the machine images: the store can't be walked")
 	}
 	var findings []string
-	for kind, look := range map[string]func(context.Context, store.Document) (string, error){KindAMI: m.wrongAMI, KindName: m.wrongName} {
+	for kind, look := range map[string]func(context.Context, store.Document) (string, error){
+		KindAMI: m.wrongAMI, KindName: m.wrongName, registry.KindRepository: m.wrongRepository,
+	} {
 		err := walker.Walk(ctx, kind, func(d store.Document) error {
 			wrong, err := look(ctx, d)
 			if err == nil && wrong != "" {
@@ -107,4 +110,53 @@ func (m *Images) wrongName(ctx context.Context, d store.Document) (string, error
 		return fmt.Sprintf("%s has the name %q and is of account %s", a.ID, a.Name, a.Owner), nil
 	}
 	return "", nil
+}
+
+// wrongRepository says which tags of a repository of machine images hold an image
+// that is no AMI's, "" if none does.
+func (m *Images) wrongRepository(ctx context.Context, d store.Document) (string, error) {
+	if _, name, _ := strings.Cut(d.ID, "/"); name != repositoryName {
+		return "", nil
+	}
+	tags, err := m.config.Registry.Tags(ctx, d.ID)
+	if err != nil {
+		return "", err
+	}
+	var lost []string
+	for tag, written := range tags {
+		if m.config.Now().Sub(written) < registry.Idle {
+			continue // its record may be on its way
+		}
+		is, err := m.Lost(ctx, d.ID, tag)
+		if err != nil {
+			return "", err
+		}
+		if is {
+			lost = append(lost, tag)
+		}
+	}
+	if len(lost) == 0 {
+		return "", nil
+	}
+	slices.Sort(lost)
+	return fmt.Sprintf("images are held by tags that no AMI has: %s (souk gc removes them)", strings.Join(lost, ", ")), nil
+}
+
+// Lost says whether a tag is that of an AMI that has no record: the tag is written
+// first, and a crash between the two leaves it. One that was written just now may
+// be on its way.
+func (m *Images) Lost(ctx context.Context, repository, tag string) (bool, error) {
+	if !idPattern.MatchString(tag) {
+		return false, nil
+	}
+	for _, key := range []store.Key{{Kind: KindAMI, ID: tag}, {Kind: registry.KindTag, ID: repository + ":" + tag}} {
+		_, err := m.config.Store.Get(ctx, key)
+		if err == nil {
+			return false, nil
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return false, fmt.Errorf("looking for %s %s: %w", key.Kind, key.ID, err)
+		}
+	}
+	return true, nil
 }

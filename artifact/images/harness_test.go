@@ -86,6 +86,7 @@ func newHouse(t *testing.T, s store.Store) *house {
 		t.Fatal(err)
 	}
 	root := filepath.Join(t.TempDir(), "registry")
+	b := &house{t: t, server: server, root: root}
 	r, err := registry.New(registry.Config{
 		Root:  root,
 		Store: s,
@@ -95,6 +96,9 @@ func newHouse(t *testing.T, s store.Store) *house {
 		Decide: iam.Decide,
 		MayObtain: func(context.Context, string, string, string) (bool, string, error) {
 			return false, "nothing is sold here", nil
+		},
+		Lent: func(ctx context.Context, account, repository string) ([]string, error) {
+			return b.Lent(ctx, account, repository)
 		},
 		PublicURL: own,
 		Keyring:   ring{},
@@ -106,7 +110,7 @@ func newHouse(t *testing.T, s store.Store) *house {
 	t.Cleanup(func() { r.Close() })
 	h := r.Handler()
 	handler.Store(&h)
-	b := &house{t: t, registry: r, server: server, root: root}
+	b.registry = r
 	b.inUse.Store(new(string))
 	b.Images, err = New(Config{
 		Store: s, Registry: r, Now: func() time.Time { return theTime },

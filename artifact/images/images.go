@@ -143,6 +143,7 @@ type Registry interface {
 	Blob(ctx context.Context, repository, digest string) (io.ReadSeekCloser, error)
 	Tag(ctx context.Context, repository, tag, digest string) error
 	Untag(ctx context.Context, repository, tag string) error
+	Tags(ctx context.Context, repository string) (map[string]time.Time, error) // when each was written
 	HasPublished(ctx context.Context, productID, repository, digest string) (bool, error)
 	Images() change.Images
 }

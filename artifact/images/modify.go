@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"souk/artifact/registry"
 	"souk/storage/store"
@@ -117,4 +118,30 @@ func (m *Images) Deregister(ctx context.Context, account, id string) error {
 
 func nameKey(account, name string) store.Key {
 	return store.Key{Kind: KindName, ID: account + "/" + name}
+}
+
+// Lent returns the digests of the images in a repository of AMIs that an account
+// which does not own it may read: those of AMIs that it may use.
+func (m *Images) Lent(ctx context.Context, account, repository string) (digests []string, err error) {
+	if _, name, _ := strings.Cut(repository, "/"); name != repositoryName {
+		return nil, nil
+	}
+	owner, err := m.config.Registry.Owner(ctx, repository)
+	if err != nil {
+		return nil, err
+	}
+	all := visible{partition: owner, more: true}
+	for {
+		a, ok, err := all.peek(ctx, m.config.Store)
+		if err != nil {
+			return nil, fmt.Errorf("listing AMIs of %s: %w", owner, err)
+		}
+		if !ok {
+			return digests, nil
+		}
+		all.read = all.read[1:]
+		if a.Repository == repository && a.State == StateAvailable && a.MayUse(account) {
+			digests = append(digests, a.Digest)
+		}
+	}
 }

@@ -148,14 +148,18 @@ type readable struct {
 	// of is the repository that was asked for, if the images that the asker
 	// may have of it lie elsewhere. Its tags are those that versions name.
 	of string
-	// product is whose published images these are; "" if they are the asker's own.
+	// product is whose published images these are; "" if they are the asker's
+	// own or lent.
 	product string
+	// lent has the digests that another account lets the asker read.
+	lent []string
 }
 
 // mayRead says what the asker may read under a repository's name. Its owner
 // reads all that was pushed. Others, who may obtain the product, read under
-// the same name what the product has published, and nothing else of it. All
-// need policies that give p.
+// the same name what the product has published, and nothing else of it; or, in
+// a repository that is no product's, what Config.Lent names. All need policies
+// that give p.
 func (r *Registry) mayRead(ctx context.Context, a asker, p permission, name string) (readable, error) {
 	repo, err := r.repository(ctx, name)
 	switch {
@@ -176,6 +180,15 @@ func (r *Registry) mayRead(ctx context.Context, a asker, p permission, name stri
 		return readable{}, err
 	case repo.Account == a.principal.Account:
 		return readable{name: name}, r.decide(a, p, repo.Account, name)
+	case repo.Product == "" && r.config.Lent != nil:
+		lent, err := r.config.Lent(ctx, a.principal.Account, name)
+		if err != nil {
+			return readable{}, fmt.Errorf("asking what %s may have of %s: %w", a.principal.Account, name, err)
+		}
+		if len(lent) == 0 {
+			return readable{}, nameUnknown()
+		}
+		return readable{name: name, of: name, lent: lent}, r.decide(a, p, repo.Account, name)
 	}
 	may, err := r.obtains(ctx, a, name, repo.Product)
 	if err != nil {

@@ -34,6 +34,9 @@ type Sweep struct {
 	// tagged index and no version names are removed, too. Otherwise a manifest
 	// stays until its owner deletes it, as in Amazon ECR. Nil means nowhere.
 	Untagged func(Repository) bool
+	// Stale says of a tag in a repository that Untagged names, which nobody has
+	// written for as long, that nothing needs it: it is removed. Nil means of none.
+	Stale func(ctx context.Context, repository, tag string) (bool, error)
 }
 
 // Collect removes what nothing refers to and nobody has touched for a day:
@@ -203,6 +206,13 @@ func (c *collection) kept(ctx context.Context, name string, revisions map[string
 		return nil, err
 	}
 	for _, t := range tags {
+		gone, err := c.untag(ctx, name, t.Name())
+		if err != nil {
+			return nil, err
+		}
+		if gone {
+			continue
+		}
 		digest, err := c.current(ctx, name, t.Name())
 		if err != nil {
 			return nil, err
@@ -220,6 +230,41 @@ func (c *collection) kept(ctx context.Context, name string, revisions map[string
 		}
 	}
 	return kept, c.follow(revisions, kept)
+}
+
+// untag removes a tag that is idle and stale. Whether it is is asked once more
+// while nothing can be tagged.
+func (c *collection) untag(ctx context.Context, name, tag string) (gone bool, err error) {
+	if c.sweep.Stale == nil {
+		return false, nil
+	}
+	file := c.layout.tag(name, tag)
+	stale := func() (bool, error) {
+		info, err := os.Stat(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		if err != nil || !info.ModTime().Before(c.before) {
+			return false, err
+		}
+		return c.sweep.Stale(ctx, name, tag)
+	}
+	is, err := stale()
+	if err != nil || !is {
+		return false, err
+	}
+	locked, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	release, err := c.alone(locked)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	is, err = stale()
+	if err != nil || !is {
+		return false, err
+	}
+	return true, os.RemoveAll(filepath.Dir(filepath.Dir(file)))
 }
 
 // follow keeps what kept manifests name: the manifests of an index, and those

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/distribution/distribution/v3"
 	"github.com/distribution/distribution/v3/registry/storage/driver"
@@ -105,6 +109,30 @@ func (r *Registry) Tag(ctx context.Context, repository, tag, dgst string) error 
 		return fmt.Errorf("tagging %s:%s: %w", repository, tag, err)
 	}
 	return r.layout.settle(r.layout.tag(repository, tag))
+}
+
+// Tags returns the tags of a repository with the time at which each was written
+// last. A repository without files has none.
+func (r *Registry) Tags(_ context.Context, repository string) (map[string]time.Time, error) {
+	if !validName(repository) {
+		return nil, fmt.Errorf("%w: repository %s", change.ErrImageNotFound, repository)
+	}
+	entries, err := os.ReadDir(filepath.Join(r.layout.repository(repository), "_manifests", "tags"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing the tags of %s: %w", repository, err)
+	}
+	tags := map[string]time.Time{}
+	for _, e := range entries {
+		info, err := os.Stat(r.layout.tag(repository, e.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone since
+		}
+		if err != nil {
+			return nil, fmt.Errorf("listing the tags of %s: %w", repository, err)
+		}
+		tags[e.Name()] = info.ModTime()
+	}
+	return tags, nil
 }
 
 // Untag removes a tag of a repository. One that is not there is no error.

@@ -68,16 +68,21 @@ func (r *Registry) isWhole(ctx context.Context, name, dgst string, seen map[stri
 }
 
 // mayHave says whether an asker may have a manifest or a blob of what it may
-// read: all of its own, and of a product what Config.Delivered names, with the
-// manifests of an index and the blobs of each. What a change set that failed
+// read: all of its own, what Config.Lent names, and of a product what
+// Config.Delivered names, with the manifests of an index and the blobs of each. What a change set that failed
 // has left in a product's repository is nobody's.
 func (r *Registry) mayHave(ctx context.Context, a asker, from readable, dgst string) error {
-	if from.product == "" || r.config.Delivered == nil {
+	left := from.lent
+	switch {
+	case left != nil:
+	case from.product == "" || r.config.Delivered == nil:
 		return nil
-	}
-	left, err := r.config.Delivered(ctx, a.principal.Account, from.product)
-	if err != nil {
-		return fmt.Errorf("asking what %s may have of %s: %w", a.principal.Account, from.product, err)
+	default:
+		var err error
+		left, err = r.config.Delivered(ctx, a.principal.Account, from.product)
+		if err != nil {
+			return fmt.Errorf("asking what %s may have of %s: %w", a.principal.Account, from.product, err)
+		}
 	}
 	if slices.Contains(left, dgst) {
 		return nil // without a look into any of them
@@ -99,7 +104,7 @@ func (r *Registry) mayHave(ctx context.Context, a asker, from readable, dgst str
 		}
 		left = append(left, refs.manifests...)
 	}
-	return &refusal{http.StatusNotFound, "MANIFEST_UNKNOWN", "no version of the product that you may have names it"}
+	return &refusal{http.StatusNotFound, "MANIFEST_UNKNOWN", "no version of a product and no machine image that you may have names it"}
 }
 
 // publishedPrefix starts the names of the repositories that only Souk writes.

@@ -94,6 +94,11 @@ type Config struct {
 	// a product that it may obtain: of all that was published for the product,
 	// it reads these, and what they name. Nil means that it reads all.
 	Delivered func(ctx context.Context, account, product string) (digests []string, err error)
+	// Lent returns the digests of the manifests in another account's repository
+	// that an account may read, with what they name, though it obtains no product
+	// there: of machine images that are shared with it. Asked of repositories that
+	// no product has. Nil means nothing.
+	Lent func(ctx context.Context, account, repository string) (digests []string, err error)
 	// PublicURL is the only source of our own name, such as http://127.0.0.1:8470.
 	PublicURL *url.URL
 	Keyring   Keyring

@@ -38,7 +38,7 @@ func (c *ImageExportCommand) Run(app *App) error {
 	}
 	image, err := remote.Image(ref, remote.WithContext(app.Ctx), remote.WithAuth(m.login()))
 	if err != nil {
-		return fmt.Errorf("reading %s in the registry, which gives it to its owner %s: %w", c.ID, found.Owner, err)
+		return fmt.Errorf("reading %s in the registry, where it lies with its owner %s: %w", c.ID, found.Owner, err)
 	}
 	bar := newProgress(app.Err)
 	defer bar.end()
