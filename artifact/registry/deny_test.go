@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -149,12 +150,17 @@ func TestPathTricks(t *testing.T) {
 	}
 }
 
+// secret is an image in a repository of another account, other/secret.
+func (m *market) secret() v1.Image {
+	m.t.Helper()
+	m.put(KindRepository, "other/secret", Repository{Account: otherAccount, Product: "prod-bbbbbbbbbbbbb"})
+	return m.push(m.root(otherAccount), "other/secret:1")
+}
+
 func TestParametersInABodyAreNone(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
-	m.put(KindRepository, "other/secret", Repository{Account: otherAccount, Product: "prod-bbbbbbbbbbbbb"})
-	owner, other := m.root(sellerAccount), m.root(otherAccount)
-	img := m.push(other, "other/secret:1")
+	owner, img := m.root(sellerAccount), m.secret()
 	layers, err := img.Layers()
 	if err != nil {
 		t.Fatal(err)
@@ -189,9 +195,7 @@ func TestParametersInABodyAreNone(t *testing.T) {
 func TestManifestsNameOnlyLayersOfTheirRepository(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
-	m.put(KindRepository, "other/secret", Repository{Account: otherAccount, Product: "prod-bbbbbbbbbbbbb"})
-	owner, other := m.root(sellerAccount), m.root(otherAccount)
-	img := m.push(other, "other/secret:1")
+	owner, img := m.root(sellerAccount), m.secret()
 	manifest, err := img.RawManifest()
 	if err != nil {
 		t.Fatal(err)

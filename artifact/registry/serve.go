@@ -157,12 +157,18 @@ func clone(req *http.Request, path, query string) *http.Request {
 	return req
 }
 
-func (r *Registry) pullManifest(w http.ResponseWriter, req *http.Request, c call) error {
-	need := pullImage
+// mayPull is mayRead for a request that fetches, which needs one permission, or
+// that only looks whether something is there, which needs the other.
+func (r *Registry) mayPull(req *http.Request, c call, fetch, lookUp permission) (readable, error) {
+	need := fetch
 	if req.Method == http.MethodHead {
-		need = lookUpImage
+		need = lookUp
 	}
-	from, err := r.mayRead(req.Context(), c.asker, need, c.repository)
+	return r.mayRead(req.Context(), c.asker, need, c.repository)
+}
+
+func (r *Registry) pullManifest(w http.ResponseWriter, req *http.Request, c call) error {
+	from, err := r.mayPull(req, c, pullImage, lookUpImage)
 	if err != nil {
 		return err
 	}
@@ -211,11 +217,7 @@ func (r *Registry) publishedDigest(ctx context.Context, repository, reference st
 }
 
 func (r *Registry) pullBlob(w http.ResponseWriter, req *http.Request, c call) error {
-	need := pullLayer
-	if req.Method == http.MethodHead {
-		need = lookUpLayer
-	}
-	from, err := r.mayRead(req.Context(), c.asker, need, c.repository)
+	from, err := r.mayPull(req, c, pullLayer, lookUpLayer)
 	if err != nil {
 		return err
 	}

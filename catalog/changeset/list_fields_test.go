@@ -1,7 +1,6 @@
 package changeset
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -164,20 +163,7 @@ func TestListsAreSortedAndFilteredByFields(t *testing.T) {
 			default:
 				q.SortField, key = "Unseen", func(fielded) string { return "" }
 			}
-			slices.SortFunc(want, func(a, b fielded) int {
-				c := cmp.Or(cmp.Compare(key(a), key(b)), cmp.Compare(a.id, b.id))
-				if !q.Ascending {
-					c = -c
-				}
-				return c
-			})
-			var ids []string
-			for _, f := range want {
-				ids = append(ids, f.id)
-			}
-			if got := m.entityIDs(q); !slices.Equal(got, ids) {
-				t.Fatalf("%+v:\ngot  %v\nwant %v", q, got, ids)
-			}
+			lists(t, m, q, want, key)
 		})
 	})
 }

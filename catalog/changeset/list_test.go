@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"souk/catalog/change"
 	"souk/storage/store"
 )
@@ -22,6 +24,9 @@ type loadedThing struct {
 }
 
 var listEpoch = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+
+// entityID is the id, also of what has more fields.
+func (l loadedThing) entityID() string { return l.id }
 
 // loadThings puts many entities into the store, as the engine would write them.
 func loadThings(t *testing.T, m *market, n int) []loadedThing {
@@ -49,6 +54,25 @@ func loadThings(t *testing.T, m *market, n int) []loadedThing {
 		}
 	}
 	return all
+}
+
+// lists fails unless q lists the entities of want, sorted by key and then by id.
+func lists[E interface{ entityID() string }](t rapid.TB, m *market, q Query, want []E, key func(E) string) {
+	t.Helper()
+	slices.SortFunc(want, func(a, b E) int {
+		c := cmp.Or(cmp.Compare(key(a), key(b)), cmp.Compare(a.entityID(), b.entityID()))
+		if !q.Ascending {
+			c = -c
+		}
+		return c
+	})
+	var ids []string
+	for _, e := range want {
+		ids = append(ids, e.entityID())
+	}
+	if got := m.entityIDs(q); !slices.Equal(got, ids) {
+		t.Fatalf("%+v:\ngot  %v\nwant %v", q, got, ids)
+	}
 }
 
 // entityIDs walks all pages of a list.
@@ -126,20 +150,7 @@ func TestListsOfEntitiesAreSortedAndFiltered(t *testing.T) {
 							q.Filters = append(q.Filters, f.filter)
 						}
 					}
-					slices.SortFunc(want, func(a, b loadedThing) int {
-						c := cmp.Or(cmp.Compare(key(a), key(b)), cmp.Compare(a.id, b.id))
-						if !ascending {
-							c = -c
-						}
-						return c
-					})
-					var ids []string
-					for _, l := range want {
-						ids = append(ids, l.id)
-					}
-					if got := m.entityIDs(q); !slices.Equal(got, ids) {
-						t.Fatalf("%+v:\ngot  %v\nwant %v", q, got, ids)
-					}
+					lists(t, m, q, want, key)
 				}
 			}
 		}
