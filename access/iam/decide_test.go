@@ -52,7 +52,16 @@ func readDecisions(t testing.TB, path string) (document []byte, list []decision)
 				d.principal = user(d.principal.Account, value)
 			case "account":
 				d.principal = user(value, d.principal.Name)
+			case "aws:tokenissuetime":
+				d.principal.Issued = value
 			default:
+				if tag, ok := strings.CutPrefix(key, "aws:principaltag/"); ok {
+					if d.principal.Tags == nil {
+						d.principal.Tags = map[string]string{}
+					}
+					d.principal.Tags[tag] = value
+					continue
+				}
 				d.question.Context[key] = append(d.question.Context[key], value)
 			}
 		}
@@ -181,7 +190,12 @@ func TestDecideAllocatesNothing(t *testing.T) {
 	p := user("123456789012", "Richard")
 	p.Policies = []*iam.Policy{mustParse(t, document)}
 	root := &iam.Principal{Account: "123456789012", Root: true}
+	many := twenty(t)
+	many.Policies = append(many.Policies, p.Policies...)
 	for _, d := range list {
+		if n := testing.AllocsPerRun(100, func() { iam.Decide(many, d.question) }); n != 0 {
+			t.Errorf("%v allocations with 20 policies for %s", n, d.line)
+		}
 		if n := testing.AllocsPerRun(100, func() { iam.Decide(p, d.question) }); n != 0 {
 			t.Errorf("%v allocations for %s", n, d.line)
 		}
@@ -208,12 +222,30 @@ Deny (DenyAllUsersNotUsingMFA) every action but iam:GetUser, iam:ListMFADevices
 	}
 }
 
-func BenchmarkDecide(b *testing.B) {
-	document, list := readDecisions(b, "testdata/decisions/catalog_roles.txt")
+// twenty is a principal with the policies of all files of testdata/decisions.
+func twenty(t testing.TB) *iam.Principal {
+	t.Helper()
+	files, err := filepath.Glob("testdata/decisions/*.txt")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
 	p := user("123456789012", "Richard")
-	p.Policies = []*iam.Policy{mustParse(b, document)}
+	for _, path := range files[:20] {
+		document, _ := readDecisions(t, path)
+		p.Policies = append(p.Policies, mustParse(t, document))
+	}
+	return p
+}
+
+// BenchmarkDecide is of a user with 20 policies; the answer is that nothing
+// allows what is asked, so that all of them are looked at.
+func BenchmarkDecide(b *testing.B) {
+	p := twenty(b)
+	q := iam.Question{Action: "aws-marketplace:ListChangeSets", Resource: "*", Context: iam.Context{
+		"aws:sourceip": {"203.0.113.7"}, "aws:multifactorauthpresent": {"true"},
+	}}
 	b.ReportAllocs()
 	for b.Loop() {
-		iam.Decide(p, list[0].question)
+		iam.Decide(p, q)
 	}
 }

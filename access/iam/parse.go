@@ -77,6 +77,7 @@ func parse(document []byte, of holder) (*Policy, error) {
 			return nil, err
 		}
 	}
+	p.index()
 	return p, nil
 }
 

@@ -183,7 +183,7 @@ func (p *pattern) match(s string, e *evaluation) (matched, resolved bool) {
 // expand puts the request's values in the place of the variables. What a value
 // holds is taken literally: a * in it is no wildcard.
 func (p *pattern) expand(e *evaluation) ([]op, bool) {
-	ops := make([]op, 0, len(p.ops)+32)
+	ops := e.scratch[:0]
 	for _, o := range p.ops {
 		if o > variableOps {
 			ops = append(ops, o)

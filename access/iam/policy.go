@@ -25,6 +25,9 @@ type Policy struct {
 	Version    string // Version2008 or Version2012
 	ID         string
 	Statements []Statement
+
+	exact  map[uint64][]int // statements that name their actions, by hashOf each
+	others []int            // those with wildcards or NotAction
 }
 
 // Effect is what a statement does to the requests that it matches.

@@ -103,8 +103,10 @@ func (p *Policy) Grantees() []string {
 			continue
 		}
 		for _, who := range p.Statements[i].Principals {
-			if rest, ok := strings.CutPrefix(who, "arn:aws:iam::"); ok {
-				who, _, _ = strings.Cut(rest, ":")
+			for _, prefix := range []string{"arn:aws:iam::", "arn:aws:sts::"} {
+				if rest, ok := strings.CutPrefix(who, prefix); ok {
+					who, _, _ = strings.Cut(rest, ":")
+				}
 			}
 			all = append(all, who)
 		}
@@ -115,33 +117,14 @@ func (p *Policy) Grantees() []string {
 
 // DecideResource answers a question by the policy of the resource alone: what
 // its statements for this principal say, a Deny first. Across accounts both
-// this and Decide must allow.
-//
-// IAM User Guide, "Cross-account policy evaluation logic".
+// this and the principal's own policies must allow.
 func DecideResource(policy *Policy, p *Principal, q Question) Decision {
 	if policy == nil || p == nil {
-		return Decision{}
+		return Decision{By: ResourceBased}
 	}
 	e := evaluation{principal: p, question: q}
-	var d Decision
-	for i := range policy.Statements {
-		s := &policy.Statements[i]
-		if !s.isFor(p) || !e.matches(s) {
-			continue
-		}
-		if s.Effect == Deny {
-			return Decision{Explicit: true}
-		}
-		d.Allowed = true
-	}
-	return d
-}
-
-// isFor says whether a statement is for a principal: an account means all in it.
-func (s *Statement) isFor(p *Principal) bool {
-	return slices.ContainsFunc(s.Principals, func(who string) bool {
-		return who == "*" || who == p.Account || who == p.ARN
-	})
+	granted, denied := e.resource(policy)
+	return Decision{Allowed: granted != toNobody, Explicit: denied, By: ResourceBased}
 }
 
 // Looks says whether a decision about a principal may depend on a condition
@@ -151,11 +134,12 @@ func (p *Principal) Looks(prefix string) bool {
 	if p == nil || p.Root {
 		return false
 	}
-	return slices.ContainsFunc(p.Policies, func(policy *Policy) bool {
+	looks := func(policy *Policy) bool {
 		return slices.ContainsFunc(policy.Statements, func(s Statement) bool {
 			return slices.ContainsFunc(s.Condition, func(c Condition) bool {
 				return strings.HasPrefix(strings.ToLower(c.Key), prefix)
 			})
 		})
-	})
+	}
+	return slices.ContainsFunc(p.Policies, looks) || slices.ContainsFunc(p.Session, looks)
 }

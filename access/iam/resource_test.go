@@ -31,6 +31,7 @@ func TestAResourcesPolicyIsForWhomItNames(t *testing.T) {
 		{"an account that is not named", "123123123123", "arn:aws:iam::123123123123:root", q, Decision{}},
 		{"another action", "111122223333", "arn:aws:iam::111122223333:root", Question{Action: "aws-marketplace:TagResource", Resource: q.Resource}, Decision{}},
 	} {
+		c.want.By = ResourceBased
 		if got := DecideResource(policy, &Principal{Account: c.account, ARN: c.arn}, c.q); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}

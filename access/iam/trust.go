@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -30,23 +31,13 @@ func ParseTrustPolicy(document []byte) (*Policy, error) {
 	}
 	for i := range p.Statements {
 		s := &p.Statements[i]
-		for _, a := range append(s.Action, s.NotAction...) {
-			if !isTrustAction(a) {
+		for _, a := range slices.Concat(s.Action, s.NotAction) {
+			if !slices.Contains(trustActions, strings.ToLower(a)) {
 				return nil, malformed("AssumeRole policy may only specify STS AssumeRole actions.")
 			}
 		}
 	}
 	return p, nil
-}
-
-func isTrustAction(a string) bool {
-	a = strings.ToLower(a)
-	for _, known := range trustActions {
-		if a == known {
-			return true
-		}
-	}
-	return false
 }
 
 // Size returns the number of characters of a policy document, white space not
