@@ -50,6 +50,7 @@ var edges = map[string][]string{
 	"service/marketplacecatalog": {"gateway", "gateway/apierror", "gateway/restjson", "access/*", "artifact/scan/assessment", "catalog/changeset", "catalog/change"},
 	"service/sts":                {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
 	"service/ec2":                {"gateway", "gateway/apierror", "gateway/ec2query", "access/*", "catalog/instancetype", "artifact/images"},
+	"service/cloudtrail":         {"gateway", "gateway/apierror", "gateway/awsjson", "access/*"},
 	"service/ecr":                {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "artifact/registry"},
 	"service/organizations":      {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "storage/store"},
 	"service/iam":                {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},

@@ -17,6 +17,7 @@ func (c *call) authorize() error {
 	if err != nil {
 		return err
 	}
+	c.asked = questions
 	var common iam.Context
 	for _, q := range questions {
 		// No condition narrows what root may do, so that its requests do

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"souk/access/iam"
+	"souk/access/trail"
 	"souk/gateway/apierror"
 	"souk/gateway/constraint"
 	"souk/gateway/sigv4"
@@ -36,6 +37,10 @@ type Config struct {
 	Log       *slog.Logger                                    // nil: nothing is logged
 	RequestID func() string                                   // nil: random UUIDs
 	MaxBody   int64                                           // bytes; 0: DefaultMaxBody
+
+	// Trail records every call of a caller who is known; nil: none is recorded. A
+	// call that can't be recorded is answered as one that failed.
+	Trail *trail.Trail
 
 	// Disturb is asked about every call that is allowed, before it is done; nil:
 	// none is disturbed. Outcome has no Err and Took then.
@@ -120,6 +125,11 @@ type call struct {
 	input   any
 	failed  *apierror.Error
 	denial  bool // failed says that policies refuse it
+	surplus bool // failed says that it is one too many
+
+	asked    []iam.Question // what had to be allowed
+	entry    *trail.Entry   // its record; nil before it is begun
+	recorded bool
 }
 
 // ServeHTTP implements http.Handler.
@@ -163,15 +173,34 @@ func (c *call) serve() {
 		}
 		c.g.config.Log.ErrorContext(c.r.Context(), "a request made the server panic",
 			"request", c.caller.RequestID, "operation", c.operation(), "panic", p, "stack", string(debug.Stack()))
-		c.fail(c.internal())
+		e := c.internal()
+		c.finish(nil, e)
+		c.fail(e)
 	}()
 	output, err := c.answer()
-	if err == nil {
-		err = c.route.codec.Encode(c.w, c.caller.RequestID, output)
-	}
+	var failed *apierror.Error
 	if err != nil {
-		c.fail(c.apiError(err))
+		failed = c.apiError(err)
 	}
+	failed = c.finish(output, failed)
+	if failed == nil {
+		err = c.route.codec.Encode(c.w, c.caller.RequestID, output)
+		if err != nil {
+			failed = c.apiError(err)
+		}
+	}
+	if failed != nil {
+		c.fail(failed)
+	}
+}
+
+// finish records the call. What can't be recorded is not answered as done.
+func (c *call) finish(output any, failed *apierror.Error) *apierror.Error {
+	err := c.record(c.r.Context(), output, failed)
+	if err != nil {
+		return c.apiError(err)
+	}
+	return failed
 }
 
 // answer takes the request from its bytes to the operation's output.
@@ -215,7 +244,7 @@ func (c *call) answer() (any, error) {
 	if c.g.config.Disturb != nil {
 		return c.disturbed()
 	}
-	return op.Call(c.r.Context(), c.caller, input)
+	return c.do()
 }
 
 // disturbed does the call, with what else happens to it.
@@ -237,8 +266,13 @@ func (c *call) disturbed() (any, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
-	output, err := op.Call(ctx, c.caller, c.input)
+	output, err := c.do()
 	if d.Drop {
+		var failed *apierror.Error
+		if err != nil {
+			failed = c.apiError(err)
+		}
+		c.finish(output, failed)
 		panic(http.ErrAbortHandler) // the server's own way to cut a connection
 	}
 	return output, err

@@ -107,6 +107,7 @@ type InvalidField struct {
 }
 
 func (c *call) throttled() *apierror.Error {
+	c.surplus = true
 	status := http.StatusBadRequest
 	if c.service.Protocol.Style() == REST {
 		status = http.StatusTooManyRequests

@@ -6,9 +6,11 @@ import (
 
 	"souk/access/quota"
 	"souk/gateway"
+	"souk/service/cloudtrail"
 	"souk/service/ec2"
 	"souk/service/ecr"
 	"souk/service/marketplacecatalog"
+	"souk/service/organizations"
 	"souk/service/sts"
 )
 
@@ -32,8 +34,10 @@ func (s *Server) assemble() (*front, error) {
 	services := []*gateway.Service{
 		marketplacecatalog.Service(s.market.engine, s.market.assessments),
 		sts.Service(),
+		organizations.Service(s.market.organization),
 		login,
 		machines,
+		cloudtrail.Service(s.market.trail),
 	}
 	for _, service := range services {
 		for i := range service.Operations {
@@ -45,6 +49,7 @@ func (s *Server) assemble() (*front, error) {
 		Credentials: s.market.organization,
 		Limiter:     limits,
 		Log:         s.log,
+		Trail:       s.market.trail,
 		Disturb:     s.market.disturb,
 		Observe:     observeRequests(s.metrics),
 	})

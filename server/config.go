@@ -113,6 +113,17 @@ type Config struct {
 	// History is how long a change set is kept after its end. Default: 60 days.
 	History time.Duration `name:"history" placeholder:"DURATION" help:"How long ended change sets are kept (default 1440h, 60 days)."`
 
+	// TrailDelivery is a folder to which records of calls are delivered as files,
+	// as CloudTrail has them in a bucket: AWSLogs/ACCOUNT/CloudTrail/REGION/... .
+	// Nodes that share a database are given the same folder. Default: none; the
+	// records of the last 90 days can be looked up in any case.
+	TrailDelivery string `name:"trail-delivery" placeholder:"DIR" help:"Deliver records of calls as gzip files to this folder (default: none)."`
+
+	// TrailInterval and TrailSize are how long, and how many bytes, records of
+	// calls wait to be delivered. Default: 5m, and 8388608 (8 MiB).
+	TrailInterval time.Duration `name:"trail-interval" placeholder:"DURATION" help:"How long records wait to be delivered (default 5m)."`
+	TrailSize     int64         `name:"trail-size" placeholder:"BYTES" help:"Bytes of records that are delivered without waiting (default 8388608, 8 MiB)."`
+
 	// Drain is how long requests and change sets under way may take after SIGTERM.
 	// What is not done by then is taken up at the next start. Default: 10s.
 	Drain time.Duration `name:"drain" placeholder:"DURATION" help:"How long requests under way may take after SIGTERM (default 10s)."`
@@ -255,6 +266,8 @@ func (c Config) wrong() error {
 		{"open-change-sets", c.OpenChangeSets, c.OpenChangeSets < 1, "1 or more"},
 		{"max-layer", c.MaxLayer, c.MaxLayer < 0, "1 or more bytes"},
 		{"history", c.History, c.History < 0, "more than 0s"},
+		{"trail-interval", c.TrailInterval, c.TrailInterval < 0, "more than 0s"},
+		{"trail-size", c.TrailSize, c.TrailSize < 0, "1 or more bytes"},
 		{"drain", c.Drain, c.Drain < 0, "more than 0s"},
 	} {
 		if number.wrong {

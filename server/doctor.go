@@ -35,6 +35,11 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 		return nil, err
 	}
 	findings = append(findings, images...)
+	records, err := m.trail.Verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, records...)
 	err = m.eachProduct(ctx, func(e change.Entity, state any) error {
 		wrong, err := m.verifyProduct(ctx, e, state)
 		for _, w := range wrong {

@@ -11,6 +11,7 @@ import (
 
 	"souk/access/keyring"
 	"souk/access/organization"
+	"souk/access/trail"
 	"souk/storage/store"
 	"souk/storage/store/postgres"
 	"souk/storage/store/sqlite"
@@ -47,7 +48,7 @@ func openMarket(ctx context.Context, f *folder, config Config, create bool) (_ *
 	if err != nil {
 		return nil, err
 	}
-	m.store = crashpoints(m.store)
+	m.store = trail.Store(crashpoints(m.store))
 	if missing {
 		m.ring, err = newKey(ctx, m.store, config.KeyFile)
 		if err != nil {

@@ -1,7 +1,6 @@
 package trail
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -49,7 +48,7 @@ type Entry struct {
 
 	mu        sync.Mutex
 	state     state    // guarded by mu
-	first     []byte   // as it was committed with the write; guarded by mu
+	output    string   // as it was committed with the write; guarded by mu
 	answer    any      // that was announced; guarded by mu
 	resources []string // that were announced; guarded by mu
 	input     string   // guarded by mu
@@ -105,8 +104,8 @@ func (e *Entry) take() (w store.Write, ok bool) {
 	default:
 		return w, false
 	}
-	e.first = e.body(Outcome{Output: e.answer})
-	w.Document = e.document(e.first)
+	e.output = e.shown(Outcome{Output: e.answer})
+	w.Document = e.document(e.body(Outcome{}, e.output))
 	e.state = committing
 	return w, true
 }
@@ -136,17 +135,15 @@ func (e *Entry) End(ctx context.Context, o Outcome) error {
 		return nil
 	}
 	e.mu.Lock()
-	was, first := e.state, e.first
+	was, account, output := e.state, e.call.Principal.Account, e.shown(o)
 	e.state = ended
-	body := e.body(o)
-	e.mu.Unlock()
-	account := e.call.Principal.Account
-	if was == written {
+	if was == written && o.Code == "" && output == e.output {
+		e.mu.Unlock()
 		e.trail.wrote(account)
-		if bytes.Equal(first, body) {
-			return nil
-		}
+		return nil
 	}
+	body := e.body(o, output)
+	e.mu.Unlock()
 	if was == nowhere && (e.call.ReadOnly || o.Code != "") {
 		err := e.trail.buffer.add(ctx, account, body)
 		if err != nil {
@@ -174,8 +171,16 @@ func (e *Entry) document(body []byte) store.Document {
 	return single(e.id, e.call.Principal.Account, body)
 }
 
-// body is the record as it is stored. e.mu is held.
-func (e *Entry) body(o Outcome) []byte {
+// shown is what the record shows of the answer.
+func (e *Entry) shown(o Outcome) string {
+	if e.call.ReadOnly || o.Code != "" {
+		return ""
+	}
+	return elements(o.Output)
+}
+
+// body is the record as it is stored, with what it shows of the answer. e.mu is held.
+func (e *Entry) body(o Outcome, output string) []byte {
 	c := &e.call
 	p := c.Principal
 	if !e.rendered {
@@ -184,13 +189,10 @@ func (e *Entry) body(o Outcome) []byte {
 	r := Record{
 		ID: e.id, Source: c.Source, Name: c.Name, Region: c.Region, Account: p.Account, Key: c.AccessKeyID,
 		ARN: p.ARN, Principal: p.ID, Session: sessionTime(c.SessionBegan), Agent: short(c.UserAgent, mostAgent), Request: c.RequestID,
-		ReadOnly: c.ReadOnly, Code: o.Code, Message: short(o.Message, mostMessage), Input: e.input,
+		ReadOnly: c.ReadOnly, Code: o.Code, Message: short(o.Message, mostMessage), Input: e.input, Output: output,
 	}
 	if c.SourceIP.IsValid() {
 		r.IP = c.SourceIP.String()
-	}
-	if !c.ReadOnly && o.Code == "" {
-		r.Output = elements(o.Output)
 	}
 	if c.TLS != nil {
 		b := append([]byte(`{"tlsVersion":`), '"')

@@ -101,6 +101,7 @@ var (
 	timeType = reflect.TypeFor[time.Time]()
 	textType = reflect.TypeFor[encoding.TextMarshaler]()
 	jsonType = reflect.TypeFor[json.Marshaler]()
+	wireType = reflect.TypeFor[strict.MarshalerTo]()
 )
 
 // appendValue appends a value. conceal says that it is what a secret's name stands for.
@@ -125,10 +126,10 @@ func appendValue(b []byte, v reflect.Value, conceal bool, depth int) []byte {
 		return appendJSON(b, v.Bytes(), conceal)
 	case t == timeType:
 		return quoted(b, v.Interface().(time.Time).UTC().Format(time.RFC3339))
-	case conceal && v.CanInterface() && (t.Implements(textType) || t.Implements(jsonType)):
+	case conceal && v.CanInterface() && (t.Implements(textType) || t.Implements(jsonType) || t.Implements(wireType)):
 		return quoted(b, hidden)
-	case t.Implements(jsonType) && v.CanInterface():
-		text, err := v.Interface().(json.Marshaler).MarshalJSON()
+	case v.CanInterface() && (t.Implements(jsonType) || t.Implements(wireType)):
+		text, err := strict.Marshal(v.Interface())
 		if err != nil {
 			return append(b, "null"...)
 		}

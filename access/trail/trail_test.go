@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -458,84 +457,6 @@ func TestTwoNodesPackARecordOnce(t *testing.T) {
 	}
 }
 
-func TestRecordsAreFoundByEachAttribute(t *testing.T) {
-	t.Parallel()
-	m := newMarket(t, nil)
-	var ids []string
-	for i := range 60 {
-		c := m.call(fmt.Sprintf("Action%d", i%6), i%2 == 0)
-		switch i % 3 {
-		case 1:
-			c.Principal = &iam.Principal{Account: account, ARN: "arn:aws:iam::" + account + ":root", ID: account, Root: true}
-			c.AccessKeyID = "AKIAROOT"
-		case 2:
-			c.Source = "iam.amazonaws.com"
-			c.Resources = []string{"arn:aws:iam::123456789012:user/Bob" + fmt.Sprint(i%10), "arn:aws:iam::123456789012:user/*"}
-		}
-		e := m.Begin(c)
-		ids = append(ids, e.id)
-		if err := e.End(t.Context(), Outcome{}); err != nil {
-			t.Fatal(err)
-		}
-		m.later(7 * time.Second)
-	}
-	for packed := range 2 {
-		for _, c := range []struct {
-			a     Attribute
-			value string
-			want  int
-		}{
-			{EventName, "Action4", 10}, {EventName, "Action", 0}, {ReadOnly, "true", 30}, {ReadOnly, "false", 30}, {Username, "root", 20},
-			{Username, "Nikki", 40}, {ResourceType, "AWS::IAM::User", 20}, {ResourceName, "Bob2", 2}, {ResourceName, "arn:aws:iam::123456789012:user/Bob2", 2},
-			{EventSource, "iam.amazonaws.com", 20}, {AccessKeyID, "AKIAROOT", 20}, {EventID, ids[17], 1}, {EventID, ids[18], 1}, {EventID, "not an id", 0}, {None, "", 60},
-		} {
-			for _, most := range []int{50, 3} {
-				if n := len(m.lookup(t, Query{Attribute: c.a, Value: c.value, Most: most})); n != c.want {
-					t.Errorf("round %d, attribute %d = %s in pages of %d: %d records, want %d", packed, c.a, c.value, most, n, c.want)
-				}
-			}
-		}
-		at, _ := idTime(ids[10])
-		if n := len(m.lookup(t, Query{Start: at.Truncate(time.Second), End: at.Add(14 * time.Second).Truncate(time.Second)})); n != 3 {
-			t.Errorf("round %d: %d records in 14 seconds, want 3", packed, n)
-		}
-		m.later(settled)
-		if err := m.packSingles(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := len(m.lookup(t, Query{Account: "210987654321"})); n != 0 {
-		t.Errorf("another account sees %d records", n)
-	}
-}
-
-func TestATokenIsOfItsQueryAlone(t *testing.T) {
-	t.Parallel()
-	m := newMarket(t, nil)
-	for range 5 {
-		m.write(t, "TagResource", Outcome{})
-	}
-	q := Query{Account: account, Most: 2}
-	_, next, err := m.Lookup(t.Context(), q)
-	if err != nil || next == "" {
-		t.Fatalf("token %q, %v", next, err)
-	}
-	q.Token = next
-	for name, change := range map[string]func(*Query){
-		"another account":   func(q *Query) { q.Account = "210987654321" },
-		"another attribute": func(q *Query) { q.Attribute, q.Value = EventName, "TagResource" },
-		"another start":     func(q *Query) { q.Start = time.Unix(1, 0) },
-		"a changed token":   func(q *Query) { q.Token = "A" + q.Token[1:] + "A" },
-		"no token at all":   func(q *Query) { q.Token = "%" },
-	} {
-		other := q
-		change(&other)
-		if _, _, err := m.Lookup(t.Context(), other); !errors.Is(err, ErrToken) {
-			t.Errorf("%s: %v, want ErrToken", name, err)
-		}
-	}
-}
-
 func TestOldRecordsAreSwept(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t, func(c *Config) { c.Keep = time.Hour })
@@ -587,47 +508,5 @@ func TestRunStoresWhatIsLeftWhenItEnds(t *testing.T) {
 	}
 	if all, _, err := fresh.Lookup(t.Context(), Query{Account: account, Most: 5}); err != nil || len(all) != 1 {
 		t.Errorf("%d records after the end, %v", len(all), err)
-	}
-}
-
-func TestSecretsAreNotInRecords(t *testing.T) {
-	t.Parallel()
-	type accessKey struct{ AccessKeyId, SecretAccessKey string }
-	type in struct {
-		UserName, Password string
-		NewPassword        *string
-		ClientRequestToken string
-		NextToken          string
-		Details            string
-		Document           json.RawMessage
-		Keys               []accessKey
-		More               map[string]string
-		PrivateKey         []byte
-		Tokens             []string
-	}
-	s := "HUSH-secret"
-	got := elements(&in{
-		UserName: "Bob", Password: s, NewPassword: &s, ClientRequestToken: "once", NextToken: "page",
-		Details: `{"title":"a","login":{"password":"HUSH-1","list":[{"ApiToken":"HUSH-2"}]}}`, Document: json.RawMessage(`{"ClientSecret":{"deep":["HUSH-3"]},"n":1}`),
-		Keys: []accessKey{{"AKIA1", s}}, More: map[string]string{"db_password": s}, PrivateKey: []byte(s), Tokens: []string{s},
-	})
-	if strings.Contains(got, "HUSH") || strings.Contains(got, "SFVTSC") {
-		t.Errorf("a secret is in %s", got)
-	}
-	for _, want := range []string{`"userName":"Bob"`, `"clientRequestToken":"once"`, `"nextToken":"page"`, `"accessKeyId":"AKIA1"`, hidden} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%s is not in %s", want, got)
-		}
-	}
-	if !json.Valid([]byte(got)) {
-		t.Errorf("it is no JSON: %s", got)
-	}
-}
-
-func TestWhatIsTooLongIsLeftOut(t *testing.T) {
-	t.Parallel()
-	got := elements(&input{Catalog: strings.Repeat("x", mostMember)})
-	if len(got) > 200 || !strings.Contains(got, `"omitted":true`) {
-		t.Errorf("it is %d bytes: %.100s", len(got), got)
 	}
 }

@@ -29,6 +29,11 @@ type Request struct {
 	Intent  string            // IntentApply or IntentValidate; "": IntentApply
 	Tags    map[string]string // ChangeSetTags
 	Changes []Change
+
+	// Begins, if set, is told of the set's id before it is stored: so a record of
+	// the request can be stored with it. Where the token was used before, or the
+	// request is refused, there will be no such set.
+	Begins func(id string)
 }
 
 // Change is one change of a Request, as it was sent.
@@ -61,6 +66,9 @@ func (e *Engine) Start(ctx context.Context, r *Request) (id string, err error) {
 	}
 	if err := e.checkTags(ctx, s, r); err != nil {
 		return "", err
+	}
+	if r.Begins != nil {
+		r.Begins(id)
 	}
 	e.starting.Add(1)
 	defer e.starting.Add(-1)

@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"souk/access/iam"
+	"souk/access/trail"
 	"souk/catalog/changeset"
 	"souk/gateway"
 )
@@ -54,11 +55,18 @@ func (s *service) startChangeSet() gateway.Operation {
 			if err != nil {
 				return nil, err
 			}
+			answer := func(id string) *ChangeSetID {
+				return &ChangeSetID{ChangeSetArn: changeSetARN(c.Principal.Account, id), ChangeSetId: id}
+			}
+			r.Begins = func(id string) {
+				out := answer(id)
+				trail.Answer(ctx, out, out.ChangeSetArn)
+			}
 			id, err := s.engine.Start(ctx, r)
 			if err != nil {
 				return nil, err
 			}
-			return &ChangeSetID{ChangeSetArn: changeSetARN(c.Principal.Account, id), ChangeSetId: id}, nil
+			return answer(id), nil
 		},
 	})
 }
