@@ -36,6 +36,6 @@ func (r *CreateProduct) Apply(f *Facets, a *change.Applying) {
 		},
 		PromotionalResources: PromotionalResources{AdditionalResources: []ResourceLink{}, Videos: []Video{}},
 		SupportInformation:   SupportInformation{Resources: []string{}},
-		RegionAvailability:   RegionAvailability{Regions: lines(regions), Restrict: []string{}},
+		RegionAvailability:   RegionAvailability{Regions: Regions()[:atFirst], Restrict: []string{}},
 	}
 }

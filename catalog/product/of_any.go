@@ -19,11 +19,9 @@ func OfAny[D any, PD interface {
 		if err != nil {
 			return change.Change{}, err
 		}
-		c := change.Change{
-			Valid: of.Valid,
-			Check: func(state any, c *change.Checks) { of.Check(facets(state), c) },
-			Apply: func(state any, a *change.Applying) { of.Apply(facets(state), a) },
-		}
+		c := of // all of it but what looks at the state
+		c.Check = func(state any, c *change.Checks) { of.Check(facets(state), c) }
+		c.Apply = func(state any, a *change.Applying) { of.Apply(facets(state), a) }
 		if of.Probe != nil {
 			c.Probe = func(ctx context.Context, state any, c *change.Checks) error { return of.Probe(ctx, facets(state), c) }
 		}
