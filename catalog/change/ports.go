@@ -14,6 +14,10 @@ type World struct {
 	Logos    Logos
 	Names    Names
 	Entities Entities
+	// Branding is as Logos is, with the requirements of a private marketplace's logo.
+	Branding     Logos
+	Organization Organization
+	Marks        Marks
 	// Set has every change of the set in the order of the request, this one included.
 	Set []Beside
 }
@@ -93,6 +97,23 @@ type Logos interface {
 // Names says which unique names are taken (see Applying.Claim).
 type Names interface {
 	Taken(ctx context.Context, kind, id string) (bool, error)
+}
+
+// Organization says who belongs together. Its ids are those of accounts (12
+// digits), organisational units (ou-...) and the organisation (o-...).
+type Organization interface {
+	// Management returns the id of the management account.
+	Management(ctx context.Context) (account string, err error)
+	// Has says whether an account, organisational unit or organisation of that
+	// id is (part of) the organisation.
+	Has(ctx context.Context, principal string) (bool, error)
+}
+
+// Marks says what other sets under way have marked (see Marker).
+type Marks interface {
+	// Ahead says whether a set that was started before this one, and has not
+	// ended, has the mark.
+	Ahead(ctx context.Context, mark string) (bool, error)
 }
 
 // Entities is the catalog's other entities as change types see them: first as

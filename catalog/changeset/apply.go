@@ -93,6 +93,11 @@ func (w *working) batch(ctx context.Context, x *examined, now time.Time, read ma
 			return b, err
 		}
 		b.Put = append(b.Put, write)
+		parts, err := w.parts(ctx, s, now)
+		if err != nil {
+			return b, err
+		}
+		b.Put = append(b.Put, parts...)
 	}
 	tags, err := w.entityTags(ctx)
 	if err != nil {
@@ -104,8 +109,12 @@ func (w *working) batch(ctx context.Context, x *examined, now time.Time, read ma
 			b.Expect = append(b.Expect, store.Expectation{Key: store.Key{Kind: kindEntity, ID: id}, Revision: revision})
 		}
 	}
+	claims, err := w.e.release(ctx, x.claims, &b)
+	if err != nil {
+		return b, err
+	}
 	var done []change.Claim
-	for _, c := range x.claims {
+	for _, c := range claims {
 		if slices.ContainsFunc(done, func(d change.Claim) bool { return d.Kind == c.Kind && d.ID == c.ID }) {
 			if c.Kind == claimTag {
 				continue

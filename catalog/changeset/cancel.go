@@ -14,7 +14,7 @@ import (
 // the account's: ResourceNotFoundException.
 func (e *Engine) Cancel(ctx context.Context, account, id string) error {
 	for range maxRounds {
-		d, s, err := e.readSet(ctx, account, id)
+		d, s, err := e.readSet(ctx, account, id, false)
 		if err != nil {
 			return err
 		}
@@ -70,8 +70,9 @@ func (e *Engine) cancel(ctx context.Context, w store.Write, puts []store.Write) 
 	return fmt.Errorf("cancelling change set %s: %w", w.ID, err)
 }
 
-// readSet reads a change set of an account.
-func (e *Engine) readSet(ctx context.Context, account, id string) (store.Document, *setBody, error) {
+// readSet reads a change set of an account, or one that only reads may have of
+// others: a change of what all accounts share.
+func (e *Engine) readSet(ctx context.Context, account, id string, reads bool) (store.Document, *setBody, error) {
 	d, err := e.store.Get(ctx, store.Key{Kind: kindSet, ID: id})
 	if errors.Is(err, store.ErrNotFound) {
 		return d, nil, noSet(id)
@@ -83,7 +84,7 @@ func (e *Engine) readSet(ctx context.Context, account, id string) (store.Documen
 	if err != nil {
 		return d, nil, err
 	}
-	if s.Account != account {
+	if s.Account != account && !(s.Shared && reads) {
 		return d, nil, noSet(id)
 	}
 	return d, s, nil

@@ -16,6 +16,7 @@ import (
 
 // Description is what DescribeChangeSet shows of a change set.
 type Description struct {
+	Account            string // whose it is
 	ID                 string
 	Name               string
 	Intent             string
@@ -40,14 +41,16 @@ type ChangeDescription struct {
 	Errors     []change.Refusal
 }
 
-// Describe returns a change set of an account, or a ResourceNotFoundException.
+// Describe returns a change set of an account, or one of another that changes
+// what all accounts share. ResourceNotFoundException if there is neither.
 func (e *Engine) Describe(ctx context.Context, account, id string) (*Description, error) {
-	_, s, err := e.readSet(ctx, account, id)
+	_, s, err := e.readSet(ctx, account, id, true)
 	if err != nil {
 		return nil, err
 	}
 	d := &Description{
-		ID: id, Name: s.Name, Intent: s.Intent, Status: s.Status, Start: s.Started, End: s.Ended,
+		Account: s.Account,
+		ID:      id, Name: s.Name, Intent: s.Intent, Status: s.Status, Start: s.Started, End: s.Ended,
 		FailureCode: s.Failure, FailureDescription: s.Reason,
 		Changes: make([]ChangeDescription, len(s.Changes)),
 	}

@@ -67,6 +67,11 @@ type setBody struct {
 	Token   string    `json:",omitzero"` // id of its token document
 	Changes []record
 
+	// Marks are the names that it has marked while it is open, see change.Marker.
+	Marks []string `json:",omitempty"`
+	// Shared: it changes entities that all accounts share.
+	Shared bool `json:",omitzero"`
+
 	// Fixed when PREPARING ends, so that a redo of APPLYING gives the same bytes.
 	Namespace string    `json:",omitzero"` // of the seller
 	Now       time.Time `json:",omitzero"`
@@ -121,10 +126,10 @@ func (s *setBody) clone() *setBody {
 	return &c
 }
 
-// locked returns the ids of the entities that the set has locks on: those that
-// it changes and does not create. Sorted, each once.
+// locked returns the ids of the locks that the set has: those of the entities
+// that it changes and does not create, and its marks. Sorted, each once.
 func (s *setBody) locked() []string {
-	return s.ids(func(id string) bool { return !s.creates(id) })
+	return append(s.ids(func(id string) bool { return !s.creates(id) }), s.Marks...)
 }
 
 // shown returns the ids of EntityIdList.
@@ -173,6 +178,7 @@ type setSummary struct {
 	failure  string   // FailureCode
 	name     string   // "" for defaultName
 	entities []string // separated by commas
+	account  string   // whose it is; of sets that others see only
 }
 
 func (s *setBody) summary() []byte {
@@ -183,15 +189,22 @@ func (s *setBody) summary() []byte {
 	if !s.Ended.IsZero() {
 		ended = stamp(s.Ended)
 	}
-	return []byte(strings.Join([]string{string(s.Status), stamp(s.Started), ended, s.Failure, name, strings.Join(s.shown(), ",")}, "\x00"))
+	fields := []string{string(s.Status), stamp(s.Started), ended, s.Failure, name, strings.Join(s.shown(), ",")}
+	if s.Shared {
+		fields = append(fields, s.Account)
+	}
+	return []byte(strings.Join(fields, "\x00"))
 }
 
 func decodeSetSummary(raw []byte) (setSummary, error) {
-	f := strings.SplitN(string(raw), "\x00", 6)
-	if len(f) != 6 {
+	f := strings.SplitN(string(raw), "\x00", 7)
+	if len(f) < 6 {
 		return setSummary{}, errors.New("a change set's summary is damaged")
 	}
 	s := setSummary{status: Status(f[0]), started: f[1], ended: f[2], failure: f[3], name: f[4]}
+	if len(f) == 7 {
+		s.account = f[6]
+	}
 	if f[5] != "" {
 		s.entities = strings.Split(f[5], ",")
 	}
@@ -228,6 +241,9 @@ const (
 	indexStatus = "status" // partition account/status
 	indexName   = "name"   // partition account/name; not those of defaultName
 	indexEntity = "entity" // partition account; before the time stand the entity's id and NUL
+	// indexShared has the sets that others see, of all accounts: open ones by
+	// start, ended ones as in the other indexes.
+	indexShared = "shared" // partition open or ended
 
 	byStart = "s" // stands before the time in Sort
 	byEnd   = "e"
@@ -256,6 +272,9 @@ func (s *setBody) write(id string, was int64) (store.Write, error) {
 	start := stamp(s.Started)
 	if !s.Status.Ended() {
 		w.Index = []store.Entry{{Index: indexOpen, Partition: s.Account, Sort: start, Cover: summary}}
+		if s.Shared {
+			w.Index = append(w.Index, store.Entry{Index: indexShared, Partition: sharedOpen, Sort: start, Cover: summary})
+		}
 		return w, nil
 	}
 	end, shown := stamp(s.Ended), s.shown()
@@ -268,6 +287,9 @@ func (s *setBody) write(id string, was int64) (store.Write, error) {
 	add(indexStatus, s.Account+"/"+string(s.Status), "")
 	if s.Name != defaultName(s.Account) {
 		add(indexName, s.Account+"/"+s.Name, "")
+	}
+	if s.Shared {
+		add(indexShared, sharedEnded, "")
 	}
 	for _, id := range shown {
 		add(indexEntity, s.Account, id+"\x00")
@@ -300,6 +322,14 @@ const (
 	indexVisibilityID       = "visibility/id"       // owner/type/visibility; by id
 	indexField              = "field"               // owner/type/field/value; by LastModified
 	indexSorted             = "sorted"              // owner/type/field; by the field's values
+	// indexOfAll has the entities of the types that all accounts share.
+	indexOfAll = "ofall" // type; by id
+)
+
+// The partitions of indexShared.
+const (
+	sharedOpen  = "open"
+	sharedEnded = "ended"
 )
 
 // fieldPartition is the partition of indexField for a value of a field.
@@ -345,6 +375,9 @@ func writeEntity(et *change.EntityType, e change.Entity, state any, was int64) (
 		},
 		Terms: entityTerms(et, e.Owner, l),
 	}}
+	if et.Shared {
+		w.Index = append(w.Index, store.Entry{Index: indexOfAll, Partition: et.Name})
+	}
 	for field, values := range l.Fields { // the store puts entries in order
 		for _, v := range values {
 			w.Index = append(w.Index, store.Entry{Index: indexField, Partition: fieldPartition(all, field, v), Sort: modified, Cover: summary})

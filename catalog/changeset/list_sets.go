@@ -20,6 +20,7 @@ type Summary struct {
 	End         time.Time // zero while the set is open
 	FailureCode string    // "" if none
 	Entities    []string  // ids without revision
+	Account     string    // whose it is
 }
 
 const listSets = "ListChangeSets"
@@ -45,7 +46,7 @@ func (e *Engine) List(ctx context.Context, q Query) ([]Summary, string, error) {
 		return nil, "", invalid("SortBy '%s' is not supported. Supported: StartTime, EndTime.", q.SortBy)
 	}
 	from, err := e.from(&q, listSets)
-	if err != nil || f.shared {
+	if err != nil {
 		return nil, "", err
 	}
 	page, next, err := e.merge(ctx, f.streams(by, !q.Ascending), from, q.Max, setKey(by))
@@ -72,6 +73,9 @@ func (l *listed) set(account string) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
+	if s.account != "" {
+		account = s.account
+	}
 	if s.name == "" {
 		s.name = defaultName(account)
 	}
@@ -80,7 +84,7 @@ func (l *listed) set(account string) (Summary, error) {
 		return Summary{}, err
 	}
 	end, err := stamped(s.ended)
-	return Summary{ID: l.ID, Name: s.name, Status: s.status, Start: start, End: end, FailureCode: s.failure, Entities: s.entities}, err
+	return Summary{ID: l.ID, Name: s.name, Status: s.status, Start: start, End: end, FailureCode: s.failure, Entities: s.entities, Account: account}, err
 }
 
 // stillOpen stands before the start of an open set where sets are sorted by
@@ -177,6 +181,9 @@ func (f *setFilters) streams(by string, backward bool) []stream {
 		o := q
 		o.Index, o.Partition = indexOpen, f.account
 		o.From, o.To = f.afterStart, f.beforeStart
+		if f.shared {
+			o.Index, o.Partition = indexShared, sharedOpen
+		}
 		if f.count > 0 {
 			o.Match = f.match
 		}
@@ -190,6 +197,8 @@ func (f *setFilters) streams(by string, backward bool) []stream {
 	var index string
 	var values []string
 	switch {
+	case f.shared:
+		index, values = indexShared, []string{sharedEnded}
 	case f.entities != nil:
 		index, values = indexEntity, f.entities
 		used++
@@ -222,8 +231,11 @@ func (f *setFilters) streams(by string, backward bool) []stream {
 	for _, v := range values {
 		c, lead := q, by
 		c.Index, c.Partition = index, f.account+"/"+v
-		if index == indexEntity {
+		switch index {
+		case indexEntity:
 			c.Partition, lead = f.account, v+"\x00"+by
+		case indexShared:
+			c.Partition = v
 		}
 		c.From, c.To = lead+q.From, lead+q.To
 		streams = append(streams, stream{Query: c, lead: lead})
@@ -252,11 +264,16 @@ func (f *setFilters) match(_, _ string, cover []byte) bool {
 	if err != nil {
 		return false
 	}
+	account := f.account
+	if f.shared {
+		account = s.account
+	}
 	if s.name == "" {
-		s.name = defaultName(f.account)
+		s.name = defaultName(account)
 	}
 	switch {
-	case f.statuses != nil && !slices.Contains(f.statuses, string(s.status)),
+	case f.shared && account == f.account, // its own are not shared with it
+		f.statuses != nil && !slices.Contains(f.statuses, string(s.status)),
 		f.names != nil && !slices.Contains(f.names, s.name),
 		f.afterStart != "" && s.started < f.afterStart,
 		f.beforeStart != "" && s.started >= f.beforeStart,

@@ -29,6 +29,9 @@ func (e *Engine) readLock(ctx context.Context, entity string) (lockDoc, error) {
 	if !errors.Is(err, store.ErrNotFound) {
 		return lockDoc{}, fmt.Errorf("reading lock %s: %w", entity, err)
 	}
+	if isMark(entity) {
+		return lockDoc{}, nil // nobody has marked it yet
+	}
 	d, err = e.store.Get(ctx, store.Key{Kind: kindEntity, ID: entity})
 	if err != nil {
 		return lockDoc{}, fmt.Errorf("reading entity %s: %w", entity, err)

@@ -251,6 +251,17 @@ func invalidDetails(what string) error {
 	return invalid("Provided Details is not valid. %s", what)
 }
 
+// errNotJSON refuses Details that are none; see notJSON.
+var errNotJSON = invalidDetails("Document not valid JSON format")
+
+// notJSON gives errNotJSON the words of the entity type.
+func (e *Engine) notJSON(err error, entityType string) error {
+	if et := e.types[entityType]; err == errNotJSON && et != nil && et.NotJSON != "" {
+		return invalid("%s", et.NotJSON)
+	}
+	return err
+}
+
 // ofChange says of a refusal to which change of the request it belongs.
 //
 // Catalog API Reference, "ValidationException".
@@ -320,11 +331,11 @@ func readDetails(c *Change, r *record) error {
 		}
 		r.Document = c.DetailsDocument.Clone()
 		if r.Document.Compact() != nil {
-			return invalidDetails("Document not valid JSON format")
+			return errNotJSON
 		}
 	case c.Details != nil:
 		if !jsontext.Value(*c.Details).IsValid() {
-			return invalidDetails("Document not valid JSON format")
+			return errNotJSON
 		}
 		r.Text = *c.Details
 	default:

@@ -170,7 +170,7 @@ func (w *working) walk(ctx context.Context, next *setBody, probing bool) (*exami
 		c := &change.Checks{Seller: x.seller, Entity: entity.Entity, ChangeSet: w.task.ID}
 		s.change.Check(entity.state, c)
 		if probing && s.change.Probe != nil && (s.change.Thorough || len(c.Refusals()) == 0) {
-			c.World = w.e.world(x, next)
+			c.World = w.e.world(w.task.ID, x, next)
 			if next.Intent == IntentValidate {
 				c.World.Images, c.World.AMIs = unpublished{c.World.Images}, unpublishedAMIs{c.World.AMIs}
 			}
@@ -240,8 +240,9 @@ func (w *working) open(ctx context.Context, x *examined) error {
 
 // world is what probes of a set may ask: names that its own changes have
 // claimed so far are taken, too. What they read of other entities is noted in next.
-func (e *Engine) world(x *examined, next *setBody) change.World {
+func (e *Engine) world(set string, x *examined, next *setBody) change.World {
 	w := e.cfg.World
+	w.Marks = marks{e, set}
 	w.Names = names{next: e.cfg.World.Names, store: e.store, claims: x.claims}
 	w.Entities = entities{e: e, x: x, next: next}
 	for i := range next.Changes {
@@ -272,8 +273,10 @@ type names struct {
 
 // Taken implements change.Names.
 func (n names) Taken(ctx context.Context, kind, id string) (bool, error) {
-	if slices.ContainsFunc(n.claims, func(c change.Claim) bool { return c.Kind == kind && c.ID == id }) {
-		return true, nil
+	for _, c := range slices.Backward(n.claims) { // the last word counts
+		if c.Kind == kind && c.ID == id {
+			return !c.Released, nil
+		}
 	}
 	if n.next != nil {
 		return n.next.Taken(ctx, kind, id)

@@ -127,7 +127,7 @@ func (e *Engine) accept(r *Request) (*setBody, *plan, error) {
 		c := &r.Changes[i]
 		s.Changes[i] = record{ChangeType: c.ChangeType, EntityType: c.EntityType, Sent: c.Identifier, ChangeName: c.ChangeName, Tags: c.Tags}
 		if err := readDetails(c, &s.Changes[i]); err != nil {
-			return nil, nil, err
+			return nil, nil, e.notJSON(err, c.EntityType)
 		}
 	}
 	err := e.resolve(s.Changes, func(et *change.EntityType) (string, error) {
@@ -156,6 +156,12 @@ func (e *Engine) accept(r *Request) (*setBody, *plan, error) {
 			return nil, nil, because(ofChange(invalid("%s", refused[0].ErrorMessage), i, &s.Changes[i]), c.Reason())
 		}
 	}
+	for i := range p.steps {
+		s.Shared = s.Shared || p.steps[i].entity.Shared
+		s.Marks = append(s.Marks, p.steps[i].change.Marks...)
+	}
+	slices.Sort(s.Marks)
+	s.Marks = slices.Compact(s.Marks)
 	return s, p, nil
 }
 
@@ -173,7 +179,7 @@ func (e *Engine) admit(ctx context.Context, s *setBody) (locks, []store.Expectat
 		if !read {
 			var err error
 			d, err = e.readLock(ctx, r.EntityID)
-			if errors.Is(err, store.ErrNotFound) || err == nil && d.body.Owner != s.Account {
+			if errors.Is(err, store.ErrNotFound) || err == nil && d.body.Owner != s.Account && !e.isShared(d.body.Type) {
 				return nil, nil, noEntity(r.EntityID)
 			}
 			if err != nil {
@@ -206,6 +212,12 @@ func (e *Engine) admit(ctx context.Context, s *setBody) (locks, []store.Expectat
 			return nil, nil, inUse(r.EntityID, sets)
 		}
 		expected = append(expected, rest...)
+	}
+	for _, mark := range s.Marks {
+		var err error
+		if l[mark], err = e.readLock(ctx, mark); err != nil {
+			return nil, nil, err
+		}
 	}
 	return l, expected, nil
 }

@@ -122,7 +122,7 @@ func tooManyTags(n int) error {
 // not the account's.
 func (e *Engine) exists(ctx context.Context, r Resource) error {
 	if r.Kind == changeSetKind {
-		_, _, err := e.readSet(ctx, r.Account, r.ID)
+		_, _, err := e.readSet(ctx, r.Account, r.ID, false)
 		return err
 	}
 	d, err := e.store.Get(ctx, store.Key{Kind: kindEntity, ID: r.ID})
@@ -287,9 +287,20 @@ func (e *Engine) DeletePolicy(ctx context.Context, r Resource) error {
 const mostShared = 1000
 
 // sharedWith returns the ids of other accounts' entities of a type (without
-// version) whose policies allow an account something.
+// version) whose policies allow an account something; of a type that all
+// accounts share, those of all accounts.
 func (e *Engine) sharedWith(ctx context.Context, account, entityType string) ([]string, error) {
 	var ids []string
+	if e.names[entityType].Shared {
+		page, err := e.store.List(ctx, store.Query{Kind: kindEntity, Index: indexOfAll, Partition: entityType, Limit: mostShared})
+		if err != nil {
+			return nil, fmt.Errorf("listing what all accounts share: %w", err)
+		}
+		for _, d := range page.Documents {
+			ids = append(ids, d.ID)
+		}
+		return ids, nil
+	}
 	for _, grantee := range []string{account, everybody} {
 		page, err := e.store.List(ctx, store.Query{Kind: kindPolicy, Index: indexGrantee, Partition: grantee + "/" + entityType, Limit: mostShared})
 		if err != nil {

@@ -74,7 +74,7 @@ func (v *verifier) run(ctx context.Context) error {
 		v.leftTokens(ctx),
 		v.walk(ctx, kindLock, v.lock(ctx)),
 		v.heldLocks(ctx),
-		v.walk(ctx, kindEntity, v.entity),
+		v.walk(ctx, kindEntity, v.entity(ctx)),
 		v.walk(ctx, kindTags, v.tagged(ctx)),
 		v.walk(ctx, kindPolicy, v.shared(ctx)),
 		v.missingEntities(ctx),
@@ -230,13 +230,15 @@ func (v *verifier) lock(ctx context.Context) func(store.Document) {
 			v.find(d.Key, "%v", err)
 			return
 		}
-		entity, err := v.e.store.Get(ctx, store.Key{Kind: kindEntity, ID: d.ID})
-		if err != nil {
-			v.find(d.Key, "its entity can't be read: %v", err)
-			return
-		}
-		if s, err := decodeEntity(entity); err != nil || s.Owner != l.Owner || s.Type != l.Type {
-			v.find(d.Key, "its entity is of another type or account")
+		if !isMark(d.ID) {
+			entity, err := v.e.store.Get(ctx, store.Key{Kind: kindEntity, ID: d.ID})
+			if err != nil {
+				v.find(d.Key, "its entity can't be read: %v", err)
+				return
+			}
+			if s, err := decodeEntity(entity); err != nil || s.Owner != l.Owner || s.Type != l.Type {
+				v.find(d.Key, "its entity is of another type or account")
+			}
 		}
 		for _, h := range l.Held {
 			s := v.open[h.Set]
@@ -272,7 +274,11 @@ func (v *verifier) heldLocks(ctx context.Context) error {
 	return nil
 }
 
-func (v *verifier) entity(d store.Document) {
+func (v *verifier) entity(ctx context.Context) func(store.Document) {
+	return func(d store.Document) { v.oneEntity(ctx, d) }
+}
+
+func (v *verifier) oneEntity(ctx context.Context, d store.Document) {
 	s, err := decodeEntity(d)
 	if err != nil {
 		v.find(d.Key, "%v", err)
@@ -286,8 +292,11 @@ func (v *verifier) entity(d store.Document) {
 	if s.Owner == "" || s.LastModified.IsZero() {
 		v.find(d.Key, "it lacks its owner or date")
 	}
-	if _, err := s.decode(et); err != nil {
+	state, err := s.decode(et)
+	if err != nil {
 		v.find(d.Key, "%v", err)
+	} else if et.Parts != nil {
+		v.partsOf(ctx, d.Key, s, et.Parts(state))
 	}
 	h := v.entities[d.ID]
 	if h == nil {
