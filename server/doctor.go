@@ -16,7 +16,7 @@ import (
 )
 
 // verify checks every invariant of the market, and says what is wrong: of the
-// organisation, of change sets and entities, of machine images, and of what
+// organisation, of change sets and entities, of machine images, of scans, and of what
 // products have in the registry.
 func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 	findings, err := m.organization.Verify(ctx)
@@ -40,6 +40,11 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 		return nil, err
 	}
 	findings = append(findings, records...)
+	scans, err := m.scanner.Doctor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, scans...)
 	err = m.eachProduct(ctx, func(e change.Entity, state any) error {
 		wrong, err := m.verifyProduct(ctx, e, state)
 		for _, w := range wrong {

@@ -145,8 +145,8 @@ func (m *market) underWay(ctx context.Context) (map[found]bool, error) {
 	return all, nil
 }
 
-// sweep removes scans whose time is over and what nothing refers to, and says
-// how many bytes of the registry were freed.
+// sweep removes scans whose time is over, reports that a crash left, and what
+// nothing refers to, and says how many bytes of the registry were freed.
 func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
 	// Before any product is looked at: what is found later is younger than what
 	// is swept, and a set that ends meanwhile has written its products.
@@ -162,6 +162,9 @@ func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
 		if swept == 0 {
 			break
 		}
+	}
+	if _, err := m.scanner.Tidy(ctx); err != nil {
+		return 0, err
 	}
 	return m.registry.Collect(ctx, registry.Sweep{
 		Keep: func(ctx context.Context, repository, digest string) (bool, error) {

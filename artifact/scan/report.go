@@ -203,6 +203,9 @@ func assessmentID(t change.ScanTarget, digest string) string {
 
 func reportName(assessment string) string { return assessment + ".json" }
 
+// assessmentOf is the assessment that a report is of.
+func assessmentOf(report string) (id string, ok bool) { return strings.CutSuffix(report, ".json") }
+
 // Forget removes the report of an assessment; it is assessment.Config's Forget.
 func Forget(reports Reports) func(context.Context, assessment.Assessment) error {
 	return func(ctx context.Context, a assessment.Assessment) error {

@@ -46,6 +46,10 @@ type Reports interface {
 	PutBytes(ctx context.Context, kind, name string, content []byte) error
 	URL(kind, name string, expires time.Time) (string, error)
 	Delete(ctx context.Context, kind, name string) error
+	// Has says whether there is a blob.
+	Has(ctx context.Context, kind, name string) (bool, error)
+	// Each calls f for every blob of a kind, in no order.
+	Each(ctx context.Context, kind string, f func(name string, written time.Time) error) error
 }
 
 // Assessments keeps what scans came to; *assessment.Store.

@@ -224,6 +224,55 @@ func (s *Store) Get(_ context.Context, kind, name string) ([]byte, error) {
 	return b, nil
 }
 
+// Has says whether there is a blob. ErrName.
+func (s *Store) Has(_ context.Context, kind, name string) (bool, error) {
+	file, err := path(kind, name)
+	if err != nil {
+		return false, err
+	}
+	_, err = s.root.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for %s %s: %w", kind, name, err)
+	}
+	return true, nil
+}
+
+// Each calls f for every blob of a kind and the time at which it was kept, in no
+// order, until f fails. One that comes or goes meanwhile may be passed over. ErrName.
+func (s *Store) Each(ctx context.Context, kind string, f func(name string, kept time.Time) error) error {
+	if !kindPattern.MatchString(kind) {
+		return fmt.Errorf("%w: %.50q", ErrName, kind)
+	}
+	err := fs.WalkDir(s.root.FS(), kind, func(at string, d fs.DirEntry, err error) error {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil || d.IsDir() || !namePattern.MatchString(d.Name()) {
+			return gone(err)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return gone(err)
+		}
+		return f(d.Name(), info.ModTime())
+	})
+	if err != nil {
+		return fmt.Errorf("listing %s: %w", kind, err)
+	}
+	return nil
+}
+
+// gone is nil for what was removed while it was looked at, else the error.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // Delete removes a blob; it is no error if there is none.
 func (s *Store) Delete(_ context.Context, kind, name string) error {
 	file, err := path(kind, name)

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -63,6 +64,53 @@ func TestPutGetDelete(t *testing.T) {
 	}
 	if _, err := s.Get(ctx, "logs", "build-1.log"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("after delete: %v, want ErrNotFound", err)
+	}
+}
+
+func TestEachBlobOfAKind(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	each := func() (names []string) {
+		t.Helper()
+		err := s.Each(ctx, "logs", func(name string, kept time.Time) error {
+			if kept.IsZero() {
+				t.Errorf("%s was kept at no time", name)
+			}
+			names = append(names, name)
+			return s.Delete(ctx, "logs", name) // also while they are listed
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(names)
+		return names
+	}
+	if got := each(); len(got) != 0 {
+		t.Errorf("without a folder there are %q", got)
+	}
+	for _, name := range []string{"a.log", "b.log", "c.log"} {
+		if err := s.PutBytes(ctx, "logs", name, nil); err != nil {
+			t.Fatal(err)
+		}
+		if there, err := s.Has(ctx, "logs", name); err != nil || !there {
+			t.Errorf("%s is there: %t, %v", name, there, err)
+		}
+	}
+	if err := s.PutBytes(ctx, "others", "d.log", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := each(); !slices.Equal(got, []string{"a.log", "b.log", "c.log"}) {
+		t.Errorf("there are %q", got)
+	}
+	if there, err := s.Has(ctx, "logs", "a.log"); err != nil || there {
+		t.Errorf("what was deleted is there: %t, %v", there, err)
+	}
+	if err := s.Each(ctx, "../logs", nil); !errors.Is(err, ErrName) {
+		t.Errorf("a kind that is none: %v", err)
+	}
+	stop := errors.New("stop")
+	if err := s.Each(ctx, "others", func(string, time.Time) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("a listing that is stopped: %v", err)
 	}
 }
 

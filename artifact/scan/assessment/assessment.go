@@ -173,6 +173,15 @@ func (s *Store) Get(ctx context.Context, account, id string) (Assessment, error)
 	return a, nil
 }
 
+// Decode reads an assessment from its document.
+func Decode(d store.Document) (a Assessment, err error) {
+	err = json.Unmarshal(d.Body, &a)
+	if err == nil && a.ID != d.ID {
+		err = fmt.Errorf("it calls itself %q", a.ID)
+	}
+	return a, err
+}
+
 // Query asks for assessments of an account. Empty members ask for all.
 type Query struct {
 	Account        string
