@@ -14,7 +14,6 @@ import (
 	"souk/conformance/seller"
 	"souk/conformance/souktest"
 	"souk/spec"
-	"souk/spec/spectest"
 )
 
 // object is a JSON document.
@@ -59,19 +58,10 @@ func doDocuments(t *testing.T, s *seller.Seller, changes ...any) *marketplacecat
 
 func TestDocumentedErrorsOfOffers(t *testing.T) {
 	t.Parallel()
-	testdata := os.DirFS("../catalog/offer/testdata")
-	spectest.CompareSamples(t, "Offer", []string{
+	byState, setups := samplesByState(t, "Offer", os.DirFS("../catalog/offer/testdata"), []string{
 		"CreateOffer", "CreateReplacementOffer", "UpdateInformation", "UpdateTargeting", "UpdateAvailability", "UpdateLegalTerms", "UpdateSupportTerms",
 		"UpdateValidityTerms", "UpdatePaymentScheduleTerms", "UpdatePricingTerms", "UpdateRenewalTerms", "ReleaseOffer",
-	}, testdata)
-	samples, err := spec.ReadSamples(testdata)
-	must(t, err)
-	setups, err := spec.ReadSetups(testdata)
-	must(t, err)
-	byState := map[string][]spec.Sample{}
-	for _, s := range samples {
-		byState[s.Given] = append(byState[s.Given], s)
-	}
+	})
 	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
 		t.Parallel()
 		server := souktest.Start(t, o)

@@ -40,20 +40,11 @@ func TestDocumentedErrorsOfSaaSProducts(t *testing.T) {
 }
 
 // provokeAll provokes every documented error of a type of products through the
-// API and compares code and text. The samples lie beside the change types; a row
-// of the tables without a sample fails.
+// API and compares code and text. The samples lie beside the change types.
 func provokeAll(t *testing.T, entity string, testdata fs.FS, types []string) {
 	t.Helper()
-	spectest.CompareSamples(t, entity, types, testdata)
-	samples, err := spec.ReadSamples(testdata)
-	must(t, err)
-	setups, err := spec.ReadSetups(testdata)
-	must(t, err)
+	byState, setups := samplesByState(t, entity, testdata, types)
 	logos := souktest.ServeLogos(t)
-	byState := map[string][]spec.Sample{}
-	for _, s := range samples {
-		byState[s.Given] = append(byState[s.Given], s)
-	}
 	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
 		t.Parallel()
 		server := souktest.Start(t, o)
@@ -83,6 +74,19 @@ func provokeAll(t *testing.T, entity string, testdata fs.FS, types []string) {
 			}
 		})
 	})
+}
+
+// samplesByState reads the samples of an entity type by their starting states,
+// and the way to each state. A row of the tables without a sample fails.
+func samplesByState(t *testing.T, entity string, testdata fs.FS, types []string) (map[string][]spec.Sample, map[string]spec.Setup) {
+	t.Helper()
+	byState := map[string][]spec.Sample{}
+	for _, s := range spectest.CompareSamples(t, entity, types, testdata) {
+		byState[s.Given] = append(byState[s.Given], s)
+	}
+	setups, err := spec.ReadSetups(testdata)
+	must(t, err)
+	return byState, setups
 }
 
 // states are the names of states in an order that is the same at every call.

@@ -38,21 +38,28 @@ func cancelSet(t *testing.T, s *seller.Seller, id string) error {
 	return err
 }
 
+// withLogos starts a server whose first seller has a product in Limited, and
+// logos beside it.
+func withLogos(t *testing.T, o souktest.Options) (s *seller.Seller, logos *souktest.Logos, product string) {
+	t.Helper()
+	logos = souktest.ServeLogos(t)
+	s = souktest.Start(t, o).Root(t)
+	product, err := s.Limited(t.Context(), "Sample product")
+	must(t, err)
+	return s, logos, product
+}
+
 // TestLocksOfOverlappingSets: what may start while another set is PREPARING on
 // the same product, and the exact text where it may not.
 func TestLocksOfOverlappingSets(t *testing.T) {
 	t.Parallel()
 	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
 		t.Parallel()
-		logos := souktest.ServeLogos(t)
-		server := souktest.Start(t, o)
-		s := server.Root(t)
 		ctx := t.Context()
-		product, err := s.Limited(ctx, "Locked")
-		must(t, err)
+		s, logos, product := withLogos(t, o)
 		first := slowly(t, s, logos, product, "first")
 
-		_, err = s.Start(ctx, seller.Change("UpdateInformation", product, `{"ShortDescription":"Second."}`))
+		_, err := s.Start(ctx, seller.Change("UpdateInformation", product, `{"ShortDescription":"Second."}`))
 		var inUse *types.ResourceInUseException
 		if !errors.As(err, &inUse) {
 			t.Fatalf("the same change type while PREPARING: got %v, want ResourceInUseException", err)
@@ -96,12 +103,8 @@ func TestCancelWhilePreparing(t *testing.T) {
 	t.Parallel()
 	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
 		t.Parallel()
-		logos := souktest.ServeLogos(t)
-		server := souktest.Start(t, o)
-		s := server.Root(t)
 		ctx := t.Context()
-		product, err := s.Limited(ctx, "Cancelled")
-		must(t, err)
+		s, logos, product := withLogos(t, o)
 		id := slowly(t, s, logos, product, "cancel")
 		must(t, cancelSet(t, s, id))
 		set, err := s.Wait(ctx, id)
