@@ -25,9 +25,7 @@ type CreateOffer struct {
 func (r *CreateOffer) Valid(c *change.Checks) {
 	var s schema
 	s.plain("/ProductId", r.ProductId, 1, 50)
-	if r.Name.Given && !r.Name.Null {
-		s.plain("/Name", r.Name.Value, 1, 150)
-	}
+	s.name(r.Name)
 	s.refuse(c)
 }
 

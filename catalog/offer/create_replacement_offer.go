@@ -14,9 +14,7 @@ type CreateReplacementOffer struct {
 func (r *CreateReplacementOffer) Valid(c *change.Checks) {
 	var s schema
 	s.text("/AgreementId", r.AgreementId, 1, 64)
-	if r.Name.Given && !r.Name.Null {
-		s.plain("/Name", r.Name.Value, 1, 150)
-	}
+	s.name(r.Name)
 	s.refuse(c)
 }
 

@@ -41,6 +41,13 @@ func (s *schema) plain(at, text string, least, most int) {
 	}
 }
 
+// name is what an offer is called, if it is given and not null.
+func (s *schema) name(given change.Optional[string]) {
+	if given.Given && !given.Null {
+		s.plain("/Name", given.Value, 1, 150)
+	}
+}
+
 // items notes a list whose length is not between least and most.
 func (s *schema) items(at string, n, least, most int) {
 	if n < least || n > most {

@@ -22,9 +22,7 @@ func (u *UpdateInformation) Valid(c *change.Checks) {
 	if !u.Name.Given && !u.Description.Given && !u.PreExistingAgreement.Given {
 		s.add("JSON at / must have at least one of the properties ['Name', 'Description', 'PreExistingAgreement']")
 	}
-	if u.Name.Given && !u.Name.Null {
-		s.plain("/Name", u.Name.Value, 1, 150)
-	}
+	s.name(u.Name)
 	if u.Description.Given && !u.Description.Null {
 		s.text("/Description", u.Description.Value, 1, 255)
 	}

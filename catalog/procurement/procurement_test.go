@@ -7,19 +7,29 @@ import (
 	"testing"
 )
 
-func TestMayObtain(t *testing.T) {
-	t.Parallel()
-	const seller, other = "111111111111", "222222222222"
-	broken := errors.New("broken")
-	p := New(Config{Product: func(_ context.Context, id string) (Product, error) {
+// seller owns the products of all tests.
+const seller = "111111111111"
+
+var broken = errors.New("broken")
+
+// ofVisibilities has a product of each visibility, with that for an id. There is
+// no product "none", and "broken" can't be read.
+func ofVisibilities(artifacts ...Artifact) *Procurement {
+	return New(Config{Product: func(_ context.Context, id string) (Product, error) {
 		switch id {
 		case "none":
 			return Product{}, ErrNoProduct
 		case "broken":
 			return Product{}, broken
 		}
-		return Product{Owner: seller, Visibility: id}, nil
+		return Product{Owner: seller, Visibility: id, Artifacts: artifacts}, nil
 	}})
+}
+
+func TestMayObtain(t *testing.T) {
+	t.Parallel()
+	const other = "222222222222"
+	p := ofVisibilities()
 	for _, c := range []struct {
 		account, product string
 		want             bool
@@ -40,18 +50,9 @@ func TestMayObtain(t *testing.T) {
 
 func TestDeliveredLooksAtTheVisibilityOfOptions(t *testing.T) {
 	t.Parallel()
-	const seller, other = "111111111111", "222222222222"
+	const other = "222222222222"
 	artifacts := []Artifact{{"public", "Public"}, {"invited", "Limited"}, {"past", "Restricted"}, {"public", "Limited"}}
-	broken := errors.New("broken")
-	p := New(Config{Product: func(_ context.Context, id string) (Product, error) {
-		switch id {
-		case "none":
-			return Product{}, ErrNoProduct
-		case "broken":
-			return Product{}, broken
-		}
-		return Product{Owner: seller, Visibility: id, Artifacts: artifacts}, nil
-	}})
+	p := ofVisibilities(artifacts...)
 	for _, c := range []struct {
 		account, product string
 		want             []string
@@ -73,7 +74,7 @@ func TestDeliveredLooksAtTheVisibilityOfOptions(t *testing.T) {
 
 func TestInvitedAccountsObtainALimitedProduct(t *testing.T) {
 	t.Parallel()
-	const seller, friend, other = "111111111111", "222222222222", "333333333333"
+	const friend, other = "222222222222", "333333333333"
 	artifacts := []Artifact{{"public", "Public"}, {"limited", "Limited"}, {"past", "Restricted"}}
 	for _, c := range []struct {
 		visibility, account string
