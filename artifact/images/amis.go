@@ -15,7 +15,8 @@ func (m *Images) AMIs() change.AMIs { return amis{m} }
 type amis struct{ *Images }
 
 // Find implements change.AMIs. An AMI can be read if all its layers are in the
-// registry with the size that they had; their content was read when it was registered.
+// registry with the size that they had; their content was read before it was
+// available. One that is pending or has failed can't be read.
 func (m amis) Find(ctx context.Context, s change.Seller, id string) (change.AMI, error) {
 	a, err := m.Images.Find(ctx, s.Account, id)
 	if errors.Is(err, ErrNotFound) {
@@ -23,6 +24,9 @@ func (m amis) Find(ctx context.Context, s change.Seller, id string) (change.AMI,
 	}
 	if err != nil {
 		return change.AMI{}, err
+	}
+	if a.State != StateAvailable {
+		return change.AMI{}, fmt.Errorf("%w: %s is %s", change.ErrAMIUnreadable, id, a.State)
 	}
 	err = m.readable(ctx, a)
 	if errors.Is(err, ErrNoImage) || errors.Is(err, ErrBadImage) {

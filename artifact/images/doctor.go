@@ -83,6 +83,14 @@ func (m *Images) wrongAMI(ctx context.Context, d store.Document) (string, error)
 	if err != nil {
 		return "", err
 	}
+	switch {
+	case a.State == StatePending && d.Due.IsZero():
+		return "it is pending and nobody will read it", nil
+	case a.State != StatePending && !d.Due.IsZero():
+		return "it is work, and is not pending but " + a.State, nil
+	case a.State != StateAvailable:
+		return "", nil // whether its image is whole is not known, or known
+	}
 	_, _, err = m.config.Registry.Manifest(ctx, a.Repository, a.Digest)
 	if errors.Is(err, change.ErrImageNotFound) {
 		return "", nil // its owner has deleted it

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"regexp"
 	"slices"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"souk/artifact/registry"
 	"souk/catalog/change"
 	"souk/storage/store"
+	"souk/storage/work"
 )
 
 // Kinds of the documents that the room writes.
@@ -37,9 +39,15 @@ const (
 	KindName = "ami-name"
 )
 
-// StateAvailable is the state of every AMI (ec2 Image.State). An AMI is registered when its layers were
-// read; one that is deregistered is gone.
-const StateAvailable = "available"
+// States of an AMI (ec2 Image.State). One that is deregistered is gone.
+const (
+	// StatePending: its layers are yet to be read. Nothing can be made of it.
+	StatePending = "pending"
+	// StateAvailable: its layers were read and are those of a root file system.
+	StateAvailable = "available"
+	// StateFailed: its layers were refused. It can only be deregistered.
+	StateFailed = "failed"
+)
 
 // Values of Architecture, VirtualizationType and RootDeviceType.
 const (
@@ -69,7 +77,8 @@ type AMI struct {
 	Platform           string    `json:",omitempty"` // such as "Debian GNU/Linux 13", from its os-release; "" if it has none
 	OS                 OSRelease // the same in parts
 	ProductCodes       []string  `json:",omitempty"` // of products that it was made from
-	State              string    // available
+	State              string    // pending, available or failed
+	StateReason        *Reason   `json:",omitempty"` // why it failed
 	Created            time.Time // UTC, whole milliseconds
 	Source             string    `json:",omitempty"` // where it came from, as the importer said
 	Repository         string    // NAMESPACE/NAME in the registry
@@ -78,6 +87,10 @@ type AMI struct {
 	Unpacked           int64     // bytes of its layers after decompression
 	Public             bool      // everybody may use it
 	SharedWith         []string  `json:",omitempty"` // account ids that may use it too
+
+	// While it is pending:
+	Tries int   `json:",omitempty"` // how often reading it was begun
+	Read  int64 `json:",omitempty"` // bytes of Size that were read, a few seconds ago
 }
 
 // PlatformDetails is what DescribeImages shows: the Platform, or Linux/UNIX.
@@ -108,6 +121,10 @@ var (
 	ErrInUse = errors.New("AMI is in use")
 	// ErrNotOwner: the account may use the AMI and doesn't own it.
 	ErrNotOwner = errors.New("AMI belongs to another account")
+	// ErrUnavailable: the AMI is pending or has failed.
+	ErrUnavailable = errors.New("AMI is not available")
+	// ErrTooManyPending: the account has as many pending AMIs as it may have.
+	ErrTooManyPending = errors.New("the account has too many pending AMIs")
 	// ErrNoImage: the registry has no such image in a repository of the account.
 	ErrNoImage = errors.New("no such image in a repository of the account")
 	// ErrBadImage: the image is there and is refused: it can't be read, is
@@ -167,13 +184,24 @@ type Config struct {
 	// "" if nothing does. Nil means that nothing ever does.
 	InUse func(ctx context.Context, id string) (by string, err error)
 
+	// AtOnce is up to how many bytes of layers an image is read before Register
+	// returns; larger ones are pending until Run has read them. 0 means DefaultAtOnce.
+	AtOnce int64
+	// Node names this node in claims, anew at each start; "" is a name of chance.
+	Node  string
+	Lease time.Duration // of storage/work; 0 is its own default
+
 	Limits Limits
 	Now    func() time.Time // nil means time.Now
 	Rand   io.Reader        // nil means crypto/rand.Reader
+	Log    *slog.Logger     // nil means slog.Default
 }
 
 // Images is the room. Its methods may be called concurrently.
-type Images struct{ config Config }
+type Images struct {
+	config Config
+	runner *work.Runner
+}
 
 // New returns the machine images in a store and a registry.
 func New(c Config) (*Images, error) {
@@ -186,8 +214,20 @@ func New(c Config) (*Images, error) {
 	if c.Rand == nil {
 		c.Rand = crand.Reader
 	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.AtOnce == 0 {
+		c.AtOnce = DefaultAtOnce
+	}
 	c.Limits = c.Limits.orDefaults()
-	return &Images{c}, nil
+	m := &Images{config: c}
+	var err error
+	m.runner, err = m.newRunner()
+	if err != nil {
+		return nil, fmt.Errorf("opening the machine images: %w", err)
+	}
+	return m, nil
 }
 
 func (l Limits) orDefaults() Limits {
@@ -298,6 +338,9 @@ func (a AMI) document() (store.Document, error) {
 	}
 	if a.Public {
 		d.Index = append(d.Index, store.Entry{Index: index, Partition: everybody, Sort: a.ID})
+	}
+	if a.State == StatePending {
+		d.Index = append(d.Index, store.Entry{Index: pendingIndex, Partition: a.Owner, Sort: a.ID})
 	}
 	return d, nil
 }

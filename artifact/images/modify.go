@@ -25,12 +25,15 @@ type Modification struct {
 }
 
 // Modify changes an AMI's launch permissions or description. Errors: *NotFound,
-// ErrNotOwner, *Invalid.
+// ErrNotOwner, ErrUnavailable, *Invalid.
 func (m *Images) Modify(ctx context.Context, c Modification) (AMI, error) {
 	for {
 		a, revision, err := m.own(ctx, c.Account, c.ID)
 		if err != nil {
 			return AMI{}, err
+		}
+		if a.State != StateAvailable {
+			return AMI{}, fmt.Errorf("%s: %w: it is %s", c.ID, ErrUnavailable, a.State)
 		}
 		err = c.apply(&a)
 		if err != nil {

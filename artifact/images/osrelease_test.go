@@ -44,15 +44,15 @@ func TestOSReleaseIsReadOutOfTheMergedLayers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, _, _, err := verify(t.Context(), Image{Layers: layers}, Limits{}.orDefaults().Archive)
+		got, err := verify(t.Context(), Image{Layers: layers}, Limits{}.orDefaults().Archive)
 		if test.want == none {
 			if !errors.Is(err, ErrBadImage) || !strings.Contains(err.Error(), "no root file system") {
 				t.Errorf("%s: %v, want a refusal: no root file system", test.name, err)
 			}
 			continue
 		}
-		if err != nil || got.platform() != test.want {
-			t.Errorf("%s: got %q, %v, want %q", test.name, got.platform(), err, test.want)
+		if err != nil || got.os.platform() != test.want {
+			t.Errorf("%s: got %q, %v, want %q", test.name, got.os.platform(), err, test.want)
 		}
 	}
 }

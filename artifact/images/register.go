@@ -54,8 +54,9 @@ const (
 )
 
 // Register makes an AMI of an image: it reads all its layers first, so that a
-// hostile or broken one becomes none. Errors: *Invalid, ErrNameTaken,
-// ErrNoImage, ErrBadImage.
+// hostile or broken one becomes none. An image that is too large for that
+// (Config.AtOnce) becomes a pending AMI, which Run makes available or failed.
+// Errors: *Invalid, ErrNameTaken, ErrNoImage, ErrBadImage, ErrTooManyPending.
 func (m *Images) Register(ctx context.Context, r Registration) (AMI, error) {
 	err := r.check()
 	if err != nil {
@@ -79,16 +80,27 @@ func (m *Images) Register(ctx context.Context, r Registration) (AMI, error) {
 	if err != nil {
 		return AMI{}, err
 	}
-	system, packed, plain, err := verify(ctx, image, m.config.Limits.Archive)
-	if err != nil {
-		return AMI{}, err
-	}
 	a := AMI{
 		Owner: r.Account, Name: r.Name, Description: r.Description,
-		Architecture: image.Architecture, VirtualizationType: r.VirtualizationType, RootDeviceType: r.RootDeviceType, EnaSupport: r.EnaSupport,
-		Platform: system.platform(), OS: system, ProductCodes: r.ProductCodes,
-		State: StateAvailable, Created: m.config.Now().UTC().Truncate(time.Millisecond), Source: r.Source,
-		Repository: r.Repository, Digest: image.Digest, Size: packed, Unpacked: plain, Public: r.Public,
+		Architecture: image.Architecture, VirtualizationType: r.VirtualizationType, RootDeviceType: r.RootDeviceType,
+		EnaSupport: r.EnaSupport, ProductCodes: r.ProductCodes, State: StatePending,
+		Created: m.config.Now().UTC().Truncate(time.Millisecond), Source: r.Source,
+		Repository: r.Repository, Digest: image.Digest, Public: r.Public,
+	}
+	size, small := m.atOnce(image)
+	a.Size = size
+	if small {
+		reading, done := context.WithTimeout(ctx, atOnceTime)
+		got, err := verify(reading, image, m.config.Limits.Archive)
+		late := reading.Err() != nil && ctx.Err() == nil
+		done()
+		switch {
+		case err == nil:
+			a.State = StateAvailable
+			got.into(&a)
+		case !late:
+			return AMI{}, err
+		}
 	}
 	if a.VirtualizationType == "" {
 		a.VirtualizationType = HVM
@@ -121,13 +133,24 @@ func (m *Images) keep(ctx context.Context, a AMI) (AMI, error) {
 		return AMI{}, fmt.Errorf("writing the tag of %s: %w", a.ID, err)
 	}
 	name := nameKey(a.Owner, a.Name)
-	err = m.config.Store.Commit(ctx, store.Batch{Put: []store.Write{
+	batch := store.Batch{}
+	if a.State == StatePending {
+		d.Due = m.runner.Now()
+		batch.Bounds = []store.Bound{{Kind: KindAMI, Index: pendingIndex, Partition: a.Owner, Most: maxPending}}
+	}
+	batch.Put = []store.Write{
 		{Document: d},
 		{Document: store.Document{Key: name, Body: []byte(a.ID)}},
 		{Document: store.Document{Key: store.Key{Kind: registry.KindTag, ID: a.Repository + ":" + a.ID}, Body: tag}},
-	}})
+	}
+	err = m.config.Store.Commit(ctx, batch)
 	if err == nil {
+		m.runner.Wake()
 		return a, nil
+	}
+	if errors.Is(err, store.ErrLimit) {
+		err = fmt.Errorf("%w: at most %d", ErrTooManyPending, maxPending)
+		return AMI{}, errors.Join(err, m.config.Registry.Untag(ctx, a.Repository, a.ID))
 	}
 	var conflict *store.Conflict
 	if errors.As(err, &conflict) {

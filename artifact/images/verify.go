@@ -72,37 +72,49 @@ func (i *interrupted) Read(p []byte) (int, error) {
 	return i.r.Read(p)
 }
 
+// verified is what an image is by its layers.
+type verified struct {
+	os            OSRelease
+	packed, plain int64 // bytes of the layers, as they are and after decompression
+}
+
+// into writes it down.
+func (v verified) into(a *AMI) {
+	a.Platform, a.OS, a.Size, a.Unpacked = v.os.platform(), v.os, v.packed, v.plain
+}
+
 // verify reads all layers of an image: that they are what the config says, have
-// nothing that archive refuses and make a root file system. It returns what its os-release says and how
-// many bytes the layers have, as they are and after decompression. Errors:
-// ErrBadImage with the reason, ErrNoImage.
-func verify(ctx context.Context, i Image, limits archive.Limits) (os OSRelease, packed, plain int64, err error) {
+// nothing that archive refuses and make a root file system. Errors: ErrBadImage
+// with the reason, ErrNoImage.
+func verify(ctx context.Context, i Image, limits archive.Limits) (verified, error) {
 	b := budget{limits}
 	var merged releases
+	var got verified
 	for n, l := range i.Layers {
 		bad := func(err error) error {
 			return fmt.Errorf("%w: layer %d (%s): %w", ErrBadImage, n+1, l.Digest, err)
 		}
 		r, err := l.Open(ctx)
 		if err != nil {
-			return OSRelease{}, 0, 0, err
+			return verified{}, err
 		}
 		merged.next()
-		got, err := b.layer(ctx, r, nil, merged.entry)
+		layer, err := b.layer(ctx, r, nil, merged.entry)
 		r.Close()
 		var refused *archive.Refusal
 		switch {
 		case errors.As(err, &refused):
-			return OSRelease{}, 0, 0, bad(refused)
+			return verified{}, bad(refused)
 		case err != nil:
-			return OSRelease{}, 0, 0, fmt.Errorf("reading layer %s: %w", l.Digest, err)
-		case got.packed != l.Size:
-			return OSRelease{}, 0, 0, bad(fmt.Errorf("it has %d bytes, the manifest says %d", got.packed, l.Size))
-		case got.diffID != l.DiffID:
-			return OSRelease{}, 0, 0, bad(fmt.Errorf("its content is %s, the config says %s", got.diffID, l.DiffID))
+			return verified{}, fmt.Errorf("reading layer %s: %w", l.Digest, err)
+		case layer.packed != l.Size:
+			return verified{}, bad(fmt.Errorf("it has %d bytes, the manifest says %d", layer.packed, l.Size))
+		case layer.diffID != l.DiffID:
+			return verified{}, bad(fmt.Errorf("its content is %s, the config says %s", layer.diffID, l.DiffID))
 		}
-		packed += got.packed
-		plain += got.plain
+		got.packed += layer.packed
+		got.plain += layer.plain
 	}
-	return merged.release(), packed, plain, merged.rooted()
+	got.os = merged.release()
+	return got, merged.rooted()
 }
