@@ -56,7 +56,7 @@ var edges = map[string][]string{
 	"service/iam":                {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
 
 	// What a market holds. An entity's room knows facets and change types only.
-	"catalog":                  {"catalog/change", "catalog/containerproduct", "catalog/saasproduct", "catalog/dataproduct", "catalog/amiproduct", "catalog/offer"},
+	"catalog":                  {"catalog/change", "catalog/containerproduct", "catalog/saasproduct", "catalog/dataproduct", "catalog/amiproduct", "catalog/offer", "catalog/experience"},
 	"catalog/change":           {},
 	"catalog/product":          {"catalog/change"},
 	"catalog/instancetype":     {},
@@ -65,6 +65,7 @@ var edges = map[string][]string{
 	"catalog/dataproduct":      {"catalog/product", "catalog/change"},
 	"catalog/amiproduct":       {"catalog/product", "catalog/instancetype", "catalog/change"},
 	"catalog/offer":            {"catalog/product", "catalog/change"},
+	"catalog/experience":       {"catalog/change"},
 	"catalog/changeset":        {"catalog/change", "storage/store", "storage/store/audit", "storage/work", "gateway/apierror"},
 	"catalog/scenario":         {"catalog/changeset", "catalog/change", "storage/store"},
 	"catalog/procurement":      {"access/iam", "storage/store"},
