@@ -65,7 +65,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
-	m.images, err = images.New(images.Config{Store: m.store, Registry: m.registry, InUse: m.imageUse})
+	m.images, err = images.New(images.Config{Store: m.store, Registry: m.registry, InUse: m.imageUse, Node: node, Log: config.Log})
 	if err != nil {
 		return err
 	}
