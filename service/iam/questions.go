@@ -1,0 +1,132 @@
+package iam
+
+import (
+	"context"
+	"strings"
+
+	"souk/access/iam"
+	"souk/access/organization"
+	"souk/gateway"
+	"souk/gateway/apierror"
+)
+
+// This file says what is asked of policies before an action: the resources are
+// those of the Service Authorization Reference, "Actions, resources, and
+// condition keys for AWS Identity and Access Management".
+
+// authorize returns what must be allowed for an input.
+type authorize[In any] func(context.Context, *gateway.Caller, *In) ([]iam.Question, error)
+
+// ask asks for the action on a resource that the input alone tells.
+func ask[In any](action string, resource func(account string, in *In) string) authorize[In] {
+	return func(_ context.Context, c *gateway.Caller, in *In) ([]iam.Question, error) {
+		return []iam.Question{{Action: "iam:" + action, Resource: resource(c.Principal.Account, in)}}, nil
+	}
+}
+
+// all asks for the action on everything.
+func all[In any](action string) authorize[In] {
+	return ask(action, func(string, *In) string { return "*" })
+}
+
+// made asks for the action on an entity that is to be made.
+func made[In any](action, kind string, name func(*In) (path *string, name string)) authorize[In] {
+	return ask(action, func(account string, in *In) string {
+		path, name := name(in)
+		if path == nil {
+			return "arn:aws:iam::" + account + ":" + kind + "/" + name
+		}
+		return "arn:aws:iam::" + account + ":" + kind + *path + name
+	})
+}
+
+// on asks for the action on a user, group or role.
+func on[In any](s *service, action string, kind organization.HolderKind, name func(*In) string) authorize[In] {
+	return func(ctx context.Context, c *gateway.Caller, in *In) ([]iam.Question, error) {
+		arn, err := s.arn(ctx, organization.Holder{Kind: kind, Account: c.Principal.Account, Name: name(in)})
+		if err != nil {
+			return nil, err
+		}
+		return []iam.Question{{Action: "iam:" + action, Resource: arn}}, nil
+	}
+}
+
+// self is on for a user whose name may be left out: then it is the caller.
+func self[In any](s *service, action string, name func(*In) *string) authorize[In] {
+	return func(ctx context.Context, c *gateway.Caller, in *In) ([]iam.Question, error) {
+		user, err := caller(c, name(in))
+		if err != nil {
+			return nil, err
+		}
+		arn := c.Principal.ARN
+		if user != "" {
+			arn, err = s.arn(ctx, organization.Holder{Kind: organization.OfUser, Account: c.Principal.Account, Name: user})
+		}
+		return []iam.Question{{Action: "iam:" + action, Resource: arn}}, err
+	}
+}
+
+// with adds condition keys to the questions of another authorize.
+func with[In any](a authorize[In], keys func(*In) iam.Context) authorize[In] {
+	return func(ctx context.Context, c *gateway.Caller, in *In) ([]iam.Question, error) {
+		questions, err := a(ctx, c, in)
+		for i := range questions {
+			questions[i].Context = keys(in)
+		}
+		return questions, err
+	}
+}
+
+// policyKey is the condition key of a managed policy that is attached or detached.
+func policyKey(arn string) iam.Context { return iam.Context{"iam:policyarn": {arn}} }
+
+// tagKeys are the condition keys of tags of the request.
+func tagKeys(tags []Tag) iam.Context {
+	keys := iam.Context{}
+	for _, t := range tags {
+		keys["aws:requesttag/"+strings.ToLower(t.Key)] = []string{value(t.Value)}
+		keys["aws:tagkeys"] = append(keys["aws:tagkeys"], t.Key)
+	}
+	return keys
+}
+
+// arn is the ARN of a user, group or role with its path; of one that is not
+// there, the ARN that it would have without a path.
+func (s *service) arn(ctx context.Context, h organization.Holder) (string, error) {
+	var (
+		arn string
+		err error
+	)
+	switch h.Kind {
+	case organization.OfUser:
+		var u organization.User
+		u, err = s.organization.User(ctx, h.Account, h.Name)
+		arn = u.ARN()
+	case organization.OfGroup:
+		var g organization.Group
+		g, err = s.organization.Group(ctx, h.Account, h.Name)
+		arn = g.ARN()
+	default:
+		var r organization.Role
+		r, err = s.organization.Role(ctx, h.Account, h.Name)
+		arn = r.ARN()
+	}
+	if apierror.Is(err, "NoSuchEntity") {
+		return "arn:aws:iam::" + h.Account + ":" + h.Kind.String() + "/" + h.Name, nil
+	}
+	return arn, err
+}
+
+// caller is the name of the user that a request is about: the caller's own
+// where none is given, "" for the root user.
+func caller(c *gateway.Caller, name *string) (string, error) {
+	switch p := c.Principal; {
+	case name != nil:
+		return *name, nil
+	case p.Root:
+		return "", nil
+	case p.Name != "" && strings.HasPrefix(p.ARN, "arn:aws:iam::"+p.Account+":user/"):
+		return p.Name, nil
+	}
+	return "", apierror.New("ValidationError", "Must specify userName when calling with non-User credentials")
+}
