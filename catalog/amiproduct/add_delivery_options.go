@@ -69,7 +69,7 @@ func (r *AddDeliveryOptions) Check(p *Product, c *change.Checks) {
 	}
 	title, notes := r.version()
 	c.Refuse(p.Description.Visibility == product.Restricted, "INVALID_PRODUCT", "Use an existing limited or public product.")
-	c.Refuse(p.hasVersionTitle(title), "DUPLICATE_VERSION_TITLE", "The version title must be different from any other version titles of this product.")
+	c.Refuse(p.hasVersionTitle(title), "DUPLICATE_VERSION_TITLE", "The version title must be different from any other version titles of this product.", change.In("VersionTitle", title))
 	checkVersionTitle(c, title)
 	checkReleaseNotes(c, notes)
 	if details := r.amiDetails(); details != nil {
@@ -85,16 +85,16 @@ func (r *AddDeliveryOptions) Check(p *Product, c *change.Checks) {
 // of their usage instructions are those of AMI options.
 func checkComponents(c *change.Checks, components []ComponentDeliveryOptionDetails) {
 	var usages, malformed []string
-	var roles bool
+	var roles change.Wrong
 	for _, component := range components {
 		usages = append(usages, component.UsageInstructions)
-		roles = roles || !roleARN.MatchString(component.AccessRoleArn)
+		roles.If(!roleARN.MatchString(component.AccessRoleArn), "AccessRoleArn", component.AccessRoleArn)
 		if !componentARN.MatchString(component.ComponentArn) {
 			malformed = append(malformed, component.ComponentArn)
 		}
 	}
 	checkUsage(c, usages)
-	c.Refuse(roles, "INVALID_ARN", "Provide a valid ARN for component access.")
+	c.Refuse(len(roles) > 0, "INVALID_ARN", "Provide a valid ARN for component access.", roles)
 	c.Refuse(len(malformed) > 0, "INVALID_IB_COMPONENT", "Provide the ARN of a version of an EC2 Image Builder component. Invalid: [x].", malformed)
 }
 

@@ -36,8 +36,8 @@ func (r *RestrictInstanceTypes) Check(p *Product, c *change.Checks) {
 		}
 	}
 	c.Refuse(len(unknown) > 0, "INVALID_INSTANCE_TYPES", "The following instance types are not valid: [x]", unknown)
-	c.Refuse(len(product.Repeated(r.InstanceTypes)) > 0, "DUPLICATE_INSTANCE_TYPE", "Provide instance types with no duplicates.")
-	c.Refuse(len(unavailable) > 0, "UNAVAILABLE_INSTANCE_TYPE", "Provide an available instance type.")
+	c.Refuse(len(product.Repeated(r.InstanceTypes)) > 0, "DUPLICATE_INSTANCE_TYPE", "Provide instance types with no duplicates.", change.In("InstanceTypes", product.Repeated(r.InstanceTypes)...))
+	c.Refuse(len(unavailable) > 0, "UNAVAILABLE_INSTANCE_TYPE", "Provide an available instance type.", change.In("InstanceTypes", unavailable...))
 	c.Refuse(len(recommended) > 0, "RECOMMENDED_INSTANCE_TYPE_RESTRICTED", "The following instance types cannot be restricted. Recommended instance type must be changed to a different one before being restricted. Delivery Options Id [X] Instance Type[X]", options, recommended)
 	c.Refuse(len(priced) > 0, "DIMENSIONS_NOT_RESTRICTED", "Restrict dimensions before restricting internally metered instance types: [x]", priced)
 	c.Refuse(len(available) > 0 && len(without(available, r.InstanceTypes)) == 0, "REGION_NO_INSTANCES", "Your restricted instance types would cause product launch failure in region: [x]. Consider restricting fewer instances.", p.RegionAvailability.Regions)

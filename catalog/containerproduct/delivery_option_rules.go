@@ -52,88 +52,92 @@ func checkDeliveryOptions(c *change.Checks, options []DeliveryOption) {
 }
 
 func checkServices(c *change.Checks, options []DeliveryOption) {
-	var unknown, unspecified, repeated bool
+	var unknown, unspecified, repeated change.Wrong
 	for _, o := range options {
-		unknown = unknown || slices.ContainsFunc(o.CompatibleServices, func(service string) bool {
-			return !slices.Contains(compatibleServices, service)
-		})
-		unspecified = unspecified || len(o.CompatibleServices) == 0
-		repeated = repeated || len(product.Repeated(o.CompatibleServices)) > 0
+		for _, service := range o.CompatibleServices {
+			unknown.If(!slices.Contains(compatibleServices, service), "CompatibleServices", service)
+		}
+		unspecified.If(len(o.CompatibleServices) == 0, "DeliveryOptionTitle", o.Title)
+		for _, service := range product.Repeated(o.CompatibleServices) {
+			repeated.If(true, "CompatibleServices", service)
+		}
 	}
-	c.Refuse(unknown, "INCOMPATIBLE_SERVICES", "Provide a valid list of compatible services.")
-	c.Refuse(unspecified, "NO_SERVICE_SPECIFIED", "Provide at least 1 compatible service.")
-	c.Refuse(repeated, "DUPLICATE_COMPATIBLE_AWS_SERVICES", "Provide unique list of compatible services.")
+	c.Refuse(len(unknown) > 0, "INCOMPATIBLE_SERVICES", "Provide a valid list of compatible services.", unknown)
+	c.Refuse(len(unspecified) > 0, "NO_SERVICE_SPECIFIED", "Provide at least 1 compatible service.", unspecified)
+	c.Refuse(len(repeated) > 0, "DUPLICATE_COMPATIBLE_AWS_SERVICES", "Provide unique list of compatible services.", repeated)
 }
 
 func checkTexts(c *change.Checks, options []DeliveryOption) {
 	var usages, titles []string
-	var usageMissing, usageLong, titleLong, descriptionLong, descriptionMissing bool
+	var usageMissing, usageLong, titleLong, descriptionLong, descriptionMissing change.Wrong
 	for _, o := range options {
 		usages, titles = append(usages, o.UsageInstructions), append(titles, o.Title)
-		usageMissing = usageMissing || o.UsageInstructions == ""
-		usageLong = usageLong || utf8.RuneCountInString(o.UsageInstructions) > 4000
-		titleLong = titleLong || utf8.RuneCountInString(o.Title) > 72
-		descriptionMissing = descriptionMissing || o.Description == ""
-		descriptionLong = descriptionLong || utf8.RuneCountInString(o.Description) > 1000
+		usageMissing.If(o.UsageInstructions == "", "DeliveryOptionTitle", o.Title)
+		usageLong.If(utf8.RuneCountInString(o.UsageInstructions) > 4000, "DeliveryOptionTitle", o.Title)
+		titleLong.If(utf8.RuneCountInString(o.Title) > 72, "DeliveryOptionTitle", o.Title)
+		descriptionMissing.If(o.Description == "", "DeliveryOptionTitle", o.Title)
+		descriptionLong.If(utf8.RuneCountInString(o.Description) > 1000, "DeliveryOptionTitle", o.Title)
 	}
 	c.Refuse(product.SpaceBeforeTrademark(usages...), "INVALID_USAGE_INSTRUCTIONS", "Remove spaces before the trademark symbol.")
 	bad := product.Unsupported(usages...)
 	c.Refuse(len(bad) > 0, "INVALID_USAGE_INSTRUCTIONS", "Remove unsupported characters: [x, y, z]", bad)
-	c.Refuse(usageLong, "INVALID_USAGE_INSTRUCTIONS", "Provide usage instructions with fewer than (x) characters.", 4000)
-	c.Refuse(usageMissing, "INVALID_USAGE_INSTRUCTIONS", "Provide usage instructions.")
+	c.Refuse(len(usageLong) > 0, "INVALID_USAGE_INSTRUCTIONS", "Provide usage instructions with fewer than (x) characters.", 4000, usageLong)
+	c.Refuse(len(usageMissing) > 0, "INVALID_USAGE_INSTRUCTIONS", "Provide usage instructions.", usageMissing)
 
-	c.Refuse(len(product.Repeated(titles)) > 0, "DUPLICATE_DELIVERY_OPTION_TITLES", "Provide unique delivery option title.")
-	c.Refuse(titleLong, "INVALID_FULFILLMENT_OPTION_TITLE", "Provide delivery option title with fewer than (x) characters.", 72)
+	c.Refuse(len(product.Repeated(titles)) > 0, "DUPLICATE_DELIVERY_OPTION_TITLES", "Provide unique delivery option title.", change.In("DeliveryOptionTitle", product.Repeated(titles)...))
+	c.Refuse(len(titleLong) > 0, "INVALID_FULFILLMENT_OPTION_TITLE", "Provide delivery option title with fewer than (x) characters.", 72, titleLong)
 
-	c.Refuse(descriptionLong, "INVALID_SHORT_DESCRIPTION", "Provide a short description with fewer than 1,000 characters.")
-	c.Refuse(descriptionMissing, "INVALID_SHORT_DESCRIPTION", "Provide short description.")
+	c.Refuse(len(descriptionLong) > 0, "INVALID_SHORT_DESCRIPTION", "Provide a short description with fewer than 1,000 characters.", descriptionLong)
+	c.Refuse(len(descriptionMissing) > 0, "INVALID_SHORT_DESCRIPTION", "Provide short description.", descriptionMissing)
 }
 
 func checkImages(c *change.Checks, options []DeliveryOption) {
-	var missing, tooMany, repeated, unfit, malformed, floating bool
+	var missing, tooMany, repeated, unfit, malformed, floating change.Wrong
 	var charts []string
 	for _, o := range options {
-		missing = missing || len(o.Images) == 0
-		tooMany = tooMany || len(o.Images) > 50
-		repeated = repeated || len(product.Repeated(uris(o.Images))) > 0
+		missing.If(len(o.Images) == 0, "DeliveryOptionTitle", o.Title)
+		tooMany.If(len(o.Images) > 50, "DeliveryOptionTitle", o.Title)
+		for _, uri := range product.Repeated(uris(o.Images)) {
+			repeated.If(true, "ContainerImages", uri)
+		}
 		for _, image := range o.Images {
 			ref, ok := parseReference(image.URI)
 			short := !unfitLength(image.URI)
-			unfit = unfit || !short
-			malformed = malformed || short && !ok
-			floating = floating || ok && ref.floating()
+			unfit.If(!short, "ContainerImages", image.URI)
+			malformed.If(short && !ok, "ContainerImages", image.URI)
+			floating.If(ok && ref.floating(), "ContainerImages", image.URI)
 		}
 		if chart := o.chart(); chart != nil {
 			ref, ok := parseReference(chart.URI)
 			if !ok || unfitLength(chart.URI) {
 				charts = append(charts, chart.URI)
 			}
-			floating = floating || ok && ref.floating()
+			floating.If(ok && ref.floating(), "HelmChartUri", chart.URI)
 		}
 	}
-	c.Refuse(missing, "MISSING_CONTAINER_IMAGES", "Provide at least 1 container image.")
-	c.Refuse(tooMany, "TOO_MANY_CONTAINER_IMAGES", "Provide fewer than 50 container images.")
-	c.Refuse(repeated, "DUPLICATE_CONTAINER_IMAGES", "Provide a unique list of container images.")
-	c.Refuse(unfit, "INVALID_CONTAINER_IMAGES", "Provide a valid URI for the container image.")
-	c.Refuse(malformed, "INVALID_CONTAINER_IMAGE_URI", "Provide a valid URI for the container image.")
-	c.Refuse(floating, "INVALID_CONTAINER_IMAGE_TAG", "Avoid using 'latest' tag.")
+	c.Refuse(len(missing) > 0, "MISSING_CONTAINER_IMAGES", "Provide at least 1 container image.", missing)
+	c.Refuse(len(tooMany) > 0, "TOO_MANY_CONTAINER_IMAGES", "Provide fewer than 50 container images.", tooMany)
+	c.Refuse(len(repeated) > 0, "DUPLICATE_CONTAINER_IMAGES", "Provide a unique list of container images.", repeated)
+	c.Refuse(len(unfit) > 0, "INVALID_CONTAINER_IMAGES", "Provide a valid URI for the container image.", unfit)
+	c.Refuse(len(malformed) > 0, "INVALID_CONTAINER_IMAGE_URI", "Provide a valid URI for the container image.", malformed)
+	c.Refuse(len(floating) > 0, "INVALID_CONTAINER_IMAGE_TAG", "Avoid using 'latest' tag.", floating)
 	c.Refuse(len(charts) > 0, "INVALID_HELM_CHART_URI", "The Helm chart URI [invalid_uri] is invalid. Provide the URI of a chart in a repository of this marketplace, with its tag.", charts)
 }
 
 func checkResources(c *change.Checks, options []DeliveryOption) {
-	var nameMissing, urlMissing, nameLong, urlLong bool
+	var nameMissing, urlMissing, nameLong, urlLong change.Wrong
 	for _, o := range options {
 		for _, resource := range o.DeploymentResources {
-			nameMissing = nameMissing || resource.Name == ""
-			urlMissing = urlMissing || resource.Url == ""
-			nameLong = nameLong || utf8.RuneCountInString(resource.Name) > 256
-			urlLong = urlLong || utf8.RuneCountInString(resource.Url) > 256
+			nameMissing.If(resource.Name == "", "Url", resource.Url)
+			urlMissing.If(resource.Url == "", "Name", resource.Name)
+			nameLong.If(utf8.RuneCountInString(resource.Name) > 256, "Name", resource.Name)
+			urlLong.If(utf8.RuneCountInString(resource.Url) > 256, "Url", resource.Url)
 		}
 	}
-	c.Refuse(nameMissing, "EMPTY_RESOURCE_NAME", "Provide resource name.")
-	c.Refuse(urlMissing, "EMPTY_RESOURCE_URL", "Provide resource URL.")
-	c.Refuse(nameLong, "INVALID_RESOURCE_NAME", "Provide resource name with fewer than 256 characters.")
-	c.Refuse(urlLong, "INVALID_RESOURCE_URL", "Provide resource URL with fewer than 256 characters.")
+	c.Refuse(len(nameMissing) > 0, "EMPTY_RESOURCE_NAME", "Provide resource name.", nameMissing)
+	c.Refuse(len(urlMissing) > 0, "EMPTY_RESOURCE_URL", "Provide resource URL.", urlMissing)
+	c.Refuse(len(nameLong) > 0, "INVALID_RESOURCE_NAME", "Provide resource name with fewer than 256 characters.", nameLong)
+	c.Refuse(len(urlLong) > 0, "INVALID_RESOURCE_URL", "Provide resource URL with fewer than 256 characters.", urlLong)
 }
 
 func checkHelm(c *change.Checks, options []DeliveryOption) {

@@ -58,41 +58,41 @@ type AdditionalResource struct {
 func (u *UpdateInformation) Check(f *Facets, c *change.Checks) {
 	c.Refuse(!u.anyGiven(), "MISSING_UPDATES", "Nothing to update. Provide updated information for product.")
 	c.Refuse(u.LogoUrl.Given && u.LogoUrl.Value == "", "MISSING_LOGO_URL", "Provide URL for logo stored in S3.")
-	c.Refuse(len(unknownCategories(u.Categories.Value)) > 0, "INVALID_CATEGORY_NAMES", "Provide valid category names supported by AWS Marketplace.")
+	c.Refuse(len(unknownCategories(u.Categories.Value)) > 0, "INVALID_CATEGORY_NAMES", "Provide valid category names supported by AWS Marketplace.", change.In("Categories", unknownCategories(u.Categories.Value)...))
 
 	title := u.ProductTitle.Value
-	c.Refuse(SpaceBeforeTrademark(title), "INVALID_PRODUCT_TITLE", "Remove spaces before trademark symbol.")
+	c.Refuse(SpaceBeforeTrademark(title), "INVALID_PRODUCT_TITLE", "Remove spaces before trademark symbol.", change.In("ProductTitle", title))
 	bad := UnsupportedInTitle(title)
 	c.Refuse(len(bad) > 0, "INVALID_PRODUCT_TITLE", "Remove unsupported characters [x, y, z].", bad)
 
 	short := u.ShortDescription.Value
-	c.Refuse(SpaceBeforeTrademark(short), "INVALID_SHORT_DESCRIPTION", "Remove spaces before trademark symbol.")
+	c.Refuse(SpaceBeforeTrademark(short), "INVALID_SHORT_DESCRIPTION", "Remove spaces before trademark symbol.", change.In("ShortDescription", short))
 	bad = Unsupported(short)
 	c.Refuse(len(bad) > 0, "INVALID_SHORT_DESCRIPTION", "Remove unsupported characters [x, y, z].", bad)
 
 	long := u.LongDescription.Value
-	c.Refuse(SpaceBeforeTrademark(long), "INVALID_LONG_DESCRIPTION", "Remove spaces before trademark symbol.")
+	c.Refuse(SpaceBeforeTrademark(long), "INVALID_LONG_DESCRIPTION", "Remove spaces before trademark symbol.", change.In("LongDescription", long))
 	bad = Unsupported(long)
 	c.Refuse(len(bad) > 0, "INVALID_LONG_DESCRIPTION", "Remove unsupported characters [x, y, z].", bad)
 
 	support := u.SupportDescription.Value
-	c.Refuse(SpaceBeforeTrademark(support), "INVALID_SUPPORT_DESCRIPTION", "Remove spaces before trademark symbol.")
+	c.Refuse(SpaceBeforeTrademark(support), "INVALID_SUPPORT_DESCRIPTION", "Remove spaces before trademark symbol.", change.In("SupportDescription", support))
 	bad = Unsupported(support)
 	c.Refuse(len(bad) > 0, "INVALID_SUPPORT_DESCRIPTION", "Remove unsupported characters [x, y, z].", bad)
 
 	highlights := u.Highlights.Value
-	c.Refuse(SpaceBeforeTrademark(highlights...), "INVALID_HIGHLIGHTS", "Remove spaces before trademark symbol.")
+	c.Refuse(SpaceBeforeTrademark(highlights...), "INVALID_HIGHLIGHTS", "Remove spaces before trademark symbol.", change.In("Highlights", highlights...))
 	bad = Unsupported(highlights...)
 	c.Refuse(len(bad) > 0, "INVALID_HIGHLIGHTS", "Remove unsupported characters [x, y, z].", bad)
 
 	resources := u.resourceTexts()
-	c.Refuse(SpaceBeforeTrademark(resources...), "INVALID_ADDITIONAL_RESOURCES", "Remove spaces before trademark symbol.")
+	c.Refuse(SpaceBeforeTrademark(resources...), "INVALID_ADDITIONAL_RESOURCES", "Remove spaces before trademark symbol.", change.In("AdditionalResources", resources...))
 	bad = Unsupported(resources...)
 	c.Refuse(len(bad) > 0, "INVALID_ADDITIONAL_RESOURCES", "Remove unsupported characters [x, y, z].", bad)
 
 	n := len(u.Categories.Value)
 	unset := u.Categories.Given && n == 0 && len(f.Description.Categories) > 0
-	c.Refuse(unset || n > 3, "INVALID_PRODUCT_CATEGORIES", "Provide between 1 and 3 product categories.")
+	c.Refuse(unset || n > 3, "INVALID_PRODUCT_CATEGORIES", "Provide between 1 and 3 product categories.", change.In("Categories", u.Categories.Value...))
 
 	u.checkToday(f, c)
 }
