@@ -51,7 +51,7 @@ func refuseIDs(c *change.Checks, given []givenID) {
 	}
 	c.Refuse(bad.at != "", "422", "Provided Details is not valid. String '[x]' at [path] does not match required schema regex, '^do-[a-zA-Z0-9]+$'", bad.id.Value, bad.at)
 	repeated := product.Repeated(slices.DeleteFunc(ids, func(id string) bool { return id == "" }))
-	c.Refuse(len(repeated) > 0, "422", "Provide unique delivery option IDs.")
+	c.Refuse(len(repeated) > 0, "422", "Provide unique delivery option IDs.", change.In("Id", repeated...))
 }
 
 // refuseDetails states what is refused at once of the details of delivery
@@ -84,92 +84,94 @@ func refuseDetails(c *change.Checks, missing product.Missing, details []*Deliver
 
 // refuseFulfillment states the rule of the URL that both kinds have.
 func refuseFulfillment(c *change.Checks, registrations []*SaaSUrlDeliveryOptionDetails, apis []*ApiDeliveryOptionDetails) {
-	var bad bool
+	var bad change.Wrong
 	for _, r := range registrations {
-		bad = bad || r.FulfillmentUrl.Given && !isHTTPS(r.FulfillmentUrl.Value)
+		bad.If(r.FulfillmentUrl.Given && !isHTTPS(r.FulfillmentUrl.Value), "FulfillmentUrl", r.FulfillmentUrl.Value)
 	}
 	for _, api := range apis {
-		bad = bad || api.FulfillmentUrl != "" && !isHTTPS(api.FulfillmentUrl)
+		bad.If(api.FulfillmentUrl != "" && !isHTTPS(api.FulfillmentUrl), "FulfillmentUrl", api.FulfillmentUrl)
 	}
-	c.Refuse(bad, "422", `Provide a valid fulfillment URL beginning with "https://".`)
+	c.Refuse(len(bad) > 0, "422", `Provide a valid fulfillment URL beginning with "https://".`, bad)
 }
 
 func refuseRegistrations(c *change.Checks, registrations []*SaaSUrlDeliveryOptionDetails) {
-	var launchMissing, launchBad, none, tooMany, stack, titles, urls, kind, policy bool
+	var launchMissing, none, tooMany bool
+	var launchBad, stack, titles, urls, kind, policy change.Wrong
 	for _, r := range registrations {
 		launchMissing = launchMissing || r.quickLaunch() && r.LaunchUrl.Value == "" || r.LaunchUrl.Null && !r.QuickLaunchEnabled.Given
-		launchBad = launchBad || r.LaunchUrl.Given && !r.LaunchUrl.Null && !isHTTPS(r.LaunchUrl.Value)
+		launchBad.If(r.LaunchUrl.Given && !r.LaunchUrl.Null && !isHTTPS(r.LaunchUrl.Value), "LaunchUrl", r.LaunchUrl.Value)
 		templates := r.DeploymentTemplates.Value
 		none = none || r.DeploymentTemplates.Given && len(templates) == 0
 		tooMany = tooMany || len(templates) > 20
 		var givenTitles, givenURLs []string
 		for _, t := range templates {
 			givenTitles = append(givenTitles, t.Title)
-			policy = policy || !isPolicy(t.IamPolicy)
+			policy.If(!isPolicy(t.IamPolicy), "IamPolicy of", t.Title)
 			if t.CloudFormationDetails == nil {
-				kind = true
+				kind.If(true, "CloudFormationDetails of", t.Title)
 				continue
 			}
 			givenURLs = append(givenURLs, t.CloudFormationDetails.TemplateUrl)
-			stack = stack || !stackName.MatchString(t.CloudFormationDetails.DefaultStackName)
+			stack.If(!stackName.MatchString(t.CloudFormationDetails.DefaultStackName), "DefaultStackName", t.CloudFormationDetails.DefaultStackName)
 		}
-		titles = titles || len(product.Repeated(givenTitles)) > 0
-		urls = urls || len(product.Repeated(givenURLs)) > 0
+		titles = append(titles, change.In("Title", product.Repeated(givenTitles)...)...)
+		urls = append(urls, change.In("TemplateUrl", product.Repeated(givenURLs)...)...)
 	}
 	c.Refuse(len(registrations) > 1, "422", "You provided more than one URL delivery option. Provide one URL delivery option.")
 	c.Refuse(launchMissing, "422", "Required parameter LaunchUrl is missing. You must provide a LaunchUrl.")
-	c.Refuse(launchBad, "422", `Provide a valid launch URL beginning with "https://".`)
+	c.Refuse(len(launchBad) > 0, "422", `Provide a valid launch URL beginning with "https://".`, launchBad)
 	c.Refuse(none, "422", "The deployment template is missing. Provide at least one deployment template.")
 	c.Refuse(tooMany, "422", "You cannot provide more than 20 deployment templates.")
-	c.Refuse(kind, "422", `The deployment template type is invalid. Provide a valid deployment template type. Supported values are ["CloudFormation@1.0"].`)
-	c.Refuse(stack, "422", "The deployment template stack name is invalid. Provide a valid stack name using only alphanumeric characters and hyphens. It must start with an alphabetical character and can't be longer than 128 characters.")
-	c.Refuse(titles, "422", "You provided duplicate deployment template titles. Provide unique deployment template titles.")
-	c.Refuse(urls, "422", "You provided duplicate deployment template urls. Provide unique deployment template urls.")
-	c.Refuse(policy, "422", "The deployment template IAM policy is invalid. Provide a valid IAM policy.")
+	c.Refuse(len(kind) > 0, "422", `The deployment template type is invalid. Provide a valid deployment template type. Supported values are ["CloudFormation@1.0"].`, kind)
+	c.Refuse(len(stack) > 0, "422", "The deployment template stack name is invalid. Provide a valid stack name using only alphanumeric characters and hyphens. It must start with an alphabetical character and can't be longer than 128 characters.", stack)
+	c.Refuse(len(titles) > 0, "422", "You provided duplicate deployment template titles. Provide unique deployment template titles.", titles)
+	c.Refuse(len(urls) > 0, "422", "You provided duplicate deployment template urls. Provide unique deployment template urls.", urls)
+	c.Refuse(len(policy) > 0, "422", "The deployment template IAM policy is invalid. Provide a valid IAM policy.", policy)
 }
 
 func refuseAPIs(c *change.Checks, apis []*ApiDeliveryOptionDetails) {
-	var missing, tooMany, kind, service bool
+	var missing, tooMany bool
+	var kind, service change.Wrong
 	var e endpointRules
 	for _, api := range apis {
 		missing = missing || api.ApiType == "" || api.QuickLaunchEnabled == nil || api.FulfillmentUrl == "" || api.UsageInstructions == "" || len(api.Endpoints) == 0
-		kind = kind || api.ApiType != "" && !slices.Contains(apiTypes, api.ApiType)
-		service = service || !unique(api.CompatibleServices, services)
+		kind.If(api.ApiType != "" && !slices.Contains(apiTypes, api.ApiType), "ApiType", api.ApiType)
+		service.If(!unique(api.CompatibleServices, services), "CompatibleServices", api.CompatibleServices)
 		tooMany = tooMany || len(api.Endpoints) > 1
 		for _, endpoint := range api.Endpoints {
 			e.note(&endpoint, api.QuickLaunchEnabled != nil && *api.QuickLaunchEnabled)
 		}
 	}
 	c.Refuse(missing, "422", "Required parameter is missing. You must provide ApiType, QuickLaunchEnabled, FulfillmentUrl, UsageInstructions, and Endpoints.")
-	c.Refuse(kind, "422", "You provided an invalid API type. Valid values are: MCP_SERVER, KNOWLEDGE_BASE, AGENT, GUARDRAIL, OTHER.")
-	c.Refuse(service, "422", "You provided invalid compatible services. Valid values are: Bedrock-AgentCore.")
+	c.Refuse(len(kind) > 0, "422", "You provided an invalid API type. Valid values are: MCP_SERVER, KNOWLEDGE_BASE, AGENT, GUARDRAIL, OTHER.", kind)
+	c.Refuse(len(service) > 0, "422", "You provided invalid compatible services. Valid values are: Bedrock-AgentCore.", service)
 	c.Refuse(tooMany, "422", "You cannot provide more than 1 endpoint for API delivery options.")
-	c.Refuse(e.kind, "422", "EndpointType must be STATIC or DYNAMIC.")
+	c.Refuse(len(e.kind) > 0, "422", "EndpointType must be STATIC or DYNAMIC.", e.kind)
 	c.Refuse(e.parametersMissing, "422", "EndpointUrlParameters is required when EndpointType is DYNAMIC.")
 	c.Refuse(e.parametersUnasked, "422", "EndpointUrlParameters is not allowed when EndpointType is STATIC or absent.")
 	c.Refuse(e.parametersCount, "422", "EndpointUrlParameters must contain between 1 and 5 parameters.")
-	c.Refuse(e.parametersBad, "422", "EndpointUrlParameters contains an invalid entry. Check that Name starts with a letter (letters, digits, underscores only) and DefaultValue uses only unreserved characters.")
-	c.Refuse(e.parametersTwice, "422", "EndpointUrlParameters must not contain duplicate parameter names.")
+	c.Refuse(len(e.parametersBad) > 0, "422", "EndpointUrlParameters contains an invalid entry. Check that Name starts with a letter (letters, digits, underscores only) and DefaultValue uses only unreserved characters.", e.parametersBad)
+	c.Refuse(len(e.parametersTwice) > 0, "422", "EndpointUrlParameters must not contain duplicate parameter names.", e.parametersTwice)
 	c.Refuse(e.noQuickLaunch, "422", "QuickLaunchEnabled must be true when EndpointType is DYNAMIC.")
-	c.Refuse(e.url, "422", `Provide a valid endpoint URL beginning with "https://".`)
+	c.Refuse(len(e.url) > 0, "422", `Provide a valid endpoint URL beginning with "https://".`, e.url)
 	c.Refuse(e.noAuthorization, "422", "You must provide at least one authorization type. Valid values are: API_KEY, OAUTH2.")
-	c.Refuse(e.authorization, "422", "You provided invalid authorization types. Valid values are: API_KEY, OAUTH2.")
-	c.Refuse(e.schemaType, "422", "You provided an invalid schema type. Valid value is: OPEN_API.")
-	c.Refuse(e.schemaURL, "422", "Provide a valid schema URL that points to a Marketplace owned S3 bucket.")
+	c.Refuse(len(e.authorization) > 0, "422", "You provided invalid authorization types. Valid values are: API_KEY, OAUTH2.", e.authorization)
+	c.Refuse(len(e.schemaType) > 0, "422", "You provided an invalid schema type. Valid value is: OPEN_API.", e.schemaType)
+	c.Refuse(len(e.schemaURL) > 0, "422", "Provide a valid schema URL that points to a Marketplace owned S3 bucket.", e.schemaURL)
 	c.Refuse(e.protocols, "422", "You cannot provide more than 2 integration protocols.")
-	c.Refuse(e.protocol, "422", "You provided an invalid integration protocol type. Valid values are: MCP, A2A.")
+	c.Refuse(len(e.protocol) > 0, "422", "You provided an invalid integration protocol type. Valid values are: MCP, A2A.", e.protocol)
 }
 
 // endpointRules are the rules of the page that an endpoint breaks.
 type endpointRules struct {
-	kind, url, noQuickLaunch                                                              bool
-	parametersMissing, parametersUnasked, parametersCount, parametersBad, parametersTwice bool
-	noAuthorization, authorization, schemaType, schemaURL, protocols, protocol            bool
+	noQuickLaunch, parametersMissing, parametersUnasked, parametersCount, noAuthorization, protocols bool
+
+	kind, url, parametersBad, parametersTwice, authorization, schemaType, schemaURL, protocol change.Wrong
 }
 
 func (r *endpointRules) note(e *Endpoint, quickLaunch bool) {
 	dynamic := e.EndpointType == "DYNAMIC"
-	r.kind = r.kind || e.EndpointType != "" && e.EndpointType != "STATIC" && !dynamic
+	r.kind.If(e.EndpointType != "" && e.EndpointType != "STATIC" && !dynamic, "EndpointType", e.EndpointType)
 	r.noQuickLaunch = r.noQuickLaunch || dynamic && !quickLaunch
 	r.parametersMissing = r.parametersMissing || dynamic && e.EndpointUrlParameters == nil
 	r.parametersUnasked = r.parametersUnasked || !dynamic && e.EndpointUrlParameters != nil
@@ -179,26 +181,26 @@ func (r *endpointRules) note(e *Endpoint, quickLaunch bool) {
 	var names []string
 	for _, parameter := range e.EndpointUrlParameters {
 		names = append(names, parameter.Name)
-		r.parametersBad = r.parametersBad || !parameterName.MatchString(parameter.Name) || !defaultValue.MatchString(parameter.DefaultValue) ||
-			!strings.Contains(e.EndpointUrl, "{"+parameter.Name+"}")
+		r.parametersBad.If(!parameterName.MatchString(parameter.Name) || !defaultValue.MatchString(parameter.DefaultValue) ||
+			!strings.Contains(e.EndpointUrl, "{"+parameter.Name+"}"), "Name", parameter.Name)
 	}
-	r.parametersTwice = r.parametersTwice || len(product.Repeated(names)) > 0
-	r.url = r.url || !isHTTPS(placeholder.ReplaceAllStringFunc(e.EndpointUrl, func(p string) string {
+	r.parametersTwice = append(r.parametersTwice, change.In("Name", product.Repeated(names)...)...)
+	r.url.If(!isHTTPS(placeholder.ReplaceAllStringFunc(e.EndpointUrl, func(p string) string {
 		if slices.Contains(names, p[1:len(p)-1]) {
 			return "x"
 		}
 		return "\x00" // a placeholder that nothing fills: no URL
-	}))
+	})), "EndpointUrl", e.EndpointUrl)
 
 	r.noAuthorization = r.noAuthorization || len(e.AuthorizationTypes) == 0
-	r.authorization = r.authorization || !unique(e.AuthorizationTypes, authorizationTypes)
+	r.authorization.If(!unique(e.AuthorizationTypes, authorizationTypes), "AuthorizationTypes", e.AuthorizationTypes)
 	for _, schema := range e.Schemas {
-		r.schemaType = r.schemaType || schema.Type != "OPEN_API"
-		r.schemaURL = r.schemaURL || !isHTTPS(schema.SchemaUrl)
+		r.schemaType.If(schema.Type != "OPEN_API", "Type", schema.Type)
+		r.schemaURL.If(!isHTTPS(schema.SchemaUrl), "SchemaUrl", schema.SchemaUrl)
 	}
 	r.protocols = r.protocols || len(e.IntegrationProtocols) > 2
 	for _, protocol := range e.IntegrationProtocols {
-		r.protocol = r.protocol || !slices.Contains(integrations, protocol.Type)
+		r.protocol.If(!slices.Contains(integrations, protocol.Type), "Type", protocol.Type)
 	}
 }
 
@@ -216,7 +218,8 @@ func refuseUsage(c *change.Checks, registrations []*SaaSUrlDeliveryOptionDetails
 			}
 		}
 	}
-	var long, scheme bool
+	var long bool
+	var scheme change.Wrong
 	var images, links []string
 	for _, text := range texts {
 		long = long || utf8.RuneCountInString(text) > 30000
@@ -228,14 +231,14 @@ func refuseUsage(c *change.Checks, registrations []*SaaSUrlDeliveryOptionDetails
 			case err != nil || u.Scheme == "" || u.Host == "" && u.Opaque == "":
 				links = append(links, found[2])
 			default:
-				scheme = scheme || !slices.Contains(linkSchemes, u.Scheme)
+				scheme.If(!slices.Contains(linkSchemes, u.Scheme), "link", found[2])
 			}
 		}
 	}
 	c.Refuse(long, "422", "Usage instructions exceed the maximum length of 30,000 characters.")
 	c.Refuse(len(images) > 0, "422", "Images aren't supported by the usage instructions. Remove the image [x].", images)
 	c.Refuse(len(links) > 0, "422", "You provided a link to an invalid URL in the usage instructions: [x]. Provide a valid URL.", links)
-	c.Refuse(scheme, "422", `You provided a link with an unsupported URI scheme in the usage instructions. Use a supported scheme: ["http", "https", "tel", "mailto"].`)
+	c.Refuse(len(scheme) > 0, "422", `You provided a link with an unsupported URI scheme in the usage instructions. Use a supported scheme: ["http", "https", "tel", "mailto"].`, scheme)
 }
 
 // checkTemplates states the rule of deployment templates that the page has
