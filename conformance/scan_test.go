@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -91,6 +92,20 @@ func TestAScanRefusesAnAMIUntilItIsMended(t *testing.T) {
 			if len(list.AssessmentSummaryList) != 1 || list.AssessmentSummaryList[0].AssessmentResult != c.want {
 				t.Fatalf("the assessments of %s are %+v, want one %s", *c.set, list.AssessmentSummaryList, c.want)
 			}
+			// An option of that id exists when the change set has succeeded.
+			option := optionOf(list.AssessmentSummaryList[0].FrameworkSummary)
+			filtered, err := p.Catalog.ListAssessments(t.Context(), &marketplacecatalog.ListAssessmentsInput{Catalog: aws.String(seller.Catalog), FrameworkId: aws.String("AMISecurity"), FrameworkFilters: &types.FrameworkFiltersMemberAMISecurityFilters{Value: types.AMISecurityFilters{DeliveryOptionId: &option}}})
+			must(t, err)
+			if option == "" || len(filtered.AssessmentSummaryList) != 1 || aws.ToString(filtered.AssessmentSummaryList[0].AssessmentId) != aws.ToString(list.AssessmentSummaryList[0].AssessmentId) {
+				t.Errorf("by its delivery option %q of %s are found %s", option, c.want, seller.JSON(filtered.AssessmentSummaryList))
+			}
+			if c.want == types.AssessmentResultPass {
+				entity, err := p.Entity(t.Context(), seller.EntityID(good.ChangeSet[version]))
+				must(t, err)
+				if text := seller.JSON(entity.DetailsDocument) + aws.ToString(entity.Details); !strings.Contains(text, option) {
+					t.Errorf("the product has no delivery option %s: %s", option, text)
+				}
+			}
 			shown, err := p.Catalog.DescribeAssessment(t.Context(), &marketplacecatalog.DescribeAssessmentInput{Catalog: aws.String(seller.Catalog), AssessmentIdentifier: list.AssessmentSummaryList[0].AssessmentArn})
 			must(t, err)
 			for _, control := range shown.ControlAssessments {
@@ -102,6 +117,15 @@ func TestAScanRefusesAnAMIUntilItIsMended(t *testing.T) {
 			}
 		}
 	})
+}
+
+// optionOf is the delivery option that an assessment of an AMI names.
+func optionOf(s types.FrameworkSummary) string {
+	ami, ok := s.(*types.FrameworkSummaryMemberAMISecuritySummary)
+	if !ok {
+		return ""
+	}
+	return aws.ToString(ami.Value.DeliveryOptionId)
 }
 
 // TestScansOfContainerImagesAreShown: the scan that refuses a version and the one

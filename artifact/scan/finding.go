@@ -45,6 +45,7 @@ type Finding struct {
 	Severity advisory.Severity
 	// Of vulnerable packages.
 	Package  string   `json:",omitzero"`
+	Source   string   `json:",omitzero"` // the source package, by which advisories of distributions name it
 	Version  string   `json:",omitzero"`
 	Fixed    string   `json:",omitzero"` // "" if no version mends it
 	Advisory string   `json:",omitzero"`

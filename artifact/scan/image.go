@@ -164,7 +164,7 @@ func (s *Scanner) packageFindings(ctx context.Context, v *view) (found []Finding
 			return nil, nil, err
 		}
 		if !loaded {
-			missing = append(missing, fmt.Sprintf("%d packages of %s: no advisories of it are loaded", len(g.packages), plain([]byte(g.ecosystem))))
+			missing = append(missing, fmt.Sprintf("%s of %s: no advisories of it are loaded", packages(len(g.packages)), plain([]byte(g.ecosystem))))
 			continue
 		}
 		type once struct{ advisory, name, version, path string }
@@ -185,7 +185,7 @@ func (s *Scanner) packageFindings(ctx context.Context, v *view) (found []Finding
 			}
 			f := Finding{
 				Check: PackageVulnerabilities, Code: "VULNERABLE_PACKAGE", Severity: m.Severity,
-				Package: plain([]byte(p.Name)), Version: plain([]byte(p.Version)), Fixed: m.Fixed, Advisory: m.ID, Aliases: m.Aliases,
+				Package: plain([]byte(p.Name)), Source: plain([]byte(source)), Version: plain([]byte(p.Version)), Fixed: m.Fixed, Advisory: m.ID, Aliases: m.Aliases,
 				Layer: in.layer, Path: in.path,
 			}
 			f.Message = fmt.Sprintf("%s %s has %s (%s)%s. %s", f.Package, f.Version, m.ID, m.Severity, summary(m.Summary), fix)
@@ -193,6 +193,14 @@ func (s *Scanner) packageFindings(ctx context.Context, v *view) (found []Finding
 		}
 	}
 	return found, missing, nil
+}
+
+// packages counts packages in words.
+func packages(n int) string {
+	if n == 1 {
+		return "1 package"
+	}
+	return fmt.Sprintf("%d packages", n)
 }
 
 func summary(s string) string {

@@ -34,7 +34,7 @@ type Policy struct {
 type exception struct {
 	Advisory string // an id or an alias
 	Check    Check
-	Package  string
+	Package  string // or its source
 	Path     string // with * and ?, relative to the root
 	Reason   string
 	Until    time.Time // its last day
@@ -207,7 +207,7 @@ func newException(e exceptionPolicy) (exception, error) {
 }
 
 func (e *exception) covers(f *Finding, now time.Time) bool {
-	if !now.Before(e.Until.AddDate(0, 0, 1)) || e.Check != "" && e.Check != f.Check || e.Package != "" && e.Package != f.Package {
+	if !now.Before(e.Until.AddDate(0, 0, 1)) || e.Check != "" && e.Check != f.Check || e.Package != "" && e.Package != f.Package && e.Package != f.Source {
 		return false
 	}
 	if e.Advisory != "" && e.Advisory != f.Advisory && !slices.Contains(f.Aliases, e.Advisory) {

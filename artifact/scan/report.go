@@ -29,6 +29,7 @@ type Entry struct {
 	Severity     string
 	Reason       string   `json:",omitzero"` // of the operator's exception
 	Package      string   `json:",omitzero"`
+	Source       string   `json:",omitzero"` // the source package
 	Version      string   `json:",omitzero"`
 	FixedVersion string   `json:",omitzero"`
 	AdvisoryId   string   `json:",omitzero"`
@@ -45,7 +46,7 @@ func entries(judged []Judged, missing []string) []Entry {
 	for _, j := range judged {
 		e := Entry{
 			ErrorCode: j.Code, ErrorMessage: j.Message, Check: j.Check, Outcome: j.Outcome, Severity: j.Severity.String(), Reason: j.Reason,
-			Package: j.Package, Version: j.Version, FixedVersion: j.Fixed, AdvisoryId: j.Advisory, Aliases: j.Aliases, Layer: j.Layer, Path: j.Path, Platform: j.Platform,
+			Package: j.Package, Source: j.Source, Version: j.Version, FixedVersion: j.Fixed, AdvisoryId: j.Advisory, Aliases: j.Aliases, Layer: j.Layer, Path: j.Path, Platform: j.Platform,
 		}
 		switch j.Outcome {
 		case Warned:

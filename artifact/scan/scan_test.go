@@ -213,13 +213,14 @@ func TestPolicies(t *testing.T) {
 		refused []string
 		result  map[scan.Check]assessment.Result
 	}{
-		"the default":                     {"", []string{"DSA-1", "test.key"}, map[scan.Check]assessment.Result{scan.SSHRootLogin: assessment.Pass, scan.PrivateKeys: assessment.Fail}},
-		"secrets only warn":               {"checks: {PrivateKeys: warn}", []string{"DSA-1"}, map[scan.Check]assessment.Result{scan.PrivateKeys: assessment.Pass}},
-		"logins refuse":                   {"checks: {SSHRootLogin: refuse, PrivateKeys: warn}\npackages: {refuse: never}", []string{"sshd lets root log in"}, map[scan.Check]assessment.Result{scan.SSHRootLogin: assessment.Fail}},
-		"an exception by alias":           {"exceptions: [{advisory: CVE-2026-1, reason: no network, until: 2027-01-01}]", []string{"test.key"}, map[scan.Check]assessment.Result{scan.PackageVulnerabilities: assessment.ExemptionPass}},
-		"an exception by path":            {"exceptions: [{check: PrivateKeys, path: /etc/ssl/private/*, reason: test key, until: 2026-11-22}]", []string{"DSA-1"}, map[scan.Check]assessment.Result{scan.PrivateKeys: assessment.ExemptionPass}},
-		"an exception that ended":         {"exceptions: [{check: PrivateKeys, reason: test key, until: 2026-11-21}]", []string{"DSA-1", "test.key"}, nil},
-		"an exception of another package": {"exceptions: [{advisory: DSA-1, package: torch, reason: x, until: 2027-01-01}]", []string{"DSA-1", "test.key"}, nil},
+		"the default":                      {"", []string{"DSA-1", "test.key"}, map[scan.Check]assessment.Result{scan.SSHRootLogin: assessment.Pass, scan.PrivateKeys: assessment.Fail}},
+		"secrets only warn":                {"checks: {PrivateKeys: warn}", []string{"DSA-1"}, map[scan.Check]assessment.Result{scan.PrivateKeys: assessment.Pass}},
+		"logins refuse":                    {"checks: {SSHRootLogin: refuse, PrivateKeys: warn}\npackages: {refuse: never}", []string{"sshd lets root log in"}, map[scan.Check]assessment.Result{scan.SSHRootLogin: assessment.Fail}},
+		"an exception by alias":            {"exceptions: [{advisory: CVE-2026-1, reason: no network, until: 2027-01-01}]", []string{"test.key"}, map[scan.Check]assessment.Result{scan.PackageVulnerabilities: assessment.ExemptionPass}},
+		"an exception by path":             {"exceptions: [{check: PrivateKeys, path: /etc/ssl/private/*, reason: test key, until: 2026-11-22}]", []string{"DSA-1"}, map[scan.Check]assessment.Result{scan.PrivateKeys: assessment.ExemptionPass}},
+		"an exception that ended":          {"exceptions: [{check: PrivateKeys, reason: test key, until: 2026-11-21}]", []string{"DSA-1", "test.key"}, nil},
+		"an exception of a source package": {"exceptions: [{advisory: DSA-1, package: lamp-src, reason: no network, until: 2027-01-01}]", []string{"test.key"}, map[scan.Check]assessment.Result{scan.PackageVulnerabilities: assessment.ExemptionPass}},
+		"an exception of another package":  {"exceptions: [{advisory: DSA-1, package: torch, reason: x, until: 2027-01-01}]", []string{"DSA-1", "test.key"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
