@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"souk/artifact/images"
 )
 
 // ImageCommand is the machine images of an account, by signed calls of the API.
@@ -47,6 +49,10 @@ type machineImage struct {
 	RootDevice     string   `xml:"rootDeviceType"`
 	Virtualization string   `xml:"virtualizationType"`
 	ENA            bool     `xml:"enaSupport"`
+	Reason         struct {
+		Code    string `xml:"code"`
+		Message string `xml:"message"`
+	} `xml:"stateReason"` // of one that is not available
 }
 
 // describedImages is the answer of DescribeImages.
@@ -90,6 +96,9 @@ func (c *ImageListCommand) Run(app *App) error {
 		if i.Public {
 			seen = "public"
 		}
+		if i.State != images.StateAvailable {
+			seen = i.State
+		}
 		rows = append(rows, []string{i.ID, i.Name, i.Architecture, i.Virtualization, i.Platform, i.Owner, seen, i.Created})
 	}
 	return app.table([]string{"AMI", "NAME", "ARCH", "TYPE", "PLATFORM", "OWNER", "SEEN", "CREATED"}, rows)
@@ -116,6 +125,9 @@ func (c *ImageShowCommand) Run(app *App) error {
 		{"architecture", i.Architecture}, {"virtualization", i.Virtualization}, {"ENA", strconv.FormatBool(i.ENA)},
 		{"root device", i.RootDevice}, {"platform", i.Platform}, {"product codes", strings.Join(i.ProductCodes, ", ")},
 		{"image", i.Location}, {"created", i.Created}, {"public", strconv.FormatBool(i.Public)},
+	}
+	if i.Reason.Code != "" {
+		rows = append(rows, []string{"reason", i.Reason.Message})
 	}
 	var shared struct {
 		With []string `xml:"launchPermission>item>userId"`

@@ -32,6 +32,9 @@ func (c *ImageExportCommand) Run(app *App) error {
 	if err != nil {
 		return err
 	}
+	if found.State != images.StateAvailable {
+		return &refusedCall{"InvalidAMIID.Unavailable", fmt.Sprintf("%s can't be exported: it is %s", c.ID, found.State)}
+	}
 	ref, err := m.reference(found.Location)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -33,7 +34,8 @@ type ImageImportCommand struct {
 	Insecure       bool      `env:"-" help:"Talk to the source's registry by http."`
 }
 
-// Run reads the source, pushes it and registers it; it prints the AMI's id.
+// Run reads the source, pushes it, registers it and waits until it is available;
+// it prints the AMI's id.
 func (c *ImageImportCommand) Run(app *App) (err error) {
 	m, err := c.market()
 	if err != nil {
@@ -60,6 +62,9 @@ func (c *ImageImportCommand) Run(app *App) (err error) {
 	bar.end()
 	id, err := c.register(app.Ctx, m, repository+"@"+digest, source)
 	if err != nil {
+		return err
+	}
+	if err := c.await(app.Ctx, m, id, bar); err != nil {
 		return err
 	}
 	if c.Public {
@@ -134,6 +139,40 @@ func (c *ImageImportCommand) register(ctx context.Context, m *remoteMarket, loca
 	}
 	err = m.ec2(ctx, "RegisterImage", wanted, &made)
 	return made.ID, err
+}
+
+// await waits until the market has read a large image. One that it refuses is
+// removed again: its name is free for the next try.
+func (c *ImageImportCommand) await(ctx context.Context, m *remoteMarket, id string, bar *progress) error {
+	defer bar.end()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		i, err := m.image(ctx, imageID(id))
+		switch {
+		case code(err) == "UnauthorizedOperation":
+			return nil // who may not look is told nothing more; most images are available at once
+		case err != nil:
+			return fmt.Errorf("%s is registered, and whether it is available is not known: %w", id, err)
+		case i.State == images.StateFailed:
+			err = fmt.Errorf("the market refuses the image: %s (%s)", strings.TrimSuffix(i.Reason.Message, "."), i.Reason.Code)
+			if gone := m.ec2(ctx, "DeregisterImage", url.Values{"ImageId": {id}}, nil); gone != nil {
+				err = fmt.Errorf("%w. %s stays, as failed: remove it by `souk image rm %s`", err, id, id)
+			}
+			return err
+		case i.State != images.StatePending:
+			return nil
+		}
+		var done, total int64
+		if n, _ := fmt.Sscanf(i.Reason.Message, "%d of %d bytes", &done, &total); n == 2 {
+			bar.tell("reading", done, total)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%s is pending, and the market goes on with it: `souk image show %s` says what becomes of it: %w", id, id, ctx.Err())
+		}
+	}
 }
 
 // told is what the market is told of where an AMI came from: a reference, or the

@@ -157,6 +157,7 @@ func (e *refusedCall) Error() string {
 // nextSteps says what to do after an error.
 var nextSteps = map[string]string{
 	"InvalidAMIID.NotFound":    "`souk image list --all` shows the AMIs that the account may use",
+	"InvalidAMIID.Unavailable": "`souk image show ID` says why",
 	"InvalidAMIName.Duplicate": "Give another --name, or remove the other with `souk image rm ID`",
 	"UnauthorizedOperation":    "A policy must allow it: docs/operating.md, \"Machine images\"",
 	"OperationNotPermitted":    "Take it out of what names it first: the change type RestrictDeliveryOptions does that",

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"souk/artifact/images"
@@ -52,6 +53,15 @@ type Image struct {
 	VirtualizationType  string                           `xml:"virtualizationType"`
 	Hypervisor          string                           `xml:"hypervisor"`
 	EnaSupport          bool                             `xml:"enaSupport"`
+	StateReason         *StateReason                     `xml:"stateReason"` // nil for an available one
+}
+
+// StateReason says why an AMI is in its state.
+//
+// Amazon EC2 API Reference, "StateReason".
+type StateReason struct {
+	Code    string `xml:"code"` // pending, Client.InvalidManifest or Server.InternalError
+	Message string `xml:"message"`
 }
 
 // ProductCode is a code of the marketplace that an AMI carries.
@@ -86,6 +96,9 @@ func (c Config) describe(a images.AMI) Image {
 		RootDeviceType: a.RootDeviceType, RootDeviceName: rootDevice, VirtualizationType: a.VirtualizationType,
 		Hypervisor: hypervisor, EnaSupport: a.EnaSupport,
 	}
+	if r := stateReason(a); r.Code != "" {
+		shown.StateReason = &r
+	}
 	for _, code := range a.ProductCodes {
 		shown.ProductCodes.Items = append(shown.ProductCodes.Items, ProductCode{ProductCode: code, Type: "marketplace"})
 	}
@@ -95,6 +108,18 @@ func (c Config) describe(a images.AMI) Image {
 		}}
 	}
 	return shown
+}
+
+// stateReason is why an AMI is pending or has failed; of a pending one it says how
+// much of its image was read, as a client that waits may show it.
+func stateReason(a images.AMI) StateReason {
+	switch {
+	case a.StateReason != nil:
+		return StateReason{a.StateReason.Code, sentence(a.StateReason.Message)}
+	case a.State == images.StatePending:
+		return StateReason{"pending", fmt.Sprintf("%d of %d bytes of the image were read.", a.Read, a.Size)}
+	}
+	return StateReason{}
 }
 
 // location is where the registry has an AMI's image: what RegisterImage takes.
@@ -122,10 +147,22 @@ var imageFields = fields[images.AMI]{
 		return []string{"marketplace"}
 	},
 	"root-device-name": func(images.AMI) []string { return []string{rootDevice} },
+	"state-reason-code": func(a images.AMI) []string {
+		if r := stateReason(a); r.Code != "" {
+			return []string{r.Code}
+		}
+		return nil
+	},
+	"state-reason-message": func(a images.AMI) []string {
+		if r := stateReason(a); r.Code != "" {
+			return []string{r.Message}
+		}
+		return nil
+	},
 
 	"block-device-mapping.snapshot-id": nil, "block-device-mapping.volume-size": nil, "free-tier-eligible": nil, "kernel-id": nil,
 	"owner-alias": nil, "platform": nil, "ramdisk-id": nil, "source-image-id": nil, "source-image-region": nil, "source-instance-id": nil,
-	"sriov-net-support": nil, "state-reason-code": nil, "state-reason-message": nil, "tag-key": nil,
+	"sriov-net-support": nil, "tag-key": nil,
 }
 
 // ofRoot is a property of the root volume, which AMIs have that EBS backs.

@@ -63,6 +63,10 @@ func failure(err error) error {
 		return apierror.New("AuthFailure", "Not authorized for image: %s", sentence(err.Error()))
 	case errors.Is(err, images.ErrInUse):
 		return apierror.New("OperationNotPermitted", "%s", sentence(err.Error()))
+	case errors.Is(err, images.ErrUnavailable):
+		return apierror.New("InvalidAMIID.Unavailable", "%s", sentence(err.Error()))
+	case errors.Is(err, images.ErrTooManyPending):
+		return apierror.New("ResourceLimitExceeded", "%s", sentence(err.Error()))
 	case errors.Is(err, images.ErrNoImage):
 		return apierror.New("InvalidManifest", "%s", sentence(err.Error()))
 	case errors.Is(err, images.ErrBadImage):

@@ -47,7 +47,9 @@ type RegisterImageOutput struct {
 }
 
 // registerImage makes an AMI of an image in the registry, for the caller's
-// account. All layers are read first: what is hostile or broken becomes none.
+// account. All layers are read first: what is hostile or broken becomes none. An
+// image of more than half a gigabyte is pending until they are read, then
+// available or failed.
 // "ec2:RegisterImage" is asked on the image that will be:
 // arn:aws:ec2:REGION::image/*; on a snapshot it is not, since there is none.
 //
@@ -72,7 +74,7 @@ func registerImage(c Config) gateway.Operation {
 				EnaSupport: in.EnaSupport, ProductCodes: in.ProductCodes, Source: in.Source,
 			})
 			if errors.Is(err, context.DeadlineExceeded) {
-				return nil, apierror.WithStatus(http.StatusServiceUnavailable, "Unavailable", "The layers of the image could not be read in the time that a request may take. Try again when the server has less to do; an image of many gigabytes may be too large")
+				return nil, apierror.WithStatus(http.StatusServiceUnavailable, "Unavailable", "The image could not be looked at in the time that a request may take. Try again when the server has less to do")
 			}
 			if err != nil {
 				return nil, failure(err)
