@@ -41,7 +41,7 @@ type market struct {
 	usedBy       string           // what names every AMI; "" if nothing does
 }
 
-func open(t testing.TB) *market {
+func open(t testing.TB, edit ...func(*images.Config)) *market {
 	t.Helper()
 	engine, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
 	if err != nil {
@@ -70,7 +70,11 @@ func open(t testing.TB) *market {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { reg.Close() })
-	m.images, err = images.New(images.Config{Store: engine, Registry: reg, InUse: func(context.Context, string) (string, error) { return m.usedBy, nil }})
+	config := images.Config{Store: engine, Registry: reg, InUse: func(context.Context, string) (string, error) { return m.usedBy, nil }}
+	for _, e := range edit {
+		e(&config)
+	}
+	m.images, err = images.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
