@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +19,7 @@ import (
 	"souk/storage/store"
 	"souk/storage/store/postgres"
 	"souk/storage/store/postgres/pgtest"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 const (
@@ -55,12 +54,7 @@ func openPostgres(t testing.TB) store.Store {
 
 func openSQLite(t testing.TB) store.Store {
 	t.Helper()
-	s, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
+	return sqlitetest.Open(t)
 }
 
 // market is an engine with what a test needs around it.

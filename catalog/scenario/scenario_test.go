@@ -3,24 +3,18 @@ package scenario
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"souk/catalog/changeset"
 	"souk/storage/store"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 func open(t *testing.T) store.Store {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
+	return sqlitetest.Open(t)
 }
 
 // direct asks as the engine does, and commits what it is given.

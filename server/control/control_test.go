@@ -14,17 +14,13 @@ import (
 	"souk/access/organization"
 	"souk/gateway/apierror"
 	"souk/server/control"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 // door is a door on a real organisation.
 func door(t *testing.T) *control.Door {
 	t.Helper()
-	engine, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { engine.Close() })
+	engine := sqlitetest.Open(t)
 	o := organization.New(organization.Config{Store: engine, Keyring: keyring.New([32]byte{1})})
 	if _, err := o.Bootstrap(t.Context(), "", o.NewKey()); err != nil {
 		t.Fatal(err)

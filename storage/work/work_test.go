@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -12,17 +11,12 @@ import (
 	"time"
 
 	"souk/storage/store"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 func openStore(t *testing.T) store.Store {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
+	return sqlitetest.Open(t)
 }
 
 const kind = "job"
