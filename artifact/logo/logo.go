@@ -1,5 +1,6 @@
-// Package logo fetches the logos that sellers point at, checks them and keeps
-// a copy that Souk serves itself. It is change.Logos.
+// Package logo fetches the logos that sellers and administrators point at, checks
+// them and keeps a copy that Souk serves itself. It is change.Logos twice: Logos
+// for products, Branding for private marketplaces.
 package logo
 
 import (
@@ -79,18 +80,15 @@ func New(c Config) *Logos {
 // kept. Its name is its hash, so the same logo is kept once. The URL of a logo
 // that is kept already, such as that of another product, is its own copy.
 func (l *Logos) Copy(ctx context.Context, address string) (kept string, err error) {
-	ours, err := l.keeps(ctx, address)
+	_, ours, err := l.config.own(ctx, address)
 	if err != nil || ours {
 		return address, err
 	}
-	file, err := l.config.Fetcher.Get(ctx, address, "image/png", "image/jpeg")
-	if errors.Is(err, fetch.ErrRefused) {
-		return "", fmt.Errorf("%w from host %q: %w", change.ErrLogoUnreachable, hostOf(address), err)
-	}
+	file, err := l.config.fetch(ctx, address, "image/png", "image/jpeg")
 	if err != nil {
-		return "", fmt.Errorf("fetching a logo: %w", err)
+		return "", err
 	}
-	if len(file.Body) > MaxBytes {
+	if len(file) > MaxBytes {
 		return "", unsupported("it has more than %d bytes", MaxBytes)
 	}
 	select {
@@ -99,32 +97,53 @@ func (l *Logos) Copy(ctx context.Context, address string) (kept string, err erro
 	case <-ctx.Done():
 		return "", fmt.Errorf("checking a logo: %w", ctx.Err())
 	}
-	content, extension, err := check(file.Body)
+	content, extension, err := check(file)
 	if err != nil {
 		return "", err
 	}
+	return l.config.keep(ctx, content, extension)
+}
+
+// fetch gets the file at a URL of others.
+func (c *Config) fetch(ctx context.Context, address string, accept ...string) ([]byte, error) {
+	file, err := c.Fetcher.Get(ctx, address, accept...)
+	var refused *fetch.Refused
+	if errors.As(err, &refused) && refused.TooLarge {
+		return nil, fmt.Errorf("%w: %w", change.ErrLogoNotSupported, err)
+	}
+	if errors.Is(err, fetch.ErrRefused) {
+		return nil, fmt.Errorf("%w from host %q: %w", change.ErrLogoUnreachable, hostOf(address), err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fetching a logo: %w", err)
+	}
+	return file.Body, nil
+}
+
+// keep stores a logo under the name of its content and returns its URL.
+func (c *Config) keep(ctx context.Context, content []byte, extension string) (string, error) {
 	name := fmt.Sprintf("%x%s", sha256.Sum256(content), extension)
-	err = l.config.Keeper.PutBytes(ctx, blob.Logos, name, content)
+	err := c.Keeper.PutBytes(ctx, blob.Logos, name, content)
 	if err != nil {
 		return "", fmt.Errorf("keeping a logo: %w", err)
 	}
-	return l.config.Keeper.LogoURL(name), nil
+	return c.Keeper.LogoURL(name), nil
 }
 
-// keeps says whether a URL is one that Copy returned, and the logo is there.
-func (l *Logos) keeps(ctx context.Context, address string) (bool, error) {
+// own returns the logo at a URL that keep returned, if it is there.
+func (c *Config) own(ctx context.Context, address string) (file []byte, ours bool, err error) {
 	name := path.Base(address)
-	if address != l.config.Keeper.LogoURL(name) {
-		return false, nil
+	if address != c.Keeper.LogoURL(name) {
+		return nil, false, nil
 	}
-	_, err := l.config.Keeper.Get(ctx, blob.Logos, name)
+	file, err = c.Keeper.Get(ctx, blob.Logos, name)
 	if errors.Is(err, blob.ErrNotFound) || errors.Is(err, blob.ErrName) {
-		return false, nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("looking for a logo that is kept: %w", err)
+		return nil, false, fmt.Errorf("looking for a logo that is kept: %w", err)
 	}
-	return true, nil
+	return file, true, nil
 }
 
 // hostOf is the part of a URL that may stand in the log: paths and queries may

@@ -44,6 +44,8 @@ type Refused struct {
 	Reason string
 	// Status is the HTTP status if the reason is that it is not 200.
 	Status int
+	// TooLarge: the reason is that the body is longer than Config.MaxBytes.
+	TooLarge bool
 }
 
 func (e *Refused) Error() string { return ErrRefused.Error() + ": " + e.Reason }
@@ -162,20 +164,24 @@ func (f *Fetcher) Get(ctx context.Context, address string, accept ...string) (Fi
 	case resp.Header.Get("Content-Encoding") != "" && !strings.EqualFold(resp.Header.Get("Content-Encoding"), "identity"):
 		return File{}, refuse("the server sends it compressed, which was not asked for")
 	case resp.ContentLength > f.config.MaxBytes:
-		return File{}, refuse("it has more than %d bytes", f.config.MaxBytes)
+		return File{}, f.tooLarge()
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, f.config.MaxBytes+1))
 	if err != nil {
 		return File{}, f.explain(outer, u, err)
 	}
 	if int64(len(body)) > f.config.MaxBytes {
-		return File{}, refuse("it has more than %d bytes", f.config.MaxBytes)
+		return File{}, f.tooLarge()
 	}
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil {
 		kind = ""
 	}
 	return File{URL: resp.Request.URL.String(), ContentType: kind, Body: body}, nil
+}
+
+func (f *Fetcher) tooLarge() error {
+	return &Refused{Reason: fmt.Sprintf("it has more than %d bytes", f.config.MaxBytes), TooLarge: true}
 }
 
 // parse checks a URL before anybody is asked.
