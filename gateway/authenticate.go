@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 
+	"souk/access/iam"
 	"souk/gateway/apierror"
 	"souk/gateway/sigv4"
 )
@@ -32,6 +33,9 @@ func (c *call) identify() (refused, err error) {
 			Message: "Credential should be scoped to correct service: '" + shortened(c.auth.Service) + "' is not offered here, " + g.routes.offered() + "."})
 	}
 	secret, principal, ok, err := g.config.Credentials.Credential(c.r, c.auth.AccessKeyID, c.auth.SessionToken)
+	if errors.Is(err, iam.ErrExpiredToken) {
+		return nil, c.expiredToken()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +44,13 @@ func (c *call) identify() (refused, err error) {
 	}
 	c.secret, c.claimed = secret, principal
 	return refused, nil
+}
+
+// expiredToken refuses a session that is over. Clients that see one of these
+// codes fetch new credentials.
+func (c *call) expiredToken() error {
+	return c.named("", "ExpiredTokenException", "ExpiredToken", http.StatusForbidden,
+		"The security token included in the request is expired")
 }
 
 // verify checks the signature. Afterwards the caller is known.
@@ -53,6 +64,7 @@ func (c *call) verify(body []byte) error {
 	}
 	c.caller.Principal = c.claimed
 	c.caller.AccessKeyID = c.auth.AccessKeyID
+	c.caller.SessionToken = c.auth.SessionToken
 	c.caller.Region = c.auth.Region
 	return nil
 }

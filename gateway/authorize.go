@@ -20,9 +20,9 @@ func (c *call) authorize() error {
 	c.asked = questions
 	var common iam.Context
 	for _, q := range questions {
-		// No condition narrows what root may do, so that its requests do
-		// without the values.
-		if !p.Root {
+		// No condition narrows what root may do, but that of a resource's
+		// policy, so that its other requests do without the values.
+		if !p.Root || q.Policy != nil {
 			if common == nil {
 				common = c.conditionKeys()
 			}
@@ -36,25 +36,15 @@ func (c *call) authorize() error {
 }
 
 // conditionKeys has the values of AWS's global condition keys that every
-// request has. IAM User Guide, "AWS global condition context keys".
+// request has; those that tell the principal, iam has from the principal. IAM
+// User Guide, "AWS global condition context keys".
 func (c *call) conditionKeys() iam.Context {
-	p, now := c.caller.Principal, c.caller.Time
-	kind := "User"
-	if p.Root {
-		kind = "Account"
-	}
+	now := c.caller.Time
 	keys := iam.Context{
-		"aws:currenttime":      {now.Format(time.RFC3339)},
-		"aws:epochtime":        {strconv.FormatInt(now.Unix(), 10)},
-		"aws:principalaccount": {p.Account},
-		"aws:principalarn":     {p.ARN},
-		"aws:principaltype":    {kind},
-		"aws:requestedregion":  {c.caller.Region},
-		"aws:securetransport":  {strconv.FormatBool(c.r.TLS != nil)},
-		"aws:userid":           {p.ID},
-	}
-	if p.Name != "" {
-		keys["aws:username"] = []string{p.Name}
+		"aws:currenttime":     {now.Format(time.RFC3339)},
+		"aws:epochtime":       {strconv.FormatInt(now.Unix(), 10)},
+		"aws:requestedregion": {c.caller.Region},
+		"aws:securetransport": {strconv.FormatBool(c.r.TLS != nil)},
 	}
 	if c.caller.UserAgent != "" {
 		keys["aws:useragent"] = []string{c.caller.UserAgent}
@@ -87,10 +77,14 @@ func (c *call) denied(q iam.Question, d iam.Decision) *apierror.Error {
 	if q.Resource != "" {
 		message += " on resource: " + q.Resource
 	}
-	if d.Explicit {
+	switch {
+	case q.Trust: // it tells nobody whom a role trusts, nor whether there is one
+	case d.Explicit && d.By == iam.IdentityBased:
 		message += " with an explicit deny in an identity-based policy"
-	} else {
-		message += " because no identity-based policy allows the " + q.Action + " action"
+	case d.Explicit:
+		message += " with an explicit deny in a " + d.By.String()
+	default:
+		message += " because no " + d.By.String() + " allows the " + q.Action + " action"
 	}
 	if q.About != "" {
 		message += " (" + q.About + ")"

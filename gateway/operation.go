@@ -18,11 +18,13 @@ import (
 type Caller struct {
 	Principal   *iam.Principal
 	AccessKeyID string
-	Region      string // of the signature
-	RequestID   string
-	SourceIP    netip.Addr
-	UserAgent   string
-	Time        time.Time // when the request came, by the server's clock, UTC
+	// SessionToken is that of temporary credentials, "" for others. It is a secret.
+	SessionToken string
+	Region       string // of the signature
+	RequestID    string
+	SourceIP     netip.Addr
+	UserAgent    string
+	Time         time.Time // when the request came, by the server's clock, UTC
 }
 
 // Service declares an AWS service: how its requests are recognised and its errors spelled.

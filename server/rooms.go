@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"souk/access/iam"
-	"souk/access/quota"
 	"souk/access/trail"
 	"souk/artifact/images"
 	"souk/artifact/logo"
@@ -31,9 +30,6 @@ type rooms struct {
 	types    []*change.EntityType
 
 	scenarios *scenario.Scenarios
-	quotas    *quota.Settings
-	// operations are those of all services, by "service.Operation".
-	operations map[string]bool
 	scanning
 }
 
@@ -45,22 +41,18 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
-	err = m.newQuotas(ctx, config)
-	if err != nil {
-		return err
-	}
 	m.trail, err = m.newTrail(config, node)
 	if err != nil {
 		return err
 	}
 	procure := procurement.New(procurement.Config{Product: m.product})
 	m.registry, err = registry.New(registry.Config{
-		Root:        filepath.Join(config.Blobs, "registry"),
-		Store:       m.store,
-		Credentials: m.organization.LookupSession,
-		Decide:      iam.Decide,
-		MayObtain:   procure.MayObtain,
-		Delivered:   procure.Delivered,
+		Root:         filepath.Join(config.Blobs, "registry"),
+		Store:        m.store,
+		Credentials:  m.organization.LookupSession,
+		Decide:       iam.Decide,
+		MayObtain:    procure.MayObtain,
+		Delivered:    procure.Delivered,
 		Lent: func(ctx context.Context, account, repository string) ([]string, error) {
 			return m.images.Lent(ctx, account, repository)
 		},
@@ -92,12 +84,12 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		Director: m.scenarios,
 		Types:    m.types,
 		Later:    catalog.Later(),
-		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Scanner: m.scanner, Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Branding: logo.NewBranding(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Organization: members{m.organization}},
+		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Scanner: m.scanner, Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs})},
 		Keys:     m.ring,
 		Sellers:  m.seller,
 		Owner:    node,
 		Log:      config.Log,
-		OpenSets: m.openSets(config),
+		OpenSets: openSets(config),
 		History:  config.History,
 		Workers:  config.Workers,
 
@@ -112,6 +104,15 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 func (m *market) seller(ctx context.Context, account string) (change.Seller, error) {
 	namespace, err := m.organization.Seller(ctx, account)
 	return change.Seller{Account: account, Namespace: namespace}, err
+}
+
+// openSets is the bound of an account's change sets under way: none that
+// anybody meets where quotas are off.
+func openSets(config Config) int {
+	if config.Quota == "off" {
+		return -1 // no bound
+	}
+	return config.OpenChangeSets
 }
 
 // close closes what join opened.

@@ -2,6 +2,8 @@
 // language, and Decide, which is a pure function of both.
 package iam
 
+import "errors"
+
 // Principal is who signed a request. It is not changed once it is made.
 type Principal struct {
 	Account  string    // 12 digits
@@ -23,6 +25,9 @@ type Principal struct {
 	Issued         string    // when the session began, ISO 8601
 	SourceIdentity string    // "" if none was set
 }
+
+// ErrExpiredToken says that a session was one, and is over.
+var ErrExpiredToken = errors.New("the security token included in the request is expired")
 
 // Question is one thing that must be allowed: an action on a resource.
 type Question struct {

@@ -2,6 +2,7 @@ package organization
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,6 +44,8 @@ type credential struct {
 	secret    string
 	principal *iam.Principal
 	sources   sources
+	token     [sha256.Size]byte // of a session's token; the rest have neither it nor an end
+	expires   time.Time
 	checked   atomic.Int64  // when that was last true, in Unix nanoseconds
 	doubts    atomic.Uint64 // cache.doubts when that was looked at
 	checking  atomic.Bool   // one request is asking the store
@@ -115,8 +118,12 @@ func (c *cache) forget(ids ...string) {
 // Lookup returns the secret of an access key and whose it is. ok is false if
 // there is no such key, or it is not active. A key or policy that was changed
 // on this node is seen changed at once, one changed on another node within
-// three seconds. The principal must not be changed.
+// three seconds. The principal must not be changed. LookupSession finds those
+// of sessions, too.
 func (o *Organization) Lookup(ctx context.Context, accessKeyID string) (secret string, p *iam.Principal, ok bool, err error) {
+	if isSession(accessKeyID) {
+		return "", nil, false, nil // worth nothing without its token: see LookupSession
+	}
 	now := o.now()
 	c, missing, generation := o.keys.get(accessKeyID, now)
 	if missing {
@@ -146,10 +153,9 @@ func (o *Organization) Lookup(ctx context.Context, accessKeyID string) (secret s
 	return c.secret, c.principal, true, nil
 }
 
-// Credential is Lookup for a request. Access keys of users belong to no
-// session, so the session token of a client that has one set is not looked at.
+// Credential is LookupSession for a request.
 func (o *Organization) Credential(r *http.Request, accessKeyID, session string) (secret string, p *iam.Principal, ok bool, err error) {
-	return o.Lookup(r.Context(), accessKeyID)
+	return o.LookupSession(r.Context(), accessKeyID, session)
 }
 
 // load reads a key and all that its owner's permissions are made from: nil if

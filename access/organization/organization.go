@@ -51,6 +51,7 @@ type Organization struct {
 	rand    io.Reader
 	aws     map[string]*managedDocument // policies of AWS, by ARN; not changed
 	keys    cache
+	id      atomic.Value // string: the organisation's id, once it was read
 	sellers sellers
 	runner  atomic.Pointer[work.Runner] // of Run, while it runs
 }

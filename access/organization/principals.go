@@ -54,7 +54,8 @@ func (o *Organization) rootPrincipal(ctx context.Context, account string, from *
 	if err := o.read(ctx, accountKey(account), &a, from); err != nil {
 		return nil, err
 	}
-	return &iam.Principal{Account: a.ID, ARN: a.RootARN(), ID: a.ID, Root: true}, nil
+	p := &iam.Principal{Account: a.ID, ARN: a.RootARN(), ID: a.ID, Root: true}
+	return p, o.join(ctx, p)
 }
 
 // userPrincipal is a user, with the policies of its own and of its groups.
@@ -63,7 +64,7 @@ func (o *Organization) userPrincipal(ctx context.Context, account, name string, 
 	if err := o.read(ctx, userKey(account, name), &u, from); err != nil {
 		return nil, err
 	}
-	p := &iam.Principal{Account: u.Account, ARN: u.shown().ARN(), ID: u.ID, Name: u.Name}
+	p := &iam.Principal{Account: u.Account, ARN: u.shown().ARN(), ID: u.ID, Name: u.Name, Tags: tagsByKey(u.Tags)}
 	if err := o.give(ctx, p, u.Account, &u.grants, from); err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func (o *Organization) userPrincipal(ctx context.Context, account, name string, 
 			return nil, err
 		}
 	}
-	return p, nil
+	return p, o.join(ctx, p)
 }
 
 // give adds the policies of a holder to a principal. A policy that is not there

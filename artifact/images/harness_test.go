@@ -90,7 +90,7 @@ func newHouse(t *testing.T, s store.Store) *house {
 	r, err := registry.New(registry.Config{
 		Root:  root,
 		Store: s,
-		Credentials: func(_ context.Context, id string) (string, *iam.Principal, bool, error) {
+		Credentials: func(_ context.Context, id, _ string) (string, *iam.Principal, bool, error) {
 			return secret, &iam.Principal{Account: id, ARN: "arn:aws:iam::" + id + ":root", ID: id, Root: true}, true, nil
 		},
 		Decide: iam.Decide,

@@ -108,7 +108,7 @@ func newMarket(t *testing.T, with ...func(*Config)) *market {
 	return m
 }
 
-func (m *market) credential(_ context.Context, id string) (string, *iam.Principal, bool, error) {
+func (m *market) credential(_ context.Context, id, _ string) (string, *iam.Principal, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k, ok := m.keys[id]

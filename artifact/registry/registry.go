@@ -83,9 +83,11 @@ type Config struct {
 	Root string
 	// Store has the repositories and the tags that are in use.
 	Store store.Store
-	// Credentials finds the secret of an access key. ok is false if there is
-	// no such key or it is not active.
-	Credentials func(ctx context.Context, accessKeyID string) (secret string, p *iam.Principal, ok bool, err error)
+	// Credentials finds the secret of an access key; session is the token that
+	// temporary credentials have, "" for others. ok is false if there is no
+	// such key or it is not active, and the error iam.ErrExpiredToken for a
+	// session that is over.
+	Credentials func(ctx context.Context, accessKeyID, session string) (secret string, p *iam.Principal, ok bool, err error)
 	// Decide answers a question for a principal; iam.Decide.
 	Decide func(p *iam.Principal, q iam.Question) iam.Decision
 	// MayObtain says whether an account may obtain a product, and why not; procurement.

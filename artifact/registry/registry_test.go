@@ -145,7 +145,7 @@ func TestSkopeoPushesAndPulls(t *testing.T) {
 		}
 		return string(out)
 	}
-	token, _, err := m.registry.Token(owner.id)
+	token, _, err := m.registry.Token(owner.id, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestLogInTokenIsWorthWhatItsKeyIs(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
 	owner := m.root(sellerAccount)
-	password, expires, err := m.registry.Token(owner.id)
+	password, expires, err := m.registry.Token(owner.id, "")
 	if err != nil {
 		t.Fatal(err)
 	}

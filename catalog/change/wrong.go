@@ -26,10 +26,10 @@ func (w *Wrong) If(bad bool, member string, value any) {
 }
 
 // In is what is wrong with one member: each of its values.
-func In[S ~string](member string, values ...S) Wrong {
+func In(member string, values ...string) Wrong {
 	var w Wrong
 	for _, v := range values {
-		w.If(true, member, string(v))
+		w.If(true, member, v)
 	}
 	return w
 }

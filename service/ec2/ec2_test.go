@@ -63,7 +63,7 @@ func open(t testing.TB, edit ...func(*images.Config)) *market {
 	}
 	m.url, m.host = server.URL, public.Host
 	reg, err := registry.New(registry.Config{
-		Root: t.TempDir(), Store: engine, Credentials: m.organization.Lookup, Decide: iam.Decide, PublicURL: public, Keyring: ring,
+		Root: t.TempDir(), Store: engine, Credentials: m.organization.LookupSession, Decide: iam.Decide, PublicURL: public, Keyring: ring,
 		MayObtain: func(context.Context, string, string, string) (bool, string, error) { return false, "nobody may", nil },
 	})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 type Config struct {
 	// Token makes the log-in token of an access key: the password that goes
 	// with the user name AWS, and until when it is good.
-	Token func(accessKeyID string) (password string, expires time.Time, err error)
+	Token func(accessKeyID, session string) (password string, expires time.Time, err error)
 	// ProxyEndpoint is the registry's URL for docker login, such as
 	// http://127.0.0.1:8470: Souk's public URL.
 	ProxyEndpoint string

@@ -71,7 +71,7 @@ func endpoint(t *testing.T) (at string, o *organization.Organization, root organ
 		t.Fatal(err)
 	}
 	r, err := registry.New(registry.Config{
-		Root: t.TempDir(), Store: engine, Credentials: o.Lookup, Decide: iam.Decide, PublicURL: public, Keyring: ring,
+		Root: t.TempDir(), Store: engine, Credentials: o.LookupSession, Decide: iam.Decide, PublicURL: public, Keyring: ring,
 		MayObtain: func(context.Context, string, string, string) (bool, string, error) { return false, "nobody may", nil },
 	})
 	if err != nil {

@@ -41,7 +41,7 @@ func getAuthorizationToken(c Config) gateway.Operation {
 			return []iam.Question{{Action: "ecr:GetAuthorizationToken", Resource: "*"}}, nil
 		},
 		Call: func(_ context.Context, caller *gateway.Caller, in *GetAuthorizationTokenInput) (*GetAuthorizationTokenOutput, error) {
-			password, expires, err := c.Token(caller.AccessKeyID)
+			password, expires, err := c.Token(caller.AccessKeyID, caller.SessionToken)
 			if err != nil {
 				return nil, fmt.Errorf("answering GetAuthorizationToken: %w", err)
 			}

@@ -34,7 +34,7 @@ func endpoint(t *testing.T) (url string, o *organization.Organization, root orga
 	if _, err := o.Bootstrap(t.Context(), "", root); err != nil {
 		t.Fatal(err)
 	}
-	g, err := gateway.New(gateway.Config{Services: []*gateway.Service{sts.Service()}, Credentials: o})
+	g, err := gateway.New(gateway.Config{Services: []*gateway.Service{sts.Service(sts.Config{Organization: o})}, Credentials: o})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +74,7 @@ func TestGetCallerIdentityOfRootAndOfAUserWhoMayDoNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A session token left over in the environment is no obstacle.
-	out, err = client(url, key, "left-over").GetCallerIdentity(ctx, nil)
+	out, err = client(url, key, "").GetCallerIdentity(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,13 +87,15 @@ func TestWhoCanNotProveWhoHeIsGetsNoIdentity(t *testing.T) {
 	t.Parallel()
 	url, o, root := endpoint(t)
 	for name, c := range map[string]struct {
-		key  organization.Key
-		code string
+		key     organization.Key
+		session string
+		code    string
 	}{
-		"unknown access key": {o.NewKey(), "InvalidClientTokenId"},
-		"wrong secret":       {organization.Key{ID: root.ID, Secret: o.NewKey().Secret}, "SignatureDoesNotMatch"},
+		"unknown access key":      {o.NewKey(), "", "InvalidClientTokenId"},
+		"wrong secret":            {organization.Key{ID: root.ID, Secret: o.NewKey().Secret}, "", "SignatureDoesNotMatch"},
+		"left-over session token": {root, "left-over", "InvalidClientTokenId"},
 	} {
-		_, err := client(url, c.key, "").GetCallerIdentity(t.Context(), nil)
+		_, err := client(url, c.key, c.session).GetCallerIdentity(t.Context(), nil)
 		var e smithy.APIError
 		if !errors.As(err, &e) || e.ErrorCode() != c.code {
 			t.Errorf("%s: got %v, want %s", name, err, c.code)
@@ -109,4 +110,18 @@ func TestWhoCanNotProveWhoHeIsGetsNoIdentity(t *testing.T) {
 	if err != nil || r.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "MissingAuthenticationToken") {
 		t.Errorf("unsigned: %d %s %v", r.StatusCode, body, err)
 	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }

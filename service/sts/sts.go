@@ -1,16 +1,29 @@
-// Package sts is the AWS Security Token Service: who the caller is. It offers
-// GetCallerIdentity; temporary credentials are not offered yet.
+// Package sts is the AWS Security Token Service: who the caller is
+// (GetCallerIdentity), and temporary credentials of roles (AssumeRole).
+//
+// It keeps nothing: a session lies sealed in its token.
 package sts
 
 import (
+	"souk/access/organization"
 	"souk/gateway"
 	"souk/gateway/awsquery"
 )
 
-// Service returns the service for the gateway. It needs nothing but the caller.
+// Config says what the service works with.
+type Config struct {
+	Organization *organization.Organization // required: it has the roles
+}
+
+type service struct {
+	organization *organization.Organization
+}
+
+// Service returns the service for the gateway.
 //
 // AWS Security Token Service API Reference, version 2011-06-15.
-func Service() *gateway.Service {
+func Service(c Config) *gateway.Service {
+	s := &service{organization: c.Organization}
 	return &gateway.Service{
 		Name:         "sts",
 		SigningNames: []string{"sts"},
@@ -18,6 +31,9 @@ func Service() *gateway.Service {
 		APIVersion:   "2011-06-15",
 		Namespace:    "https://sts.amazonaws.com/doc/2011-06-15/",
 		EventSource:  "sts.amazonaws.com",
-		Operations:   []gateway.Operation{getCallerIdentity()},
+		Errors: map[string]int{
+			"ExpiredToken": 403, "MalformedPolicyDocument": 400, "PackedPolicyTooLarge": 400, "RegionDisabledException": 403,
+		},
+		Operations: []gateway.Operation{getCallerIdentity(), s.assumeRole()},
 	}
 }
