@@ -169,6 +169,21 @@ func TestScansOfContainerImagesAreShown(t *testing.T) {
 			if len(list.AssessmentSummaryList) != 1 || list.AssessmentSummaryList[0].AssessmentResult != test.result {
 				t.Fatalf("the assessments of the %s version are %s, want one %s", test.tag, seller.JSON(list.AssessmentSummaryList), test.result)
 			}
+			container, ok := list.AssessmentSummaryList[0].FrameworkSummary.(*types.FrameworkSummaryMemberContainerSecuritySummary)
+			if !ok {
+				t.Fatalf("the assessment of the %s version names no delivery option: %s", test.tag, seller.JSON(list.AssessmentSummaryList))
+			}
+			option := aws.ToString(container.Value.DeliveryOptionId)
+			filtered, err := s.Catalog.ListAssessments(ctx, &marketplacecatalog.ListAssessmentsInput{
+				Catalog: aws.String(seller.Catalog), FrameworkFilters: &types.FrameworkFiltersMemberContainerSecurityFilters{Value: types.ContainerSecurityFilters{DeliveryOptionId: &option}},
+			})
+			must(t, err)
+			entity, err := s.Entity(ctx, product)
+			must(t, err)
+			there := strings.Contains(seller.JSON(entity.DetailsDocument)+aws.ToString(entity.Details), option)
+			if option == "" || len(filtered.AssessmentSummaryList) != 1 || there != (test.status == types.ChangeStatusSucceeded) {
+				t.Errorf("the delivery option %q of the %s version: the product has it: %t; assessments of it: %s", option, test.tag, there, seller.JSON(filtered.AssessmentSummaryList))
+			}
 			shown, err := s.Catalog.DescribeAssessment(ctx, &marketplacecatalog.DescribeAssessmentInput{
 				Catalog: aws.String(seller.Catalog), AssessmentIdentifier: list.AssessmentSummaryList[0].AssessmentArn,
 			})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	"souk/catalog/change"
 	"souk/catalog/instancetype"
@@ -111,12 +110,9 @@ func scan(ctx context.Context, c *change.Checks, title string, ami change.AMI) e
 	return nil
 }
 
-// optionID is the id that the delivery option of a new version gets. It is known
-// before the set succeeds, so that the assessment of its AMI can name it, and is
-// the same whenever the set is probed again: change sets have random ids, and no
-// two versions of a product one title.
+// optionID is the id that the delivery option of a new version gets.
 func optionID(c *change.Checks, version string) string {
-	return change.NewIDs("delivery option of "+c.ChangeSet+" "+c.Entity.ID+" "+version, time.Time{}).UUID()
+	return c.ID("delivery option of version " + version)
 }
 
 // foundSource is the source of a new version: what the seller says of the AMI,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Refusal is one entry of an ErrorDetailList.
@@ -72,6 +73,14 @@ func (c *Checks) Keep(name, value string) {
 		c.found = map[string]string{}
 	}
 	c.found[name] = value
+}
+
+// ID returns an id for what the change makes if its set succeeds, so that what is
+// written before then can name it. It is the same whenever the set is probed
+// again: sets have random ids, and no two things of an entity one name. Keep it
+// for Apply.
+func (c *Checks) ID(name string) string {
+	return NewIDs(c.ChangeSet+" "+c.Entity.ID+" "+name, time.Time{}).UUID()
 }
 
 // Found returns what was kept.

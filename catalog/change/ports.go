@@ -169,8 +169,8 @@ type ScanTarget struct {
 	Seller    Seller
 	ChangeSet string // id
 	EntityID  string
-	// DeliveryOption is the id that the option of an AMI has, or gets if the set
-	// succeeds. "" for container images.
+	// DeliveryOption is the id that the option has, or gets if the set succeeds
+	// (see Checks.ID).
 	DeliveryOption string
 	Subject        string // what the report calls it, such as a delivery option's title
 }

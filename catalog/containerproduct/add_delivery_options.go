@@ -1,6 +1,7 @@
 package containerproduct
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -88,8 +89,22 @@ func (r *AddDeliveryOptions) Probe(ctx context.Context, p *Product, c *change.Ch
 	if err := probeServiceAccounts(ctx, c, options); err != nil {
 		return err
 	}
-	return probeDeliveryOptions(ctx, c, options)
+	title, _ := r.version()
+	for i := range options {
+		options[i].ID = c.ID("delivery option " + options[i].Title + " of version " + title)
+	}
+	if err := probeDeliveryOptions(ctx, c, options); err != nil || len(c.Refusals()) > 0 {
+		return err
+	}
+	for _, option := range options {
+		c.Keep(foundOption+option.Title, option.ID)
+	}
+	return nil
 }
+
+// foundOption and a title is what Probe keeps the id of a new option by. No URI
+// has a blank.
+const foundOption = "delivery option "
 
 // Apply adds the version.
 func (r *AddDeliveryOptions) Apply(p *Product, a *change.Applying) {
@@ -103,7 +118,7 @@ func (r *AddDeliveryOptions) Apply(p *Product, a *change.Applying) {
 	}
 	for i := range version.DeliveryOptions {
 		version.DeliveryOptions[i].SourceID = a.IDs.UUID()
-		version.DeliveryOptions[i].ID = a.IDs.UUID()
+		version.DeliveryOptions[i].ID = cmp.Or(a.Found[foundOption+version.DeliveryOptions[i].Title], a.IDs.UUID()) // the latter after a probe that kept none
 	}
 	pin(version.DeliveryOptions, a)
 	p.claimAddOn(version.DeliveryOptions, a)

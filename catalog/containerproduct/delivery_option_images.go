@@ -41,9 +41,9 @@ func probeDeliveryOptions(ctx context.Context, c *change.Checks, options []Deliv
 			return err
 		}
 	}
-	c.Refuse(len(f.foreign) > 0, "INVALID_CONTAINER_IMAGE_URI", "Provide a valid URI for the container image.")
+	c.Refuse(len(f.foreign) > 0, "INVALID_CONTAINER_IMAGE_URI", "Provide a valid URI for the container image.", change.In("ContainerImages", f.foreign...))
 	c.Refuse(len(f.foreignCharts) > 0, "INVALID_HELM_CHART_URI", "The Helm chart URI [invalid_uri] is invalid. Provide the URI of a chart in a repository of this marketplace, with its tag.", f.foreignCharts)
-	c.Refuse(len(f.absent) > 0, "IMAGE_NOT_FOUND", "Provide a valid public image URI.")
+	c.Refuse(len(f.absent) > 0, "IMAGE_NOT_FOUND", "Provide a valid public image URI.", change.In("ContainerImages", f.absent...))
 	c.Refuse(len(f.charts) > 0, "UNSUPPORTED_CONTAINER_IMAGE_URI", "The container image [unsupported_image] is unsupported. Provide a container image, not a Helm chart.", f.charts)
 	c.Refuse(len(f.invalid) > 0, "INVALID_HELM_CHART", "Provide a Helm chart that can be loaded. [reason]", f.invalid)
 	c.Refuse(len(f.external) > 0, "INVALID_HELM_CHART_IMAGES", "Provide a Helm chart containing images within repositories created via the AddRepositories change type. External images: [x].", f.external)
@@ -156,7 +156,7 @@ func (f *findings) scan(ctx context.Context, c *change.Checks, options []Deliver
 	report := "" // of the first image that is refused
 	scanned := map[string]bool{}
 	for _, option := range options {
-		target := change.ScanTarget{Seller: c.Seller, ChangeSet: c.ChangeSet, EntityID: c.Entity.ID, Subject: option.Title}
+		target := change.ScanTarget{Seller: c.Seller, ChangeSet: c.ChangeSet, EntityID: c.Entity.ID, DeliveryOption: option.ID, Subject: option.Title}
 		for _, image := range option.Images {
 			digest, isNew := f.digests[image.URI]
 			if !isNew || scanned[digest] {

@@ -55,11 +55,12 @@ type AssessmentTarget struct {
 
 // FrameworkSummary is a union by framework.
 type FrameworkSummary struct {
-	AMISecuritySummary *AMISecurity `json:",omitzero"`
+	AMISecuritySummary       *AssessedOption `json:",omitzero"`
+	ContainerSecuritySummary *AssessedOption `json:",omitzero"`
 }
 
-// AMISecurity says which delivery option has the AMI.
-type AMISecurity struct {
+// AssessedOption says which delivery option has what was assessed.
+type AssessedOption struct {
 	DeliveryOptionId string `json:",omitzero" len:"1,255"`
 }
 
@@ -168,8 +169,11 @@ func assessmentSummary(a *assessment.Summary) AssessmentSummary {
 		AssessmentTargetSummary: AssessmentTarget{ChangeSetId: a.ChangeSet, EntityId: a.Entity},
 		CreatedAt:               timestamp(a.Created), ExpiresAt: timestamp(a.Expires), FrameworkId: a.Framework,
 	}
-	if a.DeliveryOption != "" {
-		out.FrameworkSummary = &FrameworkSummary{AMISecuritySummary: &AMISecurity{DeliveryOptionId: a.DeliveryOption}}
+	if option := (&AssessedOption{DeliveryOptionId: a.DeliveryOption}); a.DeliveryOption != "" {
+		out.FrameworkSummary = &FrameworkSummary{AMISecuritySummary: option}
+		if a.Framework == assessment.ContainerSecurity {
+			out.FrameworkSummary = &FrameworkSummary{ContainerSecuritySummary: option}
+		}
 	}
 	return out
 }

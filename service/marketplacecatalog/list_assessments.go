@@ -3,6 +3,7 @@ package marketplacecatalog
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"souk/access/iam"
 	"souk/artifact/scan/assessment"
@@ -21,7 +22,8 @@ type ListAssessmentsInput struct {
 
 // FrameworkFilters is a union by framework.
 type FrameworkFilters struct {
-	AMISecurityFilters *AMISecurity
+	AMISecurityFilters       *AssessedOption
+	ContainerSecurityFilters *AssessedOption
 }
 
 // ListAssessmentsOutput is a page of assessments.
@@ -57,13 +59,18 @@ func (s *service) callListAssessments(ctx context.Context, c *gateway.Caller, in
 		q.ChangeSet, q.Entity = t.ChangeSetId, t.EntityId
 	}
 	if f := in.FrameworkFilters; f != nil {
-		if f.AMISecurityFilters == nil {
-			return nil, invalid("FrameworkFilters must have exactly one member. Supported: AMISecurityFilters.")
+		if (f.AMISecurityFilters == nil) == (f.ContainerSecurityFilters == nil) {
+			return nil, invalid("FrameworkFilters must have exactly one member. Supported: AMISecurityFilters, ContainerSecurityFilters.")
 		}
-		if q.Framework != "" && q.Framework != "AMISecurity" && q.Framework != assessment.AMISecurity {
-			return nil, invalid("FrameworkFilters are of AMISecurity, FrameworkId is '%s'.", q.Framework)
+		option, framework := f.AMISecurityFilters, assessment.AMISecurity
+		if option == nil {
+			option, framework = f.ContainerSecurityFilters, assessment.ContainerSecurity
 		}
-		q.Framework, q.DeliveryOption = assessment.AMISecurity, f.AMISecurityFilters.DeliveryOptionId
+		name, _, _ := strings.Cut(framework, "@")
+		if q.Framework != "" && q.Framework != name && q.Framework != framework {
+			return nil, invalid("FrameworkFilters are of %s, FrameworkId is '%s'.", name, q.Framework)
+		}
+		q.Framework, q.DeliveryOption = framework, option.DeliveryOptionId
 	}
 	out := &ListAssessmentsOutput{AssessmentSummaryList: []AssessmentSummary{}}
 	if s.assessments == nil {

@@ -25,8 +25,8 @@ const Kind = "assessment"
 // Keeping is how long an assessment is kept.
 const Keeping = 60 * 24 * time.Hour
 
-// Frameworks: what was assessed. AMISecurity is the documents' own;
-// ContainerSecurity is ours, for container images.
+// Frameworks: what was assessed. The reference shows the first; that the second
+// has the version 1.0 is ours.
 const (
 	AMISecurity       = "AMISecurity@1.0"
 	ContainerSecurity = "ContainerSecurity@1.0"
