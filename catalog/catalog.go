@@ -7,6 +7,7 @@ import (
 	"souk/catalog/change"
 	"souk/catalog/containerproduct"
 	"souk/catalog/dataproduct"
+	"souk/catalog/experience"
 	"souk/catalog/offer"
 	"souk/catalog/saasproduct"
 )
@@ -18,11 +19,12 @@ type Config struct {
 
 // Types returns all entity types.
 func Types(c Config) []*change.EntityType {
-	return []*change.EntityType{
+	types := []*change.EntityType{
 		amiproduct.EntityType(),
 		containerproduct.EntityType(c.RegistryHost),
 		saasproduct.EntityType(),
 		offer.EntityType(nil),
 		dataproduct.EntityType(),
 	}
+	return append(types, experience.EntityTypes()...)
 }

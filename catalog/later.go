@@ -19,9 +19,5 @@ func Later() map[string][]string {
 		"OfferSet":               nil, // work-with-offer-sets.html
 		"ResaleAuthorization":    nil, // work-with-resale-authorizations.html
 		"Solution":               nil, // work-with-multi-product-solutions.html
-		"Experience":             nil, // work-with-private-marketplace.html
-		"ProcurementPolicy":      nil, // work-with-private-marketplace.html
-		"BrandingSettings":       nil, // work-with-private-marketplace.html
-		"Audience":               nil, // work-with-private-marketplace.html
 	}
 }

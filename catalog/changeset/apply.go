@@ -99,7 +99,7 @@ func (w *working) batch(ctx context.Context, x *examined, now time.Time, read ma
 		}
 		b.Put = append(b.Put, parts...)
 	}
-	tags, err := w.entityTags(ctx)
+	tags, err := w.entityTags(ctx, x)
 	if err != nil {
 		return b, err
 	}

@@ -26,6 +26,15 @@ func (e *Engine) Shared(entityType string) bool {
 	return et != nil && et.Shared
 }
 
+// Owner returns the account of an entity; "" if there is none.
+func (e *Engine) Owner(ctx context.Context, id string) (string, error) {
+	l, err := e.readLock(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	return l.body.Owner, err
+}
+
 // isMark says whether the id of a lock is that of a mark: no entity's has a slash.
 func isMark(id string) bool { return strings.Contains(id, "/") }
 

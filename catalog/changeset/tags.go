@@ -145,7 +145,7 @@ func (e *Engine) exists(ctx context.Context, r Resource) error {
 
 // entityTags returns the writes of the tags that a set's changes give their
 // entities. What an entity has already stays.
-func (w *working) entityTags(ctx context.Context) ([]store.Write, error) {
+func (w *working) entityTags(ctx context.Context, x *examined) ([]store.Write, error) {
 	given := map[string]map[string]string{}
 	for i := range w.set.Changes {
 		r := &w.set.Changes[i]
@@ -168,7 +168,7 @@ func (w *working) entityTags(ctx context.Context) ([]store.Write, error) {
 			tags = map[string]string{}
 		}
 		maps.Copy(tags, given[id])
-		write, err := tagsBody{w.set.Account, tags}.write(id, was)
+		write, err := tagsBody{x.entity(id).Owner, tags}.write(id, was)
 		if err != nil {
 			return nil, err
 		}

@@ -75,7 +75,7 @@ func (s *service) callDescribeChangeSet(ctx context.Context, c *gateway.Caller, 
 		return nil, err
 	}
 	out := &DescribeChangeSetOutput{
-		ChangeSetId: d.ID, ChangeSetArn: changeSetARN(c.Principal.Account, d.ID), ChangeSetName: d.Name, Intent: d.Intent,
+		ChangeSetId: d.ID, ChangeSetArn: changeSetARN(d.Account, d.ID), ChangeSetName: d.Name, Intent: d.Intent,
 		StartTime: timestamp(d.Start), EndTime: timestamp(d.End), Status: string(d.Status),
 		FailureCode: d.FailureCode, FailureDescription: d.FailureDescription,
 		ChangeSet: make([]ChangeSummary, len(d.Changes)),

@@ -64,6 +64,7 @@ type answer struct {
 	id       string
 	revision int64
 	owner    string
+	everyone bool // all accounts share entities of its type
 	arn      string
 	body     gateway.Raw
 	// Where Details and DetailsDocument begin in body, each with its comma.
@@ -71,7 +72,7 @@ type answer struct {
 }
 
 // find returns the answer for an entity of the caller's account, or one that
-// its policy shares with the caller. One look into the store tells the
+// all accounts share, or that its policy shares with the caller. One look into the store tells the
 // revision; what is shown of it is rendered once.
 func (s *service) find(ctx context.Context, c *gateway.Caller, id string) (*answer, error) {
 	e, err := s.engine.Entity(ctx, id)
@@ -117,12 +118,12 @@ func (s *service) show(ctx context.Context, c *gateway.Caller, e *changeset.Enti
 	a := s.rendered.get(e.ID, e.Revision)
 	if a == nil {
 		var err error
-		if a, err = render(e); err != nil {
+		if a, err = s.render(e); err != nil {
 			return nil, err
 		}
 		s.rendered.put(a)
 	}
-	if a.owner == c.Principal.Account {
+	if a.owner == c.Principal.Account || a.everyone {
 		return a, nil
 	}
 	shared, err := s.shared(ctx, c, a)
@@ -155,12 +156,13 @@ func (s *service) shared(ctx context.Context, c *gateway.Caller, a *answer) (boo
 
 // render makes the answer: EntityType, EntityIdentifier, EntityArn,
 // LastModifiedDate, and the details as a string and as a document.
-func render(e *changeset.Entity) (*answer, error) {
+func (s *service) render(e *changeset.Entity) (*answer, error) {
 	d, err := e.Describe()
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{id: e.ID, revision: e.Revision, owner: d.Owner, arn: arn(d.Owner, unversioned(d.Type), e.ID)}
+	kind := unversioned(d.Type)
+	a := &answer{id: e.ID, revision: e.Revision, owner: d.Owner, everyone: s.engine.Shared(kind), arn: arn(d.Owner, kind, e.ID)}
 	b := make([]byte, 0, 2*len(d.Details)+len(d.Details)/4+512)
 	for _, m := range []struct{ name, value string }{
 		{`{"EntityType":`, d.Type},

@@ -34,7 +34,8 @@ type ChangeSetSummaryListItem struct {
 	FailureCode   string `json:",omitzero"`
 }
 
-// listChangeSets lists the account's change sets. Filters: ChangeSetName,
+// listChangeSets lists the account's change sets, or with Scope SharedWithMe
+// those of others that change what all accounts share. Filters: ChangeSetName,
 // Status, EntityId, BeforeStartTime, AfterStartTime, BeforeEndTime,
 // AfterEndTime, Scope. Sorted by StartTime or EndTime, the latest first.
 //
@@ -65,7 +66,7 @@ func (s *service) callListChangeSets(ctx context.Context, c *gateway.Caller, in 
 	for i := range sets {
 		d := &sets[i]
 		out.ChangeSetSummaryList[i] = ChangeSetSummaryListItem{
-			ChangeSetId: d.ID, ChangeSetArn: changeSetARN(c.Principal.Account, d.ID), ChangeSetName: d.Name,
+			ChangeSetId: d.ID, ChangeSetArn: changeSetARN(d.Account, d.ID), ChangeSetName: d.Name,
 			StartTime: timestamp(d.Start), EndTime: timestamp(d.End), Status: string(d.Status),
 			EntityIdList: d.Entities, FailureCode: d.FailureCode,
 		}

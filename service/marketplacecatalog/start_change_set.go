@@ -97,6 +97,10 @@ func (s *service) startQuestions(ctx context.Context, c *gateway.Caller, in *Sta
 			return nil, err
 		}
 		id := in.target(change)
+		resource, err := s.target(ctx, account, unversioned(change.Entity.Type), id)
+		if err != nil {
+			return nil, err
+		}
 		ask := func(tags map[string]string) error {
 			keys := iam.Context{"catalog:changetype": {change.ChangeType}}
 			if in.Intent != nil {
@@ -105,7 +109,7 @@ func (s *service) startQuestions(ctx context.Context, c *gateway.Caller, in *Sta
 			keys, err := s.resourceTags(ctx, c, id, requestTags(tags, keys))
 			questions = append(questions, iam.Question{
 				Action:   action("StartChangeSet"),
-				Resource: arn(account, unversioned(change.Entity.Type), id),
+				Resource: resource,
 				Context:  keys,
 				About:    "change type " + change.ChangeType,
 			})
@@ -121,11 +125,26 @@ func (s *service) startQuestions(ctx context.Context, c *gateway.Caller, in *Sta
 		}
 		if len(tags) > 0 {
 			questions = append(questions, iam.Question{
-				Action: action("TagResource"), Resource: arn(account, unversioned(change.Entity.Type), id), Context: requestTags(tags, nil), About: "the tags of " + change.ChangeType,
+				Action: action("TagResource"), Resource: resource, Context: requestTags(tags, nil), About: "the tags of " + change.ChangeType,
 			})
 		}
 	}
 	return questions, nil
+}
+
+// target is the ARN of the entity that a change of an account changes: of what
+// all accounts share, that of its owner.
+func (s *service) target(ctx context.Context, account, kind, id string) (string, error) {
+	if s.engine.Shared(kind) && id != "*" {
+		owner, err := s.engine.Owner(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		if owner != "" {
+			account = owner
+		}
+	}
+	return arn(account, kind, id), nil
 }
 
 // target is the id of the entity that a change changes, "*" for one that is
