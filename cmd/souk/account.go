@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"souk/access/organization"
 	"souk/server/control"
@@ -20,6 +22,7 @@ type AccountCommand struct {
 // AccountCreateCommand makes an account.
 type AccountCreateCommand struct {
 	Name      string    `required:"" env:"-" help:"Name of the account, for people."`
+	Email     string    `placeholder:"ADDRESS" env:"-" help:"Its e-mail address, which no other account has (default: one that no mail reaches)."`
 	Namespace string    `placeholder:"NS" env:"-" help:"First part of its repositories' names (default seller-ID); fixed from then on."`
 	ID        accountID `name:"id" placeholder:"ID" env:"-" help:"12 digits (default: a free one)."`
 }
@@ -27,7 +30,7 @@ type AccountCreateCommand struct {
 // Run prints the new account's id.
 func (c *AccountCreateCommand) Run(app *App, parent *AccountCommand) error {
 	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
-		a, err := d.CreateAccount(ctx, organization.NewAccount{Name: c.Name, Namespace: c.Namespace, ID: string(c.ID)})
+		a, err := d.CreateAccount(ctx, organization.NewAccount{Name: c.Name, Email: c.Email, Namespace: c.Namespace, ID: string(c.ID)})
 		if err != nil {
 			return err
 		}
@@ -74,8 +77,13 @@ func (c *AccountShowCommand) Run(app *App, parent *AccountCommand) error {
 		if err != nil {
 			return err
 		}
+		path, err := d.Path(ctx, a.ID)
+		if err != nil {
+			return err
+		}
+		slices.Reverse(path)
 		return app.table([]string{"PROPERTY", "VALUE"}, [][]string{
-			{"account", a.ID}, {"name", a.Name}, {"namespace", a.Namespace}, {"role", role(a)},
+			{"account", a.ID}, {"name", a.Name}, {"e-mail", a.Address()}, {"path", strings.Join(path, "/")}, {"namespace", a.Namespace}, {"role", role(a)},
 			{"root user", a.RootARN()}, {"created", date(a.Created)},
 		})
 	})

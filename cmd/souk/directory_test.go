@@ -98,9 +98,12 @@ func TestAccountsUsersKeysAndPoliciesByCommand(t *testing.T) {
 			if len(list) != 3 || !strings.HasPrefix(list[0], "000011112222\tBeta\tseller-000011112222\tmember\t") {
 				t.Errorf("account list: %q", list)
 			}
-			if got := s.must("account", "show", account); !strings.Contains(got, "namespace\tacme\n") {
+			if got := s.must("account", "show", account); !strings.Contains(got, "namespace\tacme\n") || !strings.Contains(got, "e-mail\taccount-"+account+"@souk.invalid\n") ||
+				!regexp.MustCompile(`\npath\to-[a-z0-9]+/r-[a-z0-9]+/`+account+`\n`).MatchString(got) {
 				t.Errorf("account show: %q", got)
 			}
+			s.must("account", "create", "--name", "Mail", "--email", "mail@example.com", "--id", "000011113333")
+			s.refused("MAIL@example.com exists already", "account", "create", "--name", "Again", "--email", "MAIL@example.com")
 			s.refused("Namespace acme belongs to another account. Give another --namespace", "account", "create", "--name", "x", "--namespace", "acme")
 			s.refused("`souk account list`", "user", "create", "ci", "--account", "999999999999")
 
@@ -155,6 +158,13 @@ func TestAccountsUsersKeysAndPoliciesByCommand(t *testing.T) {
 			s.must("key", "activate", key.AccessKeyId, "--account", account)
 			if got := s.must(append([]string{"key", "list"}, of...)...); strings.Count(got, "\tci\tActive\t") != 2 {
 				t.Errorf("key list of the user: %q", got)
+			}
+			s.must("key", "disable", "--root", "--account", account)
+			if got := s.must("key", "list", "--account", account); !strings.Contains(got, "\t<root>\tInactive\t") || strings.Count(got, "\tci\tActive\t") != 2 {
+				t.Errorf("key list after all root keys were disabled: %q", got)
+			}
+			if status, _, _ := s.do("", "key", "disable", "--account", account); status == exitDone {
+				t.Error("key disable without a key")
 			}
 			s.must("key", "delete", key.AccessKeyId, "--account", account)
 			s.refused("`souk key list", "key", "delete", key.AccessKeyId, "--account", account)

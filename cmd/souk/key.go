@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json"
@@ -16,8 +17,8 @@ type KeyCommand struct {
 
 	Create     KeyCreateCommand     `cmd:"" help:"Make an access key; its secret is shown this once."`
 	List       KeyListCommand       `cmd:"" help:"List the access keys of an account."`
-	Deactivate KeyDeactivateCommand `cmd:"" help:"Make an access key invalid; activate makes it valid again."`
-	Activate   KeyActivateCommand   `cmd:"" help:"Make a deactivated access key valid again."`
+	Deactivate KeyDeactivateCommand `cmd:"" aliases:"disable" help:"Make an access key invalid; activate makes it valid again."`
+	Activate   KeyActivateCommand   `cmd:"" aliases:"enable" help:"Make a deactivated access key valid again."`
 	Delete     KeyDeleteCommand     `cmd:"" help:"Delete an access key."`
 }
 
@@ -89,15 +90,40 @@ func (c *KeyListCommand) Run(app *App, parent *KeyCommand) error {
 	})
 }
 
-// KeyDeactivateCommand makes an access key invalid.
+// KeyDeactivateCommand makes an access key invalid, or all of the root user.
 type KeyDeactivateCommand struct {
-	Key string `arg:"" help:"The access key id."`
+	Key  string `arg:"" optional:"" help:"The access key id."`
+	Root bool   `env:"-" help:"All access keys of the account's root user, instead of one."`
+}
+
+// Validate refuses a command that does not say which keys it means.
+func (c *KeyDeactivateCommand) Validate() error {
+	if (c.Key != "") == c.Root {
+		return errors.New("give an access key id, or --root")
+	}
+	return nil
 }
 
 // Run deactivates the key and prints nothing.
 func (c *KeyDeactivateCommand) Run(app *App, parent *KeyCommand) error {
 	return parent.within(app, func(ctx context.Context, d control.Directory, account string) error {
-		return d.SetKeyActive(ctx, account, c.Key, false)
+		if !c.Root {
+			return d.SetKeyActive(ctx, account, c.Key, false)
+		}
+		keys, err := d.Keys(ctx, account, "")
+		if err != nil {
+			return err
+		}
+		for _, k := range keys {
+			if k.User != "" {
+				continue
+			}
+			if err := d.SetKeyActive(ctx, account, k.ID, false); err != nil {
+				return err
+			}
+		}
+		app.hint("Whoever may read the data folder makes one valid again: souk key activate, also when no key is valid.")
+		return nil
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 // that a policy misspells: AWS and Souk take any word, and it matches nothing.
 
 // services are the services of actions that Souk asks policies for.
-var services = []string{"aws-marketplace", "ec2", "ecr", "sts"}
+var services = []string{"aws-marketplace", "ec2", "ecr", "iam", "organizations", "sts"}
 
 // actions are all actions that Souk asks policies for, and sts:GetCallerIdentity,
 // which needs none.
@@ -30,6 +30,25 @@ var actions = []string{
 	"ecr:DescribeImages", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload",
 	"ecr:ListImages", "ecr:PutImage", "ecr:UploadLayerPart",
 
+	"iam:AddUserToGroup", "iam:AttachGroupPolicy", "iam:AttachRolePolicy", "iam:AttachUserPolicy", "iam:CreateAccessKey", "iam:CreateGroup",
+	"iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:CreateRole", "iam:CreateUser", "iam:DeleteAccessKey", "iam:DeleteGroup",
+	"iam:DeleteGroupPolicy", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:DeleteUser",
+	"iam:DeleteUserPolicy", "iam:DetachGroupPolicy", "iam:DetachRolePolicy", "iam:DetachUserPolicy", "iam:GetGroup", "iam:GetGroupPolicy",
+	"iam:GetPolicy", "iam:GetPolicyVersion", "iam:GetRole", "iam:GetRolePolicy", "iam:GetUser", "iam:GetUserPolicy", "iam:ListAccessKeys",
+	"iam:ListAccountAliases", "iam:ListAttachedGroupPolicies", "iam:ListAttachedRolePolicies", "iam:ListAttachedUserPolicies",
+	"iam:ListEntitiesForPolicy", "iam:ListGroupPolicies", "iam:ListGroups", "iam:ListGroupsForUser", "iam:ListInstanceProfilesForRole",
+	"iam:ListPolicies", "iam:ListPolicyTags", "iam:ListPolicyVersions", "iam:ListRolePolicies", "iam:ListRoleTags", "iam:ListRoles",
+	"iam:ListUserPolicies", "iam:ListUserTags", "iam:ListUsers", "iam:PutGroupPolicy", "iam:PutRolePolicy", "iam:PutUserPolicy",
+	"iam:RemoveUserFromGroup", "iam:SetDefaultPolicyVersion", "iam:TagPolicy", "iam:TagRole", "iam:TagUser", "iam:UntagPolicy", "iam:UntagRole",
+	"iam:UntagUser", "iam:UpdateAccessKey", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:UpdateUser",
+
+	"organizations:CreateAccount", "organizations:CreateOrganization", "organizations:CreateOrganizationalUnit",
+	"organizations:DeleteOrganizationalUnit", "organizations:DescribeAccount", "organizations:DescribeCreateAccountStatus",
+	"organizations:DescribeOrganization", "organizations:DescribeOrganizationalUnit", "organizations:ListAccounts",
+	"organizations:ListAccountsForParent", "organizations:ListChildren", "organizations:ListCreateAccountStatus",
+	"organizations:ListOrganizationalUnitsForParent", "organizations:ListParents", "organizations:ListRoots", "organizations:MoveAccount",
+	"organizations:UpdateOrganizationalUnit",
+
 	"sts:GetCallerIdentity",
 }
 
@@ -38,7 +57,7 @@ var conditionKeys = []string{
 	"aws:CurrentTime", "aws:EpochTime", "aws:PrincipalAccount", "aws:PrincipalArn", "aws:PrincipalType",
 	"aws:RequestedRegion", "aws:SecureTransport", "aws:SourceIp", "aws:TagKeys", "aws:UserAgent", "aws:userid", "aws:username",
 
-	"aws-marketplace:Intent", "catalog:ChangeType",
+	"aws-marketplace:Intent", "catalog:ChangeType", "iam:PolicyARN",
 }
 
 // tagKeys begin the condition keys of tags; what follows is the tag's key.

@@ -43,6 +43,25 @@ func TestPolicyWordsAreThoseOfTheServices(t *testing.T) {
 			t.Errorf("policy_words.go lacks aws-marketplace:%s", m[1])
 		}
 	}
+	// The operations of these services ask for the action of their own name.
+	operation := regexp.MustCompile(`gateway\.Def\[[^{]+\{\s+Name:\s+"(\w+)"`)
+	for _, service := range []string{"iam", "organizations"} {
+		files, err := fs.Glob(root, "service/"+service+"/*.go")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("the operations of %s: %v, %v", service, files, err)
+		}
+		for _, name := range files {
+			text, err := fs.ReadFile(root, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range operation.FindAllStringSubmatch(string(text), -1) {
+				if !contains(known, service+":"+m[1]) {
+					t.Errorf("policy_words.go lacks %s:%s", service, m[1])
+				}
+			}
+		}
+	}
 	all := strings.ToLower(source.String())
 	for _, k := range known {
 		k = strings.ToLower(k)

@@ -28,6 +28,9 @@ func OfferDirectory(d *Door, o *organization.Organization) {
 	Offer(d, "account/show", func(ctx context.Context, q question) (organization.Account, error) {
 		return o.Account(ctx, q.Account)
 	})
+	Offer(d, "account/path", func(ctx context.Context, q question) ([]string, error) {
+		return o.Path(ctx, q.Account)
+	})
 	Offer(d, "user/create", func(ctx context.Context, q question) (organization.User, error) {
 		return o.CreateUser(ctx, q.Account, q.User)
 	})
@@ -88,6 +91,11 @@ func (d Directory) Accounts(ctx context.Context) ([]organization.Account, error)
 // Account shows an account.
 func (d Directory) Account(ctx context.Context, id string) (organization.Account, error) {
 	return ask[organization.Account](ctx, d.Caller, "account/show", question{Account: id})
+}
+
+// Path shows what an account is in: its id, its units', the root's, the organisation's.
+func (d Directory) Path(ctx context.Context, id string) ([]string, error) {
+	return ask[[]string](ctx, d.Caller, "account/path", question{Account: id})
 }
 
 // CreateUser makes a user of an account.
