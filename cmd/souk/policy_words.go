@@ -49,19 +49,21 @@ var actions = []string{
 	"organizations:ListOrganizationalUnitsForParent", "organizations:ListParents", "organizations:ListRoots", "organizations:MoveAccount",
 	"organizations:UpdateOrganizationalUnit",
 
-	"sts:GetCallerIdentity",
+	"sts:AssumeRole", "sts:GetCallerIdentity", "sts:SetSourceIdentity", "sts:TagSession",
 }
 
 // conditionKeys are all condition keys that a request may have.
 var conditionKeys = []string{
-	"aws:CurrentTime", "aws:EpochTime", "aws:PrincipalAccount", "aws:PrincipalArn", "aws:PrincipalType",
-	"aws:RequestedRegion", "aws:SecureTransport", "aws:SourceIp", "aws:TagKeys", "aws:UserAgent", "aws:userid", "aws:username",
+	"aws:CurrentTime", "aws:EpochTime", "aws:MultiFactorAuthPresent", "aws:PrincipalAccount", "aws:PrincipalArn",
+	"aws:PrincipalIsAWSService", "aws:PrincipalOrgID", "aws:PrincipalType", "aws:RequestedRegion", "aws:SecureTransport", "aws:SourceIdentity", "aws:SourceIp",
+	"aws:TagKeys", "aws:TokenIssueTime", "aws:UserAgent", "aws:userid", "aws:username", "aws:ViaAWSService",
 
 	"aws-marketplace:Intent", "catalog:ChangeType", "iam:PolicyARN",
+	"sts:ExternalId", "sts:RoleSessionName", "sts:SourceIdentity",
 }
 
 // tagKeys begin the condition keys of tags; what follows is the tag's key.
-var tagKeys = []string{"aws:RequestTag/", "aws:ResourceTag/"}
+var tagKeys = []string{"aws:PrincipalTag/", "aws:RequestTag/", "aws:ResourceTag/"}
 
 // isConditionKey says whether a request may have a condition key.
 func isConditionKey(key string) bool {

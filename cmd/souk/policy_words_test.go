@@ -19,7 +19,7 @@ func TestPolicyWordsAreThoseOfTheServices(t *testing.T) {
 		bare   = regexp.MustCompile(`\baction\("(\w+)"\)`)
 		source strings.Builder
 	)
-	for _, room := range []string{"service", "artifact/registry", "gateway"} {
+	for _, room := range []string{"service", "artifact/registry", "gateway", "access"} {
 		err := fs.WalkDir(root, room, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err
