@@ -5,6 +5,8 @@ import (
 
 	"souk/access/organization"
 	"souk/catalog/change"
+	"souk/catalog/changeset"
+	"souk/catalog/experience"
 )
 
 // members is the organisation as change types see it.
@@ -21,4 +23,52 @@ func (m members) Management(ctx context.Context) (string, error) {
 // Has implements change.Organization.
 func (m members) Has(ctx context.Context, principal string) (bool, error) {
 	return m.organization.Contains(ctx, principal)
+}
+
+// private says whether the private marketplace that governs an account lets it
+// obtain a product, and why; it is what procurement asks.
+func (m *market) private(ctx context.Context, account, product string) (ok bool, reason string, err error) {
+	g, err := m.governs(ctx, account)
+	if err != nil {
+		return false, "", err
+	}
+	ok, reason = g.Allows(product)
+	return ok, reason, nil
+}
+
+// governs finds the experience that governs an account.
+func (m *market) governs(ctx context.Context, account string) (experience.Governing, error) {
+	info, err := m.organization.Info(ctx)
+	if err != nil {
+		return experience.Governing{}, err
+	}
+	path, err := m.organization.Path(ctx, account)
+	if err != nil {
+		return experience.Governing{}, err
+	}
+	return experience.Governs(ctx, experiences{m.engine}, path, info.Management)
+}
+
+// experiences is where experiences are read: in the engine.
+type experiences struct{ *changeset.Engine }
+
+var _ experience.Source = experiences{}
+
+// Experiences implements experience.Source.
+func (e experiences) Experiences(ctx context.Context, ids []string) (map[string]*experience.Experience, error) {
+	found, err := e.Entities(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	states := make(map[string]*experience.Experience, len(found))
+	for id, entity := range found {
+		_, state, err := entity.State()
+		if err != nil {
+			return nil, err
+		}
+		if x, ok := state.(*experience.Experience); ok {
+			states[id] = x
+		}
+	}
+	return states, nil
 }

@@ -45,7 +45,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
-	procure := procurement.New(procurement.Config{Product: m.product})
+	procure := procurement.New(procurement.Config{Product: m.product, Private: m.private})
 	m.registry, err = registry.New(registry.Config{
 		Root:         filepath.Join(config.Blobs, "registry"),
 		Store:        m.store,

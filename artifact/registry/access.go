@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"souk/access/iam"
+	"souk/catalog/procurement"
 	"souk/storage/store"
 )
 
@@ -202,6 +203,10 @@ func (r *Registry) mayRead(ctx context.Context, a asker, p permission, name stri
 
 func (r *Registry) obtains(ctx context.Context, a asker, repository, product string) (bool, error) {
 	may, reason, err := r.config.MayObtain(ctx, a.principal.Account, repository, product)
+	var denial *procurement.Denial
+	if errors.As(err, &denial) {
+		return false, &refusal{http.StatusForbidden, "DENIED", denial.Reason}
+	}
 	if err != nil {
 		return false, fmt.Errorf("asking whether %s may obtain %s: %w", a.principal.Account, product, err)
 	}

@@ -1,8 +1,8 @@
 // Package procurement says which account may obtain which product, and why.
 // The registry asks it at every pull.
 //
-// It decides by the product alone: who sells it, and how visible it and its
-// delivery options are.
+// It decides by the product, who sells it and how visible it and its delivery
+// options are, and by the private marketplace that governs the account.
 package procurement
 
 import (
@@ -33,7 +33,16 @@ type Artifact struct {
 type Config struct {
 	// Product reads a product as it is stored now. ErrNoProduct if there is none.
 	Product func(ctx context.Context, id string) (Product, error)
+	// Private says whether the private marketplace that governs an account lets
+	// it obtain a product, in words too. Nil: there are none.
+	Private func(ctx context.Context, account, product string) (ok bool, reason string, err error)
 }
+
+// Denial is why a private marketplace keeps an account from a product that it
+// could obtain else. The account may be told: it sees the product.
+type Denial struct{ Reason string }
+
+func (d *Denial) Error() string { return d.Reason }
 
 // Procurement answers. Its methods may be called concurrently.
 type Procurement struct{ config Config }
@@ -49,6 +58,8 @@ func New(c Config) *Procurement { return &Procurement{c} }
 // "Public: discoverable by all; Limited: by the seller and invited accounts;
 // Restricted: no new subscribers" (AWS Marketplace Seller Guide). Nobody can be
 // subscribed yet, so a Restricted product is its seller's alone.
+//
+// What the private marketplace of the account keeps from it is a *Denial.
 func (p *Procurement) MayObtain(ctx context.Context, account, repository, product string) (ok bool, reason string, err error) {
 	found, err := p.config.Product(ctx, product)
 	if errors.Is(err, ErrNoProduct) {
@@ -61,11 +72,23 @@ func (p *Procurement) MayObtain(ctx context.Context, account, repository, produc
 	case account != "" && account == found.Owner:
 		return true, "the account sells the product", nil
 	case found.Visibility == "Public":
-		return true, "the product is public", nil
+		reason = "the product is public"
 	case found.invites(account):
-		return true, "the product is Limited and the account is invited", nil
+		reason = "the product is Limited and the account is invited"
+	default:
+		return false, "the product is " + found.Visibility + " and the account has no subscription", nil
 	}
-	return false, "the product is " + found.Visibility + " and the account has no subscription", nil
+	if p.config.Private == nil {
+		return true, reason, nil
+	}
+	ok, why, err := p.config.Private(ctx, account, product)
+	if err != nil {
+		return false, "", fmt.Errorf("asking about the private marketplace of account %s: %w", account, err)
+	}
+	if !ok {
+		return false, why, &Denial{Reason: why}
+	}
+	return true, reason + ", " + why, nil
 }
 
 // invites says whether an account may obtain the product although it is not public.

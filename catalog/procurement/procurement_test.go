@@ -93,3 +93,28 @@ func TestInvitedAccountsObtainALimitedProduct(t *testing.T) {
 		}
 	}
 }
+
+func TestAPrivateMarketplaceKeepsAccountsFromWhatItDoesNotAllow(t *testing.T) {
+	t.Parallel()
+	const buyer, free = "222222222222", "333333333333"
+	p := ofVisibilities()
+	p.config.Private = func(_ context.Context, account, product string) (bool, string, error) {
+		if product == "broken" {
+			return false, "", broken
+		}
+		return account != buyer, "the private marketplace says so", nil
+	}
+	ok, reason, err := p.MayObtain(t.Context(), buyer, "acme/web", "Public")
+	var denial *Denial
+	if ok || !errors.As(err, &denial) || denial.Reason != "the private marketplace says so" || reason != denial.Reason {
+		t.Errorf("kept from: %t, %q, %v, want a Denial with the reason", ok, reason, err)
+	}
+	for account, product := range map[string]string{free: "Public", seller: "Draft"} {
+		if ok, _, err := p.MayObtain(t.Context(), account, "acme/web", product); !ok || err != nil {
+			t.Errorf("%s of %s: %t, %v", product, account, ok, err)
+		}
+	}
+	if ok, _, err := p.MayObtain(t.Context(), buyer, "acme/web", "Limited"); ok || err != nil {
+		t.Errorf("what the account can't see anyway: %t, %v, want no word of the private marketplace", ok, err)
+	}
+}
