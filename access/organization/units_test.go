@@ -98,6 +98,7 @@ func TestAccountsMoveThroughTheTree(t *testing.T) {
 		t.Errorf("accounts of the root: %v", got)
 	}
 
+	wantSound(t, o)
 	wantCode(t, "unit inner", o.DeleteUnit(ctx, inner.ID), "OrganizationalUnitNotEmptyException")
 	wantCode(t, "unit outer", o.DeleteUnit(ctx, outer.ID), "OrganizationalUnitNotEmptyException")
 	if err := o.MoveAccount(ctx, a.ID, inner.ID, info.Root()); err != nil {
@@ -301,4 +302,28 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+func TestVerifyFindsWhatIsInAUnitThatIsMissing(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	o := m.started()
+	ctx := t.Context()
+	info := must(o.Info(ctx))
+	outer := mustUnit(t, o, info.Root(), "One")
+	inner := mustUnit(t, o, outer.ID, "Two")
+	a := accountNamed(t, o, "Acme")
+	if err := o.MoveAccount(ctx, a.ID, info.Root(), outer.ID); err != nil {
+		t.Fatal(err)
+	}
+	wantSound(t, o)
+	if err := m.store.Commit(ctx, remove("unit", outer.ID)); err != nil {
+		t.Fatal(err)
+	}
+	findings := must(o.Verify(ctx))
+	for _, id := range []string{a.ID, inner.ID} {
+		if !slices.ContainsFunc(findings, func(f string) bool { return strings.Contains(f, id) && strings.Contains(f, "missing") }) {
+			t.Errorf("%s: %q", id, findings)
+		}
+	}
 }

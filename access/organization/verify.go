@@ -31,7 +31,7 @@ func (o *Organization) Verify(ctx context.Context) (findings []string, err error
 		kind string
 		at   func(context.Context, store.Document) error
 	}{
-		{kindAccount, v.account}, {kindNamespace, v.namespace}, {kindUser, v.user}, {kindAccessKey, v.key},
+		{kindUnit, v.unit}, {kindAccount, v.account}, {kindNamespace, v.namespace}, {kindUser, v.user}, {kindAccessKey, v.key},
 	} {
 		err := o.each(ctx, look.kind, indexAll, "", func(d store.Document) error {
 			whole, err := o.store.Get(ctx, d.Key)
@@ -87,6 +87,9 @@ func (v *verification) account(ctx context.Context, d store.Document) error {
 		return nil
 	}
 	v.accounts = append(v.accounts, a.ID)
+	if err := v.inUnit(ctx, "account", a.ID, a.Parent); err != nil {
+		return err
+	}
 	for _, id := range a.RootKeys {
 		v.owned[id] = ownerName(a.ID, "")
 	}
