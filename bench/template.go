@@ -78,7 +78,7 @@ func makeTemplates(ctx context.Context, folder string) (*templates, error) {
 	engine, err := changeset.New(changeset.Config{
 		Store: kept, Types: []*change.EntityType{containerproduct.EntityType("127.0.0.1:8470")},
 		Keys: keyring.New([32]byte{}), Clock: func() time.Time { return at },
-		OpenSets: -1, // as --quota=off has it
+		OpenSets: func(string) int { return -1 }, // as --quota=off has it
 		Observe: func(e changeset.Event) {
 			if e.Step == changeset.Ended {
 				ended <- e

@@ -238,7 +238,7 @@ func (c *call) answer() (any, error) {
 	if err := c.authorize(); err != nil {
 		return nil, err
 	}
-	if l := c.g.config.Limiter; l != nil && !l.Allow(c.caller.Principal.Account, c.service.Name, op.Name) {
+	if l := c.g.config.Limiter; l != nil && !l.Allow(c.r.Context(), c.caller.Principal.Account, c.service.Name, op.Name) {
 		return nil, c.throttled()
 	}
 	if c.g.config.Disturb != nil {

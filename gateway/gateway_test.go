@@ -316,7 +316,7 @@ func TestConditionKeysOfEveryRequest(t *testing.T) {
 // refuseAll is a Limiter whose rates are used up.
 type refuseAll struct{ asked *[]string }
 
-func (l refuseAll) Allow(account, service, operation string) bool {
+func (l refuseAll) Allow(_ context.Context, account, service, operation string) bool {
 	*l.asked = append(*l.asked, account+" "+service+" "+operation)
 	return false
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 
 	"souk/access/iam"
@@ -50,5 +51,5 @@ type Credentials interface {
 type Limiter interface {
 	// Allow takes one request from the account's rate. It is called for
 	// requests that are allowed and well formed only.
-	Allow(account, service, operation string) bool
+	Allow(ctx context.Context, account, service, operation string) bool
 }

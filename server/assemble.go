@@ -9,6 +9,7 @@ import (
 	"souk/service/cloudtrail"
 	"souk/service/ec2"
 	"souk/service/ecr"
+	"souk/service/iam"
 	"souk/service/marketplacecatalog"
 	"souk/service/organizations"
 	"souk/service/sts"
@@ -16,33 +17,15 @@ import (
 
 // assemble makes what answers on the public port.
 func (s *Server) assemble() (*front, error) {
-	limits, err := quota.New(quota.Config{Off: s.config.Quota == "off"})
+	limits, err := quota.New(quota.Config{
+		Off: s.config.Quota == "off", Settings: s.market.quotas, Shared: s.market.sharedBuckets(), Log: s.log,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("setting request rates: %w", err)
 	}
-	login, err := ecr.Service(ecr.Config{Token: s.market.registry.Token, ProxyEndpoint: s.url})
+	services, err := s.market.services(s.url)
 	if err != nil {
 		return nil, err
-	}
-	_, host, _ := strings.Cut(s.url, "://")
-	machines, err := ec2.Service(ec2.Config{
-		Endpoint: host, Images: s.market.images, Repository: s.market.imageRepository, Locate: s.market.locateImage,
-	})
-	if err != nil {
-		return nil, err
-	}
-	services := []*gateway.Service{
-		marketplacecatalog.Service(s.market.engine, s.market.assessments),
-		sts.Service(sts.Config{Organization: s.market.organization}),
-		organizations.Service(s.market.organization),
-		login,
-		machines,
-		cloudtrail.Service(s.market.trail),
-	}
-	for _, service := range services {
-		for i := range service.Operations {
-			s.market.scenarios.Know(service.Operations[i].Name)
-		}
 	}
 	apis, err := gateway.New(gateway.Config{
 		Services:    services,
@@ -64,4 +47,39 @@ func (s *Server) assemble() (*front, error) {
 		rules:    s.market.scenarios.On,
 		url:      s.url,
 	}, nil
+}
+
+// services are what a market offers to the clients of AWS. url is its own.
+func (m *market) services(url string) ([]*gateway.Service, error) {
+	login, err := ecr.Service(ecr.Config{Token: m.registry.Token, ProxyEndpoint: url})
+	if err != nil {
+		return nil, err
+	}
+	_, host, _ := strings.Cut(url, "://")
+	machines, err := ec2.Service(ec2.Config{
+		Endpoint: host, Images: m.images, Repository: m.imageRepository, Locate: m.locateImage,
+	})
+	if err != nil {
+		return nil, err
+	}
+	identities, err := iam.Service(iam.Config{Organization: m.organization, Keyring: m.ring})
+	if err != nil {
+		return nil, err
+	}
+	services := []*gateway.Service{
+		marketplacecatalog.Service(m.engine, m.assessments),
+		sts.Service(sts.Config{Organization: m.organization}),
+		organizations.Service(m.organization),
+		identities,
+		login,
+		machines,
+		cloudtrail.Service(m.trail),
+	}
+	for _, service := range services {
+		for i := range service.Operations {
+			m.scenarios.Know(service.Operations[i].Name)
+			m.operations[service.Name+"."+service.Operations[i].Name] = true
+		}
+	}
+	return services, nil
 }

@@ -45,14 +45,15 @@ func Reach(ctx context.Context, place Place) (caller control.Caller, close func(
 	if err != nil {
 		return nil, nil, err
 	}
+	url := lastURL(config)
 	err = m.organization.Check(ctx)
 	if err == nil {
-		err = m.join(ctx, config, lastURL(config), "", nil)
+		err = m.join(ctx, config, url, "", nil)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(postgres.Explained(err), m.close())
 	}
-	return m.door(), m.close, nil
+	return m.door(url.String()), m.close, nil
 }
 
 // lastURL is how the market was reached when a server last ran on it.
@@ -69,8 +70,9 @@ func lastURL(config Config) *url.URL {
 	return u
 }
 
-// door is what a market offers to the commands of its own machine.
-func (m *market) door() *control.Door {
+// door is what a market offers to the commands of its own machine. public is how
+// clients reach it.
+func (m *market) door(public string) *control.Door {
 	d := control.NewDoor()
 	d.Explain = postgres.Explained
 	control.OfferDirectory(d, m.organization)
@@ -78,5 +80,6 @@ func (m *market) door() *control.Door {
 	control.Offer(d, "doctor", m.verify)
 	control.Offer(d, "gc", m.sweep)
 	m.offerScenario(d)
+	m.offerQuotas(d, public)
 	return d
 }

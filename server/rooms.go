@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"souk/access/iam"
+	"souk/access/quota"
 	"souk/access/trail"
 	"souk/artifact/images"
 	"souk/artifact/logo"
@@ -30,6 +31,9 @@ type rooms struct {
 	types    []*change.EntityType
 
 	scenarios *scenario.Scenarios
+	quotas    *quota.Settings
+	// operations are those of all services, by "service.Operation".
+	operations map[string]bool
 	scanning
 }
 
@@ -41,18 +45,22 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
+	err = m.newQuotas(ctx, config)
+	if err != nil {
+		return err
+	}
 	m.trail, err = m.newTrail(config, node)
 	if err != nil {
 		return err
 	}
 	procure := procurement.New(procurement.Config{Product: m.product, Private: m.private})
 	m.registry, err = registry.New(registry.Config{
-		Root:         filepath.Join(config.Blobs, "registry"),
-		Store:        m.store,
-		Credentials:  m.organization.LookupSession,
-		Decide:       iam.Decide,
-		MayObtain:    procure.MayObtain,
-		Delivered:    procure.Delivered,
+		Root:        filepath.Join(config.Blobs, "registry"),
+		Store:       m.store,
+		Credentials: m.organization.LookupSession,
+		Decide:      iam.Decide,
+		MayObtain:   procure.MayObtain,
+		Delivered:   procure.Delivered,
 		Lent: func(ctx context.Context, account, repository string) ([]string, error) {
 			return m.images.Lent(ctx, account, repository)
 		},
@@ -89,7 +97,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		Sellers:  m.seller,
 		Owner:    node,
 		Log:      config.Log,
-		OpenSets: openSets(config),
+		OpenSets: m.openSets(config),
 		History:  config.History,
 		Workers:  config.Workers,
 
@@ -104,15 +112,6 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 func (m *market) seller(ctx context.Context, account string) (change.Seller, error) {
 	namespace, err := m.organization.Seller(ctx, account)
 	return change.Seller{Account: account, Namespace: namespace}, err
-}
-
-// openSets is the bound of an account's change sets under way: none that
-// anybody meets where quotas are off.
-func openSets(config Config) int {
-	if config.Quota == "off" {
-		return -1 // no bound
-	}
-	return config.OpenChangeSets
 }
 
 // close closes what join opened.

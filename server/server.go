@@ -193,6 +193,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.market.images.Run(working) })
 	g.Go(func() error { return s.market.organization.Run(working, s.node, s.log) })
 	g.Go(func() error { return s.market.trail.Run(working) })
+	g.Go(func() error { return s.market.quotas.Run(working) })
 	serve := func(server *http.Server, l net.Listener) {
 		g.Go(func() error {
 			err := server.Serve(l)
@@ -207,7 +208,7 @@ func (s *Server) Run(ctx context.Context) error {
 		serve(s.adminS, s.admin)
 	}
 	s.log.Info("listening", "address", s.public.Addr().String(), "public_url", s.url, "node", s.node, "database", s.market.database, "took", time.Since(s.started).String())
-	g.Go(func() error { return s.market.door().Serve(running, s.door) })
+	g.Go(func() error { return s.market.door(s.url).Serve(running, s.door) })
 	g.Go(func() error {
 		<-running.Done()
 		s.log.Info("draining", "patience", s.config.Drain.String())

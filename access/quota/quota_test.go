@@ -29,7 +29,7 @@ func TestSixthStartChangeSetWithinASecondIsRefused(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	l := limiter(t, Config{Clock: c.Now})
-	allow := func() bool { return l.Allow("123456789012", "marketplacecatalog", "StartChangeSet") }
+	allow := func() bool { return l.Allow(t.Context(), "123456789012", "marketplacecatalog", "StartChangeSet") }
 	for i := range 5 {
 		if !allow() {
 			t.Fatalf("request %d of the first second was refused", i+1)
@@ -38,10 +38,10 @@ func TestSixthStartChangeSetWithinASecondIsRefused(t *testing.T) {
 	if allow() {
 		t.Fatal("the sixth request was allowed")
 	}
-	if !l.Allow("210987654321", "marketplacecatalog", "StartChangeSet") {
+	if !l.Allow(t.Context(), "210987654321", "marketplacecatalog", "StartChangeSet") {
 		t.Error("another account was refused")
 	}
-	if !l.Allow("123456789012", "marketplacecatalog", "ListChangeSets") {
+	if !l.Allow(t.Context(), "123456789012", "marketplacecatalog", "ListChangeSets") {
 		t.Error("another operation was refused")
 	}
 	c.now = c.now.Add(200 * time.Millisecond)
@@ -70,7 +70,7 @@ func TestNoRateNoLimit(t *testing.T) {
 		"rate of zero":      limiter(t, Config{Rates: map[string]float64{"marketplacecatalog.StartChangeSet": 0}}),
 	} {
 		for range 1000 {
-			if !l.Allow("1", "marketplacecatalog", "StartChangeSet") {
+			if !l.Allow(t.Context(), "1", "marketplacecatalog", "StartChangeSet") {
 				t.Errorf("%s: refused", name)
 				break
 			}
@@ -96,7 +96,7 @@ func TestBucketsOfIdleAccountsAreForgotten(t *testing.T) {
 	l := limiter(t, Config{Clock: c.Now, Rates: map[string]float64{"a.B": 1}})
 	for i := range 100_000 {
 		c.now = c.now.Add(time.Millisecond) // a thousand accounts a second
-		l.Allow(fmt.Sprint(i), "a", "B")
+		l.Allow(t.Context(), fmt.Sprint(i), "a", "B")
 		if len(l.buckets) > 4*leastSweep {
 			t.Fatalf("%d buckets are kept after %d accounts", len(l.buckets), i+1)
 		}
@@ -118,7 +118,7 @@ func TestNeverMoreThanTheRate(t *testing.T) {
 		passed := 0
 		for i, pause := range rapid.SliceOfN(rapid.IntRange(-5, 400), 1, 100).Draw(t, "pauses") {
 			c.now = c.now.Add(time.Duration(pause) * time.Millisecond)
-			if l.Allow("1", "a", "B") {
+			if l.Allow(t.Context(), "1", "a", "B") {
 				passed++
 			}
 			latest := c.now.Sub(begin).Seconds() + 0.5 // clocks that go back gain nothing but rounding
@@ -138,7 +138,7 @@ func TestConcurrentRequestsShareABucket(t *testing.T) {
 	for range 20 {
 		go func() {
 			for range 20 {
-				if l.Allow("1", "a", "B") {
+				if l.Allow(t.Context(), "1", "a", "B") {
 					passed.Add(1)
 				}
 			}
@@ -157,6 +157,6 @@ func BenchmarkAllow(b *testing.B) {
 	l := limiter(b, Config{Rates: map[string]float64{"a.B": 1e9}})
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Allow("123456789012", "a", "B")
+		l.Allow(b.Context(), "123456789012", "a", "B")
 	}
 }

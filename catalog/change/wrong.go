@@ -26,10 +26,10 @@ func (w *Wrong) If(bad bool, member string, value any) {
 }
 
 // In is what is wrong with one member: each of its values.
-func In(member string, values ...string) Wrong {
+func In[S ~string](member string, values ...S) Wrong {
 	var w Wrong
 	for _, v := range values {
-		w.If(true, member, v)
+		w.If(true, member, string(v))
 	}
 	return w
 }

@@ -76,7 +76,7 @@ func benchmarkStart(b *testing.B, s store.Store, wait bool) {
 	var ended atomic.Int64
 	all := make(chan struct{})
 	m := idle(b, s, func(c *Config) {
-		c.OpenSets, c.Lease = 1<<30, 0
+		c.OpenSets, c.Lease = func(string) int { return 1 << 30 }, 0
 		c.Observe = func(e Event) {
 			if e.Step == Ended && ended.Add(1) == int64(b.N) {
 				close(all)

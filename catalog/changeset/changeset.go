@@ -63,7 +63,9 @@ type Config struct {
 	// have, which are ignored and logged otherwise.
 	StrictDetails bool
 
-	OpenSets int           // change sets of an account that may be open at once; 0: 250, below 0: no bound
+	// OpenSets is how many change sets of an account may be open at once; below 1
+	// is no bound. Nil: 250.
+	OpenSets func(account string) int
 	History  time.Duration // how long a set is kept after its end; 0: 60 days
 
 	// Retry has the pauses between the tries of a probe that fails by our
@@ -156,8 +158,8 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	if cfg.OpenSets == 0 {
-		cfg.OpenSets = 250
+	if cfg.OpenSets == nil {
+		cfg.OpenSets = func(string) int { return 250 }
 	}
 	if cfg.History <= 0 {
 		cfg.History = 60 * 24 * time.Hour

@@ -92,7 +92,7 @@ func (e *Engine) Start(ctx context.Context, r *Request) (id string, err error) {
 			continue
 		case errors.Is(err, store.ErrLimit):
 			err = apierror.New("ServiceQuotaExceededException",
-				"The maximum number of open change sets per account has been exceeded. Maximum: %d.", e.cfg.OpenSets)
+				"The maximum number of open change sets per account has been exceeded. Maximum: %d.", e.cfg.OpenSets(s.Account))
 		}
 		// A set that was started by this very request may be what stands in the way.
 		known, tokenErr := e.known(ctx, s.Token, input)
@@ -247,8 +247,8 @@ func (e *Engine) begin(ctx context.Context, id string, s *setBody, p *plan, l lo
 		Expect: expected,
 		Put:    append([]store.Write{w}, holds...),
 	}
-	if e.cfg.OpenSets > 0 {
-		b.Bounds = []store.Bound{{Kind: kindSet, Index: indexOpen, Partition: s.Account, Most: e.cfg.OpenSets}}
+	if most := e.cfg.OpenSets(s.Account); most > 0 {
+		b.Bounds = []store.Bound{{Kind: kindSet, Index: indexOpen, Partition: s.Account, Most: most}}
 	}
 	if s.Token != "" {
 		body, err := json.Marshal(tokenBody{Input: input, Set: id})

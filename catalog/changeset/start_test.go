@@ -346,7 +346,7 @@ func TestConflictingTypesAndApplyingSetsBlock(t *testing.T) {
 func TestNoMoreOpenSetsThanAllowed(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s store.Store) {
-		m := idle(t, s, func(c *Config) { c.OpenSets = 3 })
+		m := idle(t, s, func(c *Config) { c.OpenSets = func(string) int { return 3 } })
 		var ids []string
 		for range 3 {
 			ids = append(ids, m.begin(doc("CreateThing", "", `{}`)))

@@ -63,11 +63,11 @@ func (r *AddRepositories) Check(p *Product, c *change.Checks) {
 		}
 		names = append(names, name)
 	}
-	c.Refuse(len(misnamed) > 0, "INVALID_ECR_REPOSITORY_NAME", "Provide repository name in the format: 'nginx-web-app'")
-	c.Refuse(len(taken) > 0 || len(product.Repeated(names)) > 0, "DUPLICATE_ECR_REPOSITORY_NAME", "The repository name must be unique.")
+	c.Refuse(len(misnamed) > 0, "INVALID_ECR_REPOSITORY_NAME", "Provide repository name in the format: 'nginx-web-app'", change.In("RepositoryName", misnamed...))
+	c.Refuse(len(taken) > 0 || len(product.Repeated(names)) > 0, "DUPLICATE_ECR_REPOSITORY_NAME", "The repository name must be unique.", change.In("RepositoryName", append(product.Repeated(names), taken...)...))
 	c.Refuse(len(r.Repositories) == 0, "MISSING_REPOSITORY_INFORMATION", "Provide at least 1 repository name.")
-	c.Refuse(len(tooLong) > 0, "INVALID_ECR_REPOSITORY_NAME", "Maximum character length 256 reached. Character length count is inclusive of the seller namespace.")
-	c.Refuse(len(otherTypes) > 0, "MISSING_REPOSITORY_INFORMATION", "Provide repository type ECR.")
+	c.Refuse(len(tooLong) > 0, "INVALID_ECR_REPOSITORY_NAME", "Maximum character length 256 reached. Character length count is inclusive of the seller namespace.", change.In("RepositoryName", tooLong...))
+	c.Refuse(len(otherTypes) > 0, "MISSING_REPOSITORY_INFORMATION", "Provide repository type ECR.", change.In("RepositoryType", otherTypes...))
 	c.Refuse(len(p.Repositories)+len(names) > mostRepositories, "INVALID_ECR_REPOSITORY_NAME", "Provide fewer repository names. A product can have [x] repositories.", mostRepositories)
 }
 
@@ -84,7 +84,7 @@ func (r *AddRepositories) Probe(ctx context.Context, _ *Product, c *change.Check
 			taken = append(taken, full)
 		}
 	}
-	c.Refuse(len(taken) > 0, "DUPLICATE_ECR_REPOSITORY_NAME", "The repository name must be unique.")
+	c.Refuse(len(taken) > 0, "DUPLICATE_ECR_REPOSITORY_NAME", "The repository name must be unique.", change.In("RepositoryName", taken...))
 	return nil
 }
 

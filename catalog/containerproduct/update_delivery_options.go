@@ -82,10 +82,10 @@ func (u *UpdateDeliveryOptions) Check(p *Product, c *change.Checks) {
 	plan := u.plan(p)
 	c.Refuse(p.Description.Visibility == product.Restricted, "INCOMPATIBLE_PRODUCT_STATUS", "Use an existing limited or public product.")
 	checkVersion(c, plan.title, plan.notes)
-	c.Refuse(plan.version != nil && p.hasVersionTitle(plan.title, plan.version), "DUPLICATE_VERSION_TITLE", "The version title must be different from any other version titles of this product.")
-	c.Refuse(len(plan.unknown) > 0, "MISSING_DELIVERY_OPTION_IDS", "Provide delivery option from existing list of Ids.")
+	c.Refuse(plan.version != nil && p.hasVersionTitle(plan.title, plan.version), "DUPLICATE_VERSION_TITLE", "The version title must be different from any other version titles of this product.", change.In("VersionTitle", plan.title))
+	c.Refuse(len(plan.unknown) > 0, "MISSING_DELIVERY_OPTION_IDS", "Provide delivery option from existing list of Ids.", change.In("Id", plan.unknown...))
 	c.Refuse(len(u.DeliveryOptions) == 0, "EMPTY_DELIVERY_OPTION_IDS", "Provide non-empty list of delivery option IDs.")
-	c.Refuse(len(product.Repeated(u.ids())) > 0, "DUPLICATE_DELIVERY_OPTION_IDS", "Provide unique delivery option IDs.")
+	c.Refuse(len(product.Repeated(u.ids())) > 0, "DUPLICATE_DELIVERY_OPTION_IDS", "Provide unique delivery option IDs.", change.In("Id", product.Repeated(u.ids())...))
 
 	checkDeliveryOptions(c, plan.wanted())
 	checkAddOns(c, plan.wanted(), plan.others(p))

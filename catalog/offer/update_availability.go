@@ -26,7 +26,7 @@ func (u *UpdateAvailability) Valid(c *change.Checks) {
 // expire.
 func (u *UpdateAvailability) Check(o *Offer, c *change.Checks) {
 	c.Refuse(o.public(), "INVALID_AVAILABILITY_END_DATE", "AvailabilityEndDate isn't supported for public offers.")
-	c.Refuse(o.State == Draft && u.AvailabilityEndDate <= o.today(), "INVALID_AVAILABILITY_END_DATE", "Provide a future AvailabilityEndDate.")
+	c.Refuse(o.State == Draft && u.AvailabilityEndDate <= o.today(), "INVALID_AVAILABILITY_END_DATE", "Provide a future AvailabilityEndDate.", change.In("AvailabilityEndDate", u.AvailabilityEndDate))
 }
 
 // Probe compares the date with that of agreements, where the same set does not
@@ -34,7 +34,7 @@ func (u *UpdateAvailability) Check(o *Offer, c *change.Checks) {
 func (u *UpdateAvailability) Probe(_ context.Context, o *Offer, c *change.Checks) error {
 	validity := o.term(validityTerm)
 	late := validity != nil && validity.AgreementEndDate != "" && u.AvailabilityEndDate >= validity.AgreementEndDate
-	c.Refuse(late && !besideThis(c, "UpdateValidityTerms", c.Entity.ID), "INVALID_AVAILABILITY_END_DATE", "Provide an AvailabilityEndDate that is before AgreementEndDate.")
+	c.Refuse(late && !besideThis(c, "UpdateValidityTerms", c.Entity.ID), "INVALID_AVAILABILITY_END_DATE", "Provide an AvailabilityEndDate that is before AgreementEndDate.", change.In("AvailabilityEndDate", u.AvailabilityEndDate))
 	return nil
 }
 

@@ -38,12 +38,12 @@ func (u *UpdatePaymentScheduleTerms) Check(o *Offer, c *change.Checks) {
 			backdated++
 		}
 	}
-	c.Refuse(repeated(dates), "DUPLICATE_CHARGE_DATES", "Provide unique charge dates in PaymentScheduleTerm.")
+	c.Refuse(repeated(dates), "DUPLICATE_CHARGE_DATES", "Provide unique charge dates in PaymentScheduleTerm.", change.In("ChargeDate", dates...))
 	c.Refuse(o.State == Released, "INCOMPATIBLE_TERMS", "The requested change can't be performed after the offer is released.")
 	c.Refuse(o.expired(), "INCOMPATIBLE_TERMS", "The requested change can't be performed after the offer is expired.")
-	c.Refuse(last != "" && len(dates) > 0 && slices.Max(dates) >= last, "INVALID_CHARGE_DATES", "Provide charge dates before AgreementEndDate.")
+	c.Refuse(last != "" && len(dates) > 0 && slices.Max(dates) >= last, "INVALID_CHARGE_DATES", "Provide charge dates before AgreementEndDate.", change.In("ChargeDate", dates...))
 	c.Refuse(backdated > 1, "TOO_MANY_BACKDATED_CHARGES", "Provide up to 1 scheduled payment before AvailabilityEndDate.")
-	c.Refuse(len(dates) > 0 && slices.Min(dates) < o.today(), "INVALID_CHARGE_DATES", "Provide a first charge date that isn't in the past.")
+	c.Refuse(len(dates) > 0 && slices.Min(dates) < o.today(), "INVALID_CHARGE_DATES", "Provide a first charge date that isn't in the past.", change.In("ChargeDate", dates...))
 	c.Refuse(len(dates) > mostCharges, "TOO_MANY_CHARGES", "Provide up to [x] scheduled payments in PaymentScheduleTerm.", mostCharges)
 }
 

@@ -62,8 +62,8 @@ func (u *UpdatePricingTerms) Check(o *Offer, c *change.Checks) {
 
 	schedule := termsOf(o.Terms, []string{paymentScheduleTerm})
 	money := currenciesOf(u.Terms)
-	c.Refuse(!o.private() && !subset(money, []string{"USD"}) || u.otherThanDollars(), "INVALID_CURRENCY_CODE", "Provide a supported CurrencyCode.")
-	c.Refuse(len(currenciesOf(append(schedule, u.Terms...))) > 1, "INVALID_CURRENCY_CODE", "Provide the same CurrencyCode across all pricing and payment terms.")
+	c.Refuse(!o.private() && !subset(money, []string{"USD"}) || u.otherThanDollars(), "INVALID_CURRENCY_CODE", "Provide a supported CurrencyCode.", change.In("CurrencyCode", money...))
+	c.Refuse(len(currenciesOf(append(schedule, u.Terms...))) > 1, "INVALID_CURRENCY_CODE", "Provide the same CurrencyCode across all pricing and payment terms.", change.In("CurrencyCode", currenciesOf(append(schedule, u.Terms...))...))
 	priced := slices.ContainsFunc(append(schedule, u.Terms...), func(t Term) bool { return t.priced() })
 	c.Refuse(u.PricingModel == "Free" && priced, "INCOMPATIBLE_RATES", "Set all charge amounts and prices to zero (0) when using Free pricing model.")
 }
@@ -82,7 +82,7 @@ func (u *UpdatePricingTerms) checkTermTypes(o *Offer, c *change.Checks) {
 			unfit = append(unfit, kind)
 		}
 	}
-	c.Refuse(len(repeatedTypes) > 0, "DUPLICATE_TERM_TYPES", "Provide a unique list of term types.")
+	c.Refuse(len(repeatedTypes) > 0, "DUPLICATE_TERM_TYPES", "Provide a unique list of term types.", change.In("Type", repeatedTypes...))
 	c.Refuse(len(unfit) > 0, "INCOMPATIBLE_TERMS", "The following terms aren't compatible with the PricingModel: [x,y,z].", unfit)
 	c.Refuse(fixed && has(u.Terms, configurableUpfrontPricingTerm), "INCOMPATIBLE_TERMS", "[x] isn't supported together with the following terms: [y,z].", fixedUpfrontPricingTerm, []string{configurableUpfrontPricingTerm})
 	c.Refuse(o.private() && has(u.Terms, freeTrialPricingTerm), "INCOMPATIBLE_TERMS", "[x] isn't supported for private offers.", freeTrialPricingTerm)

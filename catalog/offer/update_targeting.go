@@ -78,7 +78,8 @@ func (u *UpdateTargeting) Check(o *Offer, c *change.Checks) {
 	invalid := product.Repeated(wanted.positive().BuyerAccounts)
 	c.Refuse(len(invalid) > 0, "INVALID_BUYER_ACCOUNTS", "Provide valid buyer accounts. Invalid accounts: [x].", invalid)
 	codes := slices.Concat(wanted.positive().CountryCodes, wanted.negative().CountryCodes)
-	c.Refuse(slices.ContainsFunc(codes, unknownCountry), "INVALID_COUNTRY_CODES", "Provide supported country codes.")
+	unknown := slices.DeleteFunc(slices.Clone(codes), func(code string) bool { return !unknownCountry(code) })
+	c.Refuse(len(unknown) > 0, "INVALID_COUNTRY_CODES", "Provide supported country codes.", change.In("CountryCodes", unknown...))
 	c.Refuse(len(wanted.positive().CountryCodes) > 0 && len(wanted.negative().CountryCodes) > 0, "INVALID_TARGETING", "Use either negative or positive targeting on the same attribute.")
 
 	released, before, after := o.State == Released, o.buyers(), wanted.positive().BuyerAccounts

@@ -33,9 +33,9 @@ func (u *UpdateValidityTerms) Check(o *Offer, c *change.Checks) {
 	c.Refuse(o.public() && len(u.Terms) > 0, "INCOMPATIBLE_TERMS", "ValidityTerm isn't supported for public offers.")
 	c.Refuse(o.expired(), "INCOMPATIBLE_TERMS", "The requested change can't be performed after the offer is expired.")
 
-	c.Refuse(until != "" && until <= o.today(), "INVALID_AGREEMENT_END_DATE", "Provide a future AgreementEndDate.")
-	c.Refuse(from != "" && o.AvailabilityEndDate != "" && from <= o.AvailabilityEndDate, "INVALID_AGREEMENT_START_DATE", "Provide an AgreementStartDate that is after AvailabilityEndDate.")
-	c.Refuse(from != "" && until != "" && from >= until, "INVALID_AGREEMENT_START_DATE", "Provide an AgreementStartDate that is before the AgreementEndDate.")
+	c.Refuse(until != "" && until <= o.today(), "INVALID_AGREEMENT_END_DATE", "Provide a future AgreementEndDate.", change.In("AgreementEndDate", until))
+	c.Refuse(from != "" && o.AvailabilityEndDate != "" && from <= o.AvailabilityEndDate, "INVALID_AGREEMENT_START_DATE", "Provide an AgreementStartDate that is after AvailabilityEndDate.", change.In("AgreementStartDate", from))
+	c.Refuse(from != "" && until != "" && from >= until, "INVALID_AGREEMENT_START_DATE", "Provide an AgreementStartDate that is before the AgreementEndDate.", change.In("AgreementStartDate", from))
 	c.Refuse(lasts != "" && until != "", "INVALID_AGREEMENT_TIME_INTERVAL", "ValidityTerm with both AgreementDuration and AgreementEndDate isn't supported.")
 	c.Refuse(from != "" && lasts == "" && until == "", "INVALID_AGREEMENT_TIME_INTERVAL", "ValidityTerm with only AgreementStartDate isn't supported.")
 	c.Refuse(until != "" && from <= o.today(), "INVALID_AGREEMENT_TIME_INTERVAL", "AgreementEndDate isn't supported unless it's used in combination with a future AgreementStartDate or for replacement offers.")

@@ -15,10 +15,10 @@ type CreateProduct struct {
 
 // Check has the page's errors of the only field.
 func (r *CreateProduct) Check(_ *Facets, c *change.Checks) {
-	c.Refuse(SpaceBeforeTrademark(r.ProductTitle), "INVALID_INPUT", "Invalid ProductTitle field. Remove spaces before trademark symbol.")
+	c.Refuse(SpaceBeforeTrademark(r.ProductTitle), "INVALID_INPUT", "Invalid ProductTitle field. Remove spaces before trademark symbol.", change.In("ProductTitle", r.ProductTitle))
 	bad := UnsupportedInTitle(r.ProductTitle)
 	c.Refuse(len(bad) > 0, "INVALID_INPUT", "Invalid ProductTitle field. Remove unsupported characters [UnsupportedCharacters].", bad)
-	c.Refuse(SpaceAtBeginning(r.ProductTitle), "INVALID_INPUT", "Invalid ProductTitle field. Remove spaces from the beginning of the title.")
+	c.Refuse(SpaceAtBeginning(r.ProductTitle), "INVALID_INPUT", "Invalid ProductTitle field. Remove spaces from the beginning of the title.", change.In("ProductTitle", r.ProductTitle))
 	c.Refuse(utf8.RuneCountInString(r.ProductTitle) > 72, "INVALID_INPUT", "Invalid ProductTitle field. Provide a title with fewer than [x] characters.", 72)
 }
 

@@ -30,12 +30,12 @@ func (u *UpdateVisibility) Check(f *Facets, c *change.Checks) {
 	present, target := f.Description.Visibility, u.TargetVisibility
 	known := target == Public || target == Limited || target == Restricted
 	c.Refuse(present == Draft, "INVALID_PRODUCT_STATE", "Use an existing Public, Limited, or Restricted product.")
-	c.Refuse(target != "" && (!known || target == present), "INVALID_TARGET_VISIBILITY", "Provide a valid target visibility state: Public, Limited, or Restricted.")
+	c.Refuse(target != "" && (!known || target == present), "INVALID_TARGET_VISIBILITY", "Provide a valid target visibility state: Public, Limited, or Restricted.", change.In("TargetVisibility", target))
 	c.Refuse(target == "", "EMPTY_TARGET_VISIBILITY", "Provide a valid target visibility state: Public, Limited, or Restricted.")
 
 	replacement := u.ReplacementProductId
 	unfit := !productID.MatchString(replacement) || replacement == c.Entity.ID
-	c.Refuse(replacement != "" && unfit, "INVALID_REPLACEMENT_PRODUCT_ID", "Use an existing Public or Limited product as replacement.")
+	c.Refuse(replacement != "" && unfit, "INVALID_REPLACEMENT_PRODUCT_ID", "Use an existing Public or Limited product as replacement.", change.In("ReplacementProductId", replacement))
 	c.Refuse(replacement != "" && target != Restricted, "INVALID_REPLACEMENT_PRODUCT_ID", "Replacement product ID is only valid when restricting a product.")
 }
 

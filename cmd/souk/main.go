@@ -49,6 +49,7 @@ type commands struct {
 	Policy      PolicyCommand      `cmd:"" help:"Policies of users: put, list, show, delete, and check a document."`
 	Advisories  AdvisoriesCommand  `cmd:"" help:"Security advisories that scans compare packages with: import, list, remove."`
 	Assessment  AssessmentCommand  `cmd:"" help:"What scans came to: list, show."`
+	Quota       QuotaCommand       `cmd:"" help:"Request rates and limits: list, set, reset."`
 	Scenario    ScenarioCommand    `cmd:"" help:"What happens next, for tests of pipelines: apply, show, release, off."`
 	Image       ImageCommand       `cmd:"" help:"Machine images: import, list, show, export, share, rm."`
 	Conformance ConformanceCommand `cmd:"" help:"Look at an endpoint from outside: does it do what AWS documents?"`
