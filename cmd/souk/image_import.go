@@ -141,17 +141,22 @@ func (c *ImageImportCommand) register(ctx context.Context, m *remoteMarket, loca
 	return made.ID, err
 }
 
+// maxSilent is how many seconds a market may not answer while an image is awaited.
+const maxSilent = 60
+
 // await waits until the market has read a large image. One that it refuses is
 // removed again: its name is free for the next try.
 func (c *ImageImportCommand) await(ctx context.Context, m *remoteMarket, id string, bar *progress) error {
 	defer bar.end()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
+	for silent := 0; ; {
 		i, err := m.image(ctx, imageID(id))
 		switch {
 		case code(err) == "UnauthorizedOperation":
 			return nil // who may not look is told nothing more; most images are available at once
+		case err != nil && code(err) == "" && silent < maxSilent && ctx.Err() == nil:
+			silent++ // the market is being started again: it goes on where it was
 		case err != nil:
 			return fmt.Errorf("%s is registered, and whether it is available is not known: %w", id, err)
 		case i.State == images.StateFailed:
@@ -164,6 +169,9 @@ func (c *ImageImportCommand) await(ctx context.Context, m *remoteMarket, id stri
 			return nil
 		}
 		var done, total int64
+		if err == nil {
+			silent = 0
+		}
 		if n, _ := fmt.Sscanf(i.Reason.Message, "%d of %d bytes", &done, &total); n == 2 {
 			bar.tell("reading", done, total)
 		}
