@@ -14,6 +14,7 @@ import (
 type buffer struct {
 	most int           // bytes
 	full chan struct{} // says that there is a full pack
+	kept sync.Pool     // of *[]byte: memory of groups that were packed
 
 	mu    sync.Mutex          // guards what follows
 	bytes int                 // of all records in it, until they are stored
@@ -66,6 +67,9 @@ func (b *buffer) add(ctx context.Context, account string, record []byte) error {
 	g := b.open[key]
 	if g == nil {
 		g = &group{account: account}
+		if kept, ok := b.kept.Get().(*[]byte); ok {
+			g.records = (*kept)[:0]
+		}
 		b.open[key] = g
 	}
 	b.bytes += g.add(record)
@@ -114,6 +118,13 @@ func (g *group) add(record []byte) int {
 	g.records = append(g.records, record...)
 	g.count++
 	return len(g.records) - before
+}
+
+// reuse gives the memory of a packed group back.
+func (b *buffer) reuse(g *group) {
+	if cap(g.records) <= packBytes {
+		b.kept.Put(&g.records)
+	}
 }
 
 func (g *group) isFull() bool { return g.count >= packRecords || len(g.records) >= packBytes }

@@ -118,16 +118,16 @@ func (t *Trail) deliverPacks(ctx context.Context, marks []store.Document) error 
 	for i := range packs {
 		records, err := t.open(packs[i].Body)
 		if err == nil {
-			err = each(records, func(record []byte) error {
-				r, err := decode(record)
-				if err != nil {
+			var r Record
+			err = each(records, func(record string) error {
+				if err := r.decode(record); err != nil {
 					return err
 				}
 				at := place{r.Account, r.Region}
 				if files[at] == nil {
 					files[at] = newLogFile()
 				}
-				return files[at].add(r)
+				return files[at].add(&r)
 			})
 		}
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"sync"
 	"time"
 
@@ -105,7 +106,7 @@ func (e *Entry) take() (w store.Write, ok bool) {
 		return w, false
 	}
 	e.output = e.shown(Outcome{Output: e.answer})
-	w.Document = e.document(e.body(Outcome{}, e.output))
+	w.Document = e.document(Outcome{}, e.output)
 	e.state = committing
 	return w, true
 }
@@ -135,27 +136,33 @@ func (e *Entry) End(ctx context.Context, o Outcome) error {
 		return nil
 	}
 	e.mu.Lock()
-	was, account, output := e.state, e.call.Principal.Account, e.shown(o)
+	was, account := e.state, e.call.Principal.Account
 	e.state = ended
-	if was == written && o.Code == "" && output == e.output {
-		e.mu.Unlock()
-		e.trail.wrote(account)
-		return nil
-	}
-	body := e.body(o, output)
-	e.mu.Unlock()
 	if was == nowhere && (e.call.ReadOnly || o.Code != "") {
-		err := e.trail.buffer.add(ctx, account, body)
+		scratch := scratches.Get().(*[]byte)
+		*scratch = e.record(o, e.shown(o)).append((*scratch)[:0])
+		e.mu.Unlock()
+		err := e.trail.buffer.add(ctx, account, *scratch)
+		if cap(*scratch) <= keptScratch {
+			scratches.Put(scratch)
+		}
 		if err != nil {
 			return fmt.Errorf("recording %s of request %s: %w", e.call.Name, e.call.RequestID, err)
 		}
 		return nil
 	}
+	if was == written && o.Code == "" && (same(o.Output, e.answer) || e.shown(o) == e.output) {
+		e.mu.Unlock()
+		e.trail.wrote(account)
+		return nil
+	}
+	document := e.document(o, e.shown(o))
+	e.mu.Unlock()
 	e.trail.wrote(account)
 	// The client may have given up: the write is done all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
-	err := e.trail.store.Commit(ctx, store.Batch{Put: []store.Write{{Document: e.document(body), Was: store.Any}}})
+	err := e.trail.store.Commit(ctx, store.Batch{Put: []store.Write{{Document: document, Was: store.Any}}})
 	if err != nil {
 		return fmt.Errorf("recording %s of request %s: %w", e.call.Name, e.call.RequestID, err)
 	}
@@ -166,9 +173,21 @@ func (e *Entry) End(ctx context.Context, o Outcome) error {
 // longer than a call may take and this together; see settled.
 const endWithin = 10 * time.Second
 
-// document is a record on its own.
-func (e *Entry) document(body []byte) store.Document {
-	return single(e.id, e.call.Principal.Account, body)
+// scratches are the memory in which records of reads are encoded.
+var scratches = sync.Pool{New: func() any { return new([]byte) }}
+
+// keptScratch bounds the pieces of memory that are used again.
+const keptScratch = 8 << 10
+
+// same says whether two answers are one pointer.
+func same(a, b any) bool {
+	return a != nil && reflect.TypeOf(a).Kind() == reflect.Pointer && a == b
+}
+
+// document is the record on its own. e.mu is held.
+func (e *Entry) document(o Outcome, output string) store.Document {
+	r := e.record(o, output)
+	return single(r, r.append(make([]byte, 0, 640+len(r.Input)+len(r.Output))))
 }
 
 // shown is what the record shows of the answer.
@@ -179,14 +198,14 @@ func (e *Entry) shown(o Outcome) string {
 	return elements(o.Output)
 }
 
-// body is the record as it is stored, with what it shows of the answer. e.mu is held.
-func (e *Entry) body(o Outcome, output string) []byte {
+// record is all that is known, with what is shown of the answer. e.mu is held.
+func (e *Entry) record(o Outcome, output string) *Record {
 	c := &e.call
 	p := c.Principal
 	if !e.rendered {
 		e.input, e.rendered = elements(c.Input), true
 	}
-	r := Record{
+	r := &Record{
 		ID: e.id, Source: c.Source, Name: c.Name, Region: c.Region, Account: p.Account, Key: c.AccessKeyID,
 		ARN: p.ARN, Principal: p.ID, Session: sessionTime(c.SessionBegan), Agent: short(c.UserAgent, mostAgent), Request: c.RequestID,
 		ReadOnly: c.ReadOnly, Code: o.Code, Message: short(o.Message, mostMessage), Input: e.input, Output: output,
@@ -207,7 +226,7 @@ func (e *Entry) body(o Outcome, output string) []byte {
 			r.addResource(arn)
 		}
 	}
-	return r.append(make([]byte, 0, 512+len(r.Input)+len(r.Output)))
+	return r
 }
 
 // Bounds of members that clients choose, in bytes, as CloudTrail cuts them; and

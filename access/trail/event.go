@@ -43,7 +43,9 @@ func (r *Record) JSON() []byte {
 			}
 			b = append(b, `{"accountId":`...)
 			b = quoted(b, accountOf(arn, r.Account))
-			b = member(b, "type", ResourceOf(arn).Type)
+			if kind := ResourceOf(arn).Type; kind != "" {
+				b = member(b, "type", kind)
+			}
 			b = member(b, "ARN", arn)
 			b = append(b, '}')
 		}
@@ -136,29 +138,57 @@ var spelled = map[string]string{
 // ResourceOf reads a resource from its ARN: the type from the service and the
 // part before the name. Types of AWS Marketplace have no documented names.
 func ResourceOf(arn string) Resource {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) < 6 {
-		return Resource{Name: arn}
-	}
-	rest := strings.FieldsFunc(parts[5], func(c rune) bool { return c == '/' || c == ':' })
-	if len(rest) == 0 {
-		return Resource{Name: arn}
-	}
-	service := spelled[parts[2]]
-	if service == "" {
-		service = capital(parts[2])
-	}
-	kind := service
-	if len(rest) > 1 {
-		// A path may stand between the two: user/division/Bob.
-		kind = rest[0]
-		if parts[2] == "aws-marketplace" {
-			kind = rest[len(rest)-2]
+	service, kind, name := resourceParts(arn)
+	return Resource{Type: resourceType(service, kind), Name: name}
+}
+
+// resourceParts are the parts of an ARN that tell the resource. kind is "" where
+// it has none, and service where it is no ARN. It is asked of every record, and
+// makes no strings.
+func resourceParts(arn string) (service, kind, name string) {
+	rest := arn
+	for i := range 5 {
+		colon := strings.IndexByte(rest, ':')
+		if colon < 0 {
+			return "", "", arn
 		}
-	} else if parts[2] == "sns" {
-		kind = "Topic"
+		if i == 2 {
+			service = rest[:colon]
+		}
+		rest = rest[colon+1:]
 	}
-	return Resource{Type: "AWS::" + service + "::" + capital(kind), Name: rest[len(rest)-1]}
+	last := strings.LastIndexAny(rest, "/:")
+	if last < 0 {
+		return service, "", rest
+	}
+	// A path may stand between the kind and the name: user/division/Bob.
+	name, kind = rest[last+1:], rest[:last]
+	if service == "aws-marketplace" {
+		kind = kind[strings.LastIndexByte(kind, '/')+1:]
+	} else if end := strings.IndexAny(kind, "/:"); end >= 0 {
+		kind = kind[:end]
+	}
+	return service, kind, name
+}
+
+// resourceType spells the type of a resource.
+func resourceType(service, kind string) string {
+	if service == "" {
+		return ""
+	}
+	shown := spelled[service]
+	if shown == "" {
+		shown = capital(service)
+	}
+	switch {
+	case kind == "*": // of any kind
+		return ""
+	case kind == "" && service == "sns":
+		kind = "Topic"
+	case kind == "":
+		return "AWS::" + shown
+	}
+	return "AWS::" + shown + "::" + capital(kind)
 }
 
 // capital is a name with a capital, without its dashes: federated-user is FederatedUser.

@@ -27,6 +27,7 @@ const (
 	ResourceName
 	EventSource
 	AccessKeyID
+	attributeCount
 )
 
 // Attributes are the names that the API has for them.
@@ -256,8 +257,9 @@ func (l *lookup) read(ctx context.Context, s *source) ([]*Record, error) {
 		return nil, err
 	}
 	var found []*Record
-	add := func(body []byte) error {
-		r, err := decode(body)
+	add := func(body string) error {
+		r := &Record{}
+		err := r.decode(body)
 		if err == nil && r.ID >= l.low && r.ID < l.high && l.q.has(r) {
 			found = append(found, r)
 		}
@@ -266,9 +268,9 @@ func (l *lookup) read(ctx context.Context, s *source) ([]*Record, error) {
 	for i := range documents {
 		d := &documents[i]
 		if d.Kind == kindSingle {
-			err = add(d.Body)
+			err = add(string(d.Body))
 		} else {
-			var records []byte
+			var records string
 			if records, err = l.t.open(d.Body); err == nil {
 				err = each(records, add)
 			}

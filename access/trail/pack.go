@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -29,14 +28,12 @@ const (
 const indexTime = "time"
 
 // single is the document of a record on its own.
-func single(id, account string, body []byte) store.Document {
+func single(r *Record, body []byte) store.Document {
 	var c cover
-	if r, err := decode(body); err == nil { // what this process encoded, or the doctor asks about
-		c.add(r)
-	}
+	c.add(r)
 	return store.Document{
-		Key: store.Key{Kind: kindSingle, ID: id}, Body: body,
-		Index: []store.Entry{{Index: indexTime, Partition: account, Cover: c.bytes()}},
+		Key: store.Key{Kind: kindSingle, ID: r.ID}, Body: body,
+		Index: []store.Entry{{Index: indexTime, Partition: r.Account, Cover: c.bytes()}},
 	}
 }
 
@@ -57,14 +54,14 @@ var errPack = errors.New("not a pack of records")
 // pack makes a pack of a group's records.
 func (t *Trail) pack(g *group) (*pack, error) {
 	var c cover
-	var newest string
-	err := each(g.records, func(record []byte) error {
-		r, err := decode(record)
-		if err != nil {
+	var r Record
+	newest := ""
+	err := each(string(g.records), func(record string) error {
+		if err := r.decode(record); err != nil {
 			return err
 		}
 		newest = max(newest, r.ID)
-		c.add(r)
+		c.add(&r)
 		return nil
 	})
 	if err != nil {
@@ -99,21 +96,21 @@ func packTime(id string) time.Time {
 }
 
 // open returns the records of a pack's body, with their lengths before them.
-func (t *Trail) open(body []byte) ([]byte, error) {
+func (t *Trail) open(body []byte) (string, error) {
 	if len(body) == 0 || body[0] != packFormat {
-		return nil, errPack
+		return "", errPack
 	}
 	records, err := t.decoder.DecodeAll(body[1:], nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errPack, err)
+		return "", fmt.Errorf("%w: %w", errPack, err)
 	}
-	return records, nil
+	return string(records), nil
 }
 
 // each calls look with each of the records.
-func each(records []byte, look func(record []byte) error) error {
+func each(records string, look func(record string) error) error {
 	for len(records) > 0 {
-		n, size := binary.Uvarint(records)
+		n, size := uvarint(records)
 		if size <= 0 || n > uint64(len(records)-size) {
 			return errPack
 		}
@@ -130,60 +127,73 @@ func each(records []byte, look func(record []byte) error) error {
 // what stands in the index.
 type cover struct {
 	oldest uint64 // milliseconds
-	prints map[uint16]struct{}
+	prints []uint16
+	many   bool // there are too many prints
+	// last are the values of the record before: most records have the same.
+	last [attributeCount]string
 }
 
 // mostPrints bounds the prints of a pack; with more, anything may be in it.
 const mostPrints = 4096
 
 func (c *cover) add(r *Record) {
-	if c.prints == nil {
-		c.prints = make(map[uint16]struct{}, 16)
-	}
-	ms := uint64(r.Time().UnixMilli())
-	if c.oldest == 0 || ms < c.oldest {
-		c.oldest = ms
+	if at, ok := idTime(r.ID); ok {
+		if ms := uint64(at.UnixMilli()); c.oldest == 0 || ms < c.oldest {
+			c.oldest = ms
+		}
 	}
 	for _, a := range [...]Attribute{EventName, EventSource, Username, AccessKeyID, ReadOnly} {
 		c.print(a, r.value(a))
 	}
 	for _, arn := range r.Resources {
-		about := ResourceOf(arn)
-		c.print(ResourceName, about.Name)
-		c.print(ResourceName, arn)
-		c.print(ResourceType, about.Type)
+		service, kind, name := resourceParts(arn)
+		c.print(ResourceName, name)
+		c.prints = append(c.prints, fingerprint(ResourceName, arn))
+		if of := arn[:len(arn)-len(name)]; of != c.last[ResourceType] {
+			c.last[ResourceType] = of
+			c.prints = append(c.prints, fingerprint(ResourceType, resourceType(service, kind)))
+		}
+	}
+	if len(c.prints) > 2*mostPrints {
+		c.compact()
 	}
 }
 
 func (c *cover) print(a Attribute, value string) {
-	if len(c.prints) <= mostPrints {
-		c.prints[fingerprint(a, value)] = struct{}{}
+	if value != c.last[a] {
+		c.last[a] = value
+		c.prints = append(c.prints, fingerprint(a, value))
+	}
+}
+
+// compact sorts the prints and leaves each once.
+func (c *cover) compact() {
+	slices.Sort(c.prints)
+	c.prints = slices.Compact(c.prints)
+	if len(c.prints) > mostPrints || c.many {
+		c.prints, c.many = c.prints[:0], true
 	}
 }
 
 // bytes is the cover as it is stored: 6 bytes of time, then the prints in their order.
 func (c *cover) bytes() []byte {
-	b := binary.BigEndian.AppendUint64(nil, c.oldest<<16)[:6]
-	if len(c.prints) > mostPrints {
-		return b
-	}
-	all := make([]uint16, 0, len(c.prints))
-	for p := range c.prints {
-		all = append(all, p)
-	}
-	slices.Sort(all)
-	for _, p := range all {
+	c.compact()
+	b := make([]byte, 0, 8+2*len(c.prints))
+	b = binary.BigEndian.AppendUint64(b, c.oldest<<16)[:6]
+	for _, p := range c.prints {
 		b = binary.BigEndian.AppendUint16(b, p)
 	}
 	return b
 }
 
-// fingerprint is 16 bits of a hash of an attribute's value.
+// fingerprint is 16 bits of a hash (FNV-1a) of an attribute's value. It is part
+// of the format.
 func fingerprint(a Attribute, value string) uint16 {
-	h := fnv.New32a()
-	h.Write([]byte{byte(a)})
-	h.Write([]byte(value))
-	sum := h.Sum32()
+	const offset, prime = 2166136261, 16777619
+	sum := (uint32(offset) ^ uint32(a)) * prime
+	for i := range len(value) {
+		sum = (sum ^ uint32(value[i])) * prime
+	}
 	return uint16(sum ^ sum>>16)
 }
 

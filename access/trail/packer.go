@@ -31,6 +31,7 @@ func (t *Trail) flush(ctx context.Context, whole bool) error {
 			return err
 		}
 		t.ready = append(t.ready, p)
+		t.buffer.reuse(g)
 	}
 	for len(t.ready) > 0 {
 		n := min(packsTogether, len(t.ready))

@@ -75,16 +75,23 @@ func elements(v any) string {
 		}
 		r = r.Elem()
 	}
-	var b []byte
+	scratch := scratches.Get().(*[]byte)
+	b := (*scratch)[:0]
+	defer func() {
+		if cap(b) <= keptScratch {
+			*scratch = b
+			scratches.Put(scratch)
+		}
+	}()
 	if r.Kind() == reflect.Slice && r.Type().Elem().Kind() == reflect.Uint8 {
 		// An answer that is encoded already; only JSON can be shown.
 		text := jsontext.Value(r.Bytes())
 		if text.Kind() != '{' || !text.IsValid() {
 			return ""
 		}
-		b = appendJSON(nil, text, false)
+		b = appendJSON(b, text, false)
 	} else {
-		b = appendValue(make([]byte, 0, 512), r, false, 0)
+		b = appendValue(b, r, false, 0)
 	}
 	switch {
 	case len(b) > mostMember:
@@ -175,9 +182,17 @@ func appendValue(b []byte, v reflect.Value, conceal bool, depth int) []byte {
 			b = appendValue(b, m.Value(), conceal || secret(name), depth+1)
 		}
 		return append(b, '}')
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64,
-		reflect.Float32, reflect.Float64:
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		if conceal {
+			return quoted(b, hidden)
+		}
+		return strconv.AppendInt(b, v.Int(), 10)
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		if conceal {
+			return quoted(b, hidden)
+		}
+		return strconv.AppendUint(b, v.Uint(), 10)
+	case reflect.Float32, reflect.Float64:
 		if conceal {
 			return quoted(b, hidden)
 		}

@@ -78,11 +78,19 @@ func (r *Record) strings() [16]*string {
 
 // decode reads a stored record.
 func decode(b []byte) (*Record, error) {
+	r := &Record{}
+	return r, r.decode(string(b)) // one piece of memory for all strings
+}
+
+// decode reads a stored record, whose memory it refers to.
+func (r *Record) decode(b string) error {
 	if len(b) < 2+idSize || b[0] != recordFormat {
-		return nil, errRecord
+		return errRecord
 	}
-	r := &Record{ReadOnly: b[1]&flagReadOnly != 0, ID: idString([idSize]byte(b[2:]))}
-	rest := string(b[2+idSize:]) // one piece of memory for all of them
+	var id [idSize]byte
+	copy(id[:], b[2:])
+	*r = Record{ReadOnly: b[1]&flagReadOnly != 0, ID: idString(id), Resources: r.Resources[:0]}
+	rest := b[2+idSize:]
 	next := func() (string, bool) {
 		n, size := uvarint(rest)
 		if size <= 0 || n > uint64(len(rest)-size) {
@@ -95,25 +103,25 @@ func decode(b []byte) (*Record, error) {
 	for _, s := range r.strings() {
 		var ok bool
 		if *s, ok = next(); !ok {
-			return nil, errRecord
+			return errRecord
 		}
 	}
 	n, size := uvarint(rest)
 	if size <= 0 || n > uint64(len(rest)) {
-		return nil, errRecord
+		return errRecord
 	}
 	rest = rest[size:]
 	for range n {
 		s, ok := next()
 		if !ok {
-			return nil, errRecord
+			return errRecord
 		}
 		r.Resources = append(r.Resources, s)
 	}
 	if rest != "" {
-		return nil, fmt.Errorf("%d bytes after its end: %w", len(rest), errRecord)
+		return fmt.Errorf("%d bytes after its end: %w", len(rest), errRecord)
 	}
-	return r, nil
+	return nil
 }
 
 // uvarint is binary.Uvarint of a string.

@@ -29,7 +29,7 @@ type market struct {
 	now   atomic.Int64 // nanoseconds
 }
 
-func newMarket(t *testing.T, change func(*Config)) *market {
+func newMarket(t testing.TB, change func(*Config)) *market {
 	t.Helper()
 	engine, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
 	if err != nil {

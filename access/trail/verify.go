@@ -78,7 +78,7 @@ func (t *Trail) verify(ctx context.Context, walker store.Walker) (findings []str
 			if err != nil {
 				return nil, nil, err
 			}
-			return nil, single(r.ID, r.Account, d.Body).Index, nil
+			return nil, single(r, d.Body).Index, nil
 		},
 		kindPack: func(d store.Document) ([]byte, []store.Entry, error) {
 			p, err := t.stored(d)
@@ -105,10 +105,10 @@ func (t *Trail) stored(d store.Document) (*pack, error) {
 	}
 	p := &pack{id: d.ID, size: len(records)}
 	var c cover
+	var r Record
 	newest := ""
-	err = each(records, func(record []byte) error {
-		r, err := decode(record)
-		if err != nil {
+	err = each(records, func(record string) error {
+		if err := r.decode(record); err != nil {
 			return err
 		}
 		if p.account == "" {
@@ -118,7 +118,7 @@ func (t *Trail) stored(d store.Document) (*pack, error) {
 			return fmt.Errorf("it has records of accounts %s and %s", p.account, r.Account)
 		}
 		newest = max(newest, r.ID)
-		c.add(r)
+		c.add(&r)
 		return nil
 	})
 	if err != nil {

@@ -43,11 +43,16 @@ func (s *Seller) Request(ctx context.Context, method, target, body string) (*htt
 
 // Sign signs a request with the SDK's signer, as of a time.
 func (s *Seller) Sign(r *http.Request, body string, at time.Time) error {
+	return s.SignFor(r, body, SigningName, at)
+}
+
+// SignFor signs a request to another service than the catalog, by its signing name.
+func (s *Seller) SignFor(r *http.Request, body, service string, at time.Time) error {
 	sum := sha256.Sum256([]byte(body))
 	hash := hex.EncodeToString(sum[:])
 	err := v4.NewSigner().SignHTTP(r.Context(),
 		aws.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey},
-		r, hash, SigningName, s.Region, at)
+		r, hash, service, s.Region, at)
 	if err != nil {
 		return fmt.Errorf("signing %s %s: %w", r.Method, r.URL.Path, err)
 	}

@@ -58,15 +58,19 @@ func (s *service) startChangeSet() gateway.Operation {
 			answer := func(id string) *ChangeSetID {
 				return &ChangeSetID{ChangeSetArn: changeSetARN(c.Principal.Account, id), ChangeSetId: id}
 			}
+			var announced *ChangeSetID
 			r.Begins = func(id string) {
-				out := answer(id)
-				trail.Answer(ctx, out, out.ChangeSetArn)
+				announced = answer(id)
+				trail.Answer(ctx, announced, announced.ChangeSetArn)
 			}
 			id, err := s.engine.Start(ctx, r)
 			if err != nil {
 				return nil, err
 			}
-			return answer(id), nil
+			if announced != nil && announced.ChangeSetId == id {
+				return announced, nil
+			}
+			return answer(id), nil // the token was used before
 		},
 	})
 }
