@@ -306,17 +306,3 @@ func merge(old []Advisory, records []Record) []Advisory {
 	slices.SortFunc(old, func(a, b Advisory) int { return cmp.Compare(a.ID, b.ID) })
 	return old
 }
-
-// State names what is loaded of ecosystems, so that what was found with it can
-// be kept: it changes with every import.
-func (x *Index) State(ctx context.Context, ecosystems []string) (string, error) {
-	var b strings.Builder
-	for _, name := range ecosystems {
-		d, err := x.store.Get(ctx, ecosystemKey(name))
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return "", fmt.Errorf("reading the advisories of %s: %w", name, err)
-		}
-		fmt.Fprintf(&b, "%s@%d ", name, d.Revision)
-	}
-	return b.String(), nil
-}
