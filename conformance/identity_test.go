@@ -1,0 +1,81 @@
+package conformance
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"souk/conformance/souktest"
+)
+
+// TestIdentitiesByTheCommandLine runs scripts in which nobody uses anything but
+// the aws command: an organisation, its accounts and units, users, groups,
+// roles and policies, and what they then may do. Commands begin as the root
+// user of the management account; keys are the only thing that they are given.
+func TestIdentitiesByTheCommandLine(t *testing.T) {
+	t.Parallel()
+	_, err := exec.LookPath("aws")
+	if err != nil {
+		t.Fatalf("aws is needed (make setup installs it): %v", err)
+	}
+	server := souktest.Start(t, souktest.Options{})
+	root, err := server.RootKey()
+	must(t, err)
+	s := root.Seller(server)
+	account, err := s.Account(t.Context())
+	must(t, err)
+	logos := souktest.ServeLogos(t)
+	p := testscript.Params{
+		Dir: "testdata/identity", Deadline: time.Now().Add(5 * time.Minute),
+		Setup: func(e *testscript.Env) error {
+			return setupScript(e, s, souktest.Account{ID: account, Key: root}, logos)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"keep":     keepOutput,
+			"become":   func(ts *testscript.TestScript, neg bool, args []string) { become(ts, root, args) },
+			"made":     awaitAccount,
+			"operator": func(ts *testscript.TestScript, neg bool, args []string) { operate(ts, server, args) },
+		},
+	}
+	t.Run("scripts", func(t *testing.T) { testscript.Run(t, p) })
+}
+
+// become is the script command "become [root]": the commands that follow are
+// signed with the access key, and the session token if there is one, that the
+// last command printed; or with that of the root user.
+func become(ts *testscript.TestScript, root souktest.Key, args []string) {
+	words := strings.Fields(ts.ReadFile("stdout"))
+	if len(args) == 1 && args[0] == "root" {
+		words = []string{root.AccessKeyID, root.SecretAccessKey}
+	}
+	if len(words) < 2 || len(words) > 3 {
+		ts.Fatalf("the last command printed no access key: %q", words)
+	}
+	ts.Setenv("AWS_ACCESS_KEY_ID", words[0])
+	ts.Setenv("AWS_SECRET_ACCESS_KEY", words[1])
+	ts.Setenv("AWS_SESSION_TOKEN", strings.Join(words[2:], ""))
+}
+
+// awaitAccount is the script command "made REQUEST NAME": it waits until a
+// request to make an account has ended, and keeps the account's id in a variable.
+func awaitAccount(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: made REQUEST NAME")
+	}
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		ts.Check(ts.Exec("aws", "--endpoint-url", ts.Getenv("URL"), "organizations", "describe-create-account-status",
+			"--create-account-request-id", args[0], "--query", "CreateAccountStatus.[State,AccountId]", "--output", "text"))
+		words := strings.Fields(ts.ReadFile("stdout"))
+		switch {
+		case len(words) == 2 && words[0] == "SUCCEEDED":
+			ts.Setenv(args[1], words[1])
+			return
+		case len(words) == 0 || words[0] != "IN_PROGRESS":
+			ts.Fatalf("request %s: %v", args[0], words)
+		}
+	}
+	ts.Fatalf("request %s did not end", args[0])
+}
