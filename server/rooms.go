@@ -92,7 +92,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		Director: m.scenarios,
 		Types:    m.types,
 		Later:    catalog.Later(),
-		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Scanner: m.scanner, Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Branding: logo.NewBranding(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Organization: members{m.organization}},
+		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Roles: roles{m.organization}, Scanner: m.scanner, Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Branding: logo.NewBranding(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Organization: members{m.organization}},
 		Keys:     m.ring,
 		Sellers:  m.seller,
 		Owner:    node,

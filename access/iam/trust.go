@@ -40,6 +40,9 @@ func ParseTrustPolicy(document []byte) (*Policy, error) {
 	return p, nil
 }
 
+// ServicePrincipal is an AWS service as the principal of a trust policy.
+func ServicePrincipal(service string) *Principal { return &Principal{ARN: servicePrefix + service} }
+
 // Size returns the number of characters of a policy document, white space not
 // counted, as IAM's quotas count it.
 func Size(document []byte) int {

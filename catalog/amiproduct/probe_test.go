@@ -62,6 +62,25 @@ func TestACopyThatFailsIsTheSellersFaultOnlyIfTheAMIIsUnreadable(t *testing.T) {
 	}
 }
 
+func TestARoleThatMayNotShareTheAMIIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		role roleOfAMI
+		want int
+	}{
+		"a role that is not there": {roleOfAMI{}, 0},
+		"a role that may share it": {roleOfAMI{there: true, allowed: true}, 0},
+		"a role that may not":      {roleOfAMI{there: true}, 1},
+	} {
+		i := given(t, "chosen")
+		i.world.role = c.role
+		refusals, err := i.probed(t, i.details("good", "1.0", "m5.large"))
+		if err != nil || len(refusals) != c.want || c.want > 0 && refusals[0].ErrorCode != "ASSET_ACCESS_EXCEPTION" {
+			t.Errorf("%s: %+v, %v", name, refusals, err)
+		}
+	}
+}
+
 func TestAFaultOfAnAMIIsToldOnceForEachRow(t *testing.T) {
 	t.Parallel()
 	i := given(t, "versioned")

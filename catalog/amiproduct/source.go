@@ -41,6 +41,10 @@ func probeSource(ctx context.Context, p *Product, c *change.Checks, title string
 	if err != nil {
 		return nil
 	}
+	if barred, err := roleBarred(ctx, c, s); err != nil || barred {
+		refuseMissing(c, s, false, barred, nil)
+		return err
+	}
 	checkAMI(c, p, ami, p.Compatibility.beside(recommended))
 	if len(c.Refusals()) > 0 {
 		return nil
@@ -66,11 +70,28 @@ func probeSource(ctx context.Context, p *Product, c *change.Checks, title string
 	return nil
 }
 
+// roleBarred says whether the role by which the AMI is to be shared is one of
+// this market that may not do it. Of a role that is not there nothing is
+// asked: the AMIs of this market need none.
+//
+// Seller Guide, "Giving AWS Marketplace access to your AMI": the role has
+// ec2:ModifyImageAttribute on the image.
+func roleBarred(ctx context.Context, c *change.Checks, s AmiSource) (bool, error) {
+	if c.World.Roles == nil || s.AccessRoleArn == "" {
+		return false, nil
+	}
+	there, allowed, err := c.World.Roles.May(ctx, c.Seller, s.AccessRoleArn, "ec2:ModifyImageAttribute", "arn:aws:ec2:us-east-1::image/"+s.AmiId)
+	if err != nil {
+		return false, fmt.Errorf("asking for role %s of %s: %w", s.AccessRoleArn, c.Entity.ID, err)
+	}
+	return there && !allowed, nil
+}
+
 // refuseMissing states the rules of AMIs that can't be had.
 func refuseMissing(c *change.Checks, s AmiSource, absent, unreadable bool, reason error) {
 	c.Refuse(absent, "ASSET_NOT_FOUND", "Check if [ami-id] exists in us-east-1 Region of [account-id] AWS account and the AccessARN provided [ARN] has permissions to share this AMI with AWS Marketplace.", s.AmiId, c.Seller.Account, s.AccessRoleArn)
 	c.Refuse(unreadable, "ASSET_ACCESS_EXCEPTION", "Unable to copy AMI [x] into AWS Marketplace account.", s.AmiId)
-	if absent || unreadable {
+	if reason != nil && (absent || unreadable) {
 		c.Explain(reason)
 	}
 }

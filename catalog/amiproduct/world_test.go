@@ -21,6 +21,7 @@ const missingAMI = "ami-0fffffffffffffff0"
 // world is what change types may ask here: the AMIs that testdata/README.md
 // lists, and what was done with them.
 type world struct {
+	role      roleOfAMI // the one that is asked about
 	amis      map[string]change.AMI
 	scanned   []string // ids of AMIs
 	published []string // product, then id of the AMI
@@ -61,7 +62,7 @@ func newWorld() *world {
 
 // Ports implements producttest.World, with one offer of the product.
 func (w *world) Ports(i *producttest.Item) change.World {
-	ports := change.World{AMIs: w, Scanner: w, Logos: w, Entities: producttest.Offers{"offer-1": {ProductID: i.Entity.ID}}}
+	ports := change.World{AMIs: w, Roles: w.role, Scanner: w, Logos: w, Entities: producttest.Offers{"offer-1": {ProductID: i.Entity.ID}}}
 	if w.unscanned {
 		ports.Scanner = nil
 	}
@@ -108,4 +109,11 @@ func (w *world) Copy(_ context.Context, url string) (string, error) {
 		return "", change.ErrLogoNotSupported
 	}
 	return "https://souk.example/logos/1", nil
+}
+
+// roleOfAMI is the one role of a market.
+type roleOfAMI struct{ there, allowed bool }
+
+func (r roleOfAMI) May(context.Context, change.Seller, string, string, string) (there, allowed bool, err error) {
+	return r.there, r.allowed, nil
 }

@@ -10,6 +10,7 @@ import (
 type World struct {
 	Images   Images
 	AMIs     AMIs
+	Roles    Roles
 	Scanner  Scanner
 	Logos    Logos
 	Names    Names
@@ -55,6 +56,14 @@ type Images interface {
 	// Publish mounts an image into the product's own published repository, so
 	// that a deletion by the seller breaks nothing. Doing it twice is no error.
 	Publish(ctx context.Context, productID string, ref ImageRef, digest string) error
+}
+
+// Roles are the IAM roles by which a marketplace reads what a seller has.
+type Roles interface {
+	// May says whether the seller has a role of that ARN (there), and whether it
+	// trusts the marketplace and its policies allow an action on a resource. It
+	// takes nothing amiss: any text may be asked about.
+	May(ctx context.Context, s Seller, arn, action, resource string) (there, allowed bool, err error)
 }
 
 // ImageRef is a parsed image URI.

@@ -76,6 +76,7 @@ func (r *AddDeliveryOptions) Check(p *Product, c *change.Checks) {
 	checkAddOns(c, options, p.options())
 	checkNewAddOns(c, p, options, publicAddOn)
 	checkServiceAccounts(c, p, options)
+	checkRoles(c, r.roles())
 	c.Refuse(p.hasOptionTitle(title, options), "INVALID_DELIVERY_OPTION_TITLES", "Delivery option title already exists, retry with a different title.")
 }
 
@@ -87,6 +88,9 @@ func (r *AddDeliveryOptions) Probe(ctx context.Context, p *Product, c *change.Ch
 		return err
 	}
 	if err := probeServiceAccounts(ctx, c, options); err != nil {
+		return err
+	}
+	if err := probeRoles(ctx, c, r.roles()); err != nil || len(c.Refusals()) > 0 {
 		return err
 	}
 	title, _ := r.version()

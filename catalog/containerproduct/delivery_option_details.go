@@ -34,6 +34,10 @@ type CommonDeliveryOptionDetails struct {
 	// "Provide instructions about the usage for this delivery option. Can be up
 	// to 4,000 characters."
 	UsageInstructions change.Optional[string]
+	// AddDeliveryOptions only: the ARN of an IAM role of the seller by which the
+	// marketplace reads the images; not given, it reads them as the seller may.
+	// The page has its error codes and not the member; the name is that of AMIs.
+	AccessRoleArn change.Optional[string]
 }
 
 // EcrDeliveryOptionDetails describes the delivery of container images.

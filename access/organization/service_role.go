@@ -1,0 +1,51 @@
+package organization
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"souk/access/iam"
+	"souk/storage/store"
+)
+
+// RoleAllows says whether an account has a role of an ARN (there), and whether
+// it trusts a service, such as assets.marketplace.amazonaws.com, and its
+// policies allow an action on a resource. Any text may be asked about.
+//
+// IAM User Guide, "Create a role to delegate permissions to an AWS service".
+func (o *Organization) RoleAllows(ctx context.Context, account, arn, service, action, resource string) (there, allowed bool, err error) {
+	name := arn[strings.LastIndexByte(arn, '/')+1:]
+	if !roleNames.MatchString(name) || !accountIDs.MatchString(account) {
+		return false, false, nil
+	}
+	var r roleDocument
+	from := &sources{}
+	err = o.read(ctx, roleKey(account, name), &r, from)
+	if errors.Is(err, store.ErrNotFound) || err == nil && r.ARN() != arn {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, fmt.Errorf("reading role %s: %w", arn, err)
+	}
+	trust, err := iam.ParseTrustPolicy([]byte(r.Trust))
+	if err != nil {
+		return false, false, fmt.Errorf("reading the trust policy of role %s: %w", arn, err)
+	}
+	assume := iam.Question{Action: "sts:AssumeRole", Resource: arn, Context: iam.Context{"aws:sourceaccount": {account}}}
+	if !iam.DecideResource(trust, iam.ServicePrincipal(service), assume).Allowed {
+		return true, false, nil
+	}
+	p := &iam.Principal{
+		Account: account, ARN: sessionARN(account, r.Name, "AWSMarketplace"), ID: r.ID + ":AWSMarketplace", Role: arn, Tags: tagsByKey(r.Tags),
+	}
+	err = o.give(ctx, p, account, &r.grants, from)
+	if errors.Is(err, store.ErrNotFound) {
+		return true, false, nil // a policy has just gone
+	}
+	if err != nil {
+		return false, false, err
+	}
+	return true, iam.Decide(p, iam.Question{Action: action, Resource: resource}).Allowed, nil
+}
