@@ -70,11 +70,12 @@ func (a *accountDocument) claim() store.Write {
 
 // NewAccount says which account is to be made.
 type NewAccount struct {
-	Name      string // 1 to 50 printable ASCII characters
-	Email     string // "": none that mail reaches
-	ID        string // 12 digits; "" takes a free one
-	Namespace string // "" is seller-ID
-	Role      string // by which the management account gets in; "" is AccessRole
+	Name      string            // 1 to 50 printable ASCII characters
+	Email     string            // "": none that mail reaches
+	ID        string            // 12 digits; "" takes a free one
+	Namespace string            // "" is seller-ID
+	Role      string            // by which the management account gets in; "" is AccessRole
+	Tags      map[string]string `json:",omitempty"`
 }
 
 // AccessRole is the role by which users and roles of the management account
@@ -165,6 +166,7 @@ func (o *Organization) makeAccount(ctx context.Context, n NewAccount, with func(
 			Put:    []store.Write{a.write(0), a.claim(), o.accessRole(a.Account, n.Role, info.Management)},
 			Bounds: []store.Bound{{Kind: kindAccount, Index: indexEmail, Partition: strings.ToLower(a.Address()), Most: 1}},
 		}
+		batch.Put = append(batch.Put, writeTags(a.ID, n.Tags)...)
 		if with != nil {
 			batch.Put = append(batch.Put, with(a.Account)...)
 		}
@@ -201,9 +203,11 @@ func (n *NewAccount) check() error {
 		return refuse(400, "ValidationError", "%q is no role name: 1 to 64 letters, digits and characters of _+=,.@-", n.Role)
 	}
 	if n.ID != "" {
-		return checkAccountID(n.ID)
+		if err := checkAccountID(n.ID); err != nil {
+			return err
+		}
 	}
-	return nil
+	return checkUnitTags(n.Tags)
 }
 
 // Account returns an account.

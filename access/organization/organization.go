@@ -80,6 +80,7 @@ const (
 	kindRole         = "iamrole"
 	kindManaged      = "iampolicy" // a customer's managed policy
 	kindUnit         = "unit"      // by the id of the organisational unit
+	kindTags         = "unittags"  // by the id of an account, a unit or the root
 	kindCreation     = "creation"  // by the id of a request to make an account
 )
 

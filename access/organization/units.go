@@ -119,8 +119,11 @@ func (o *Organization) parent(ctx context.Context, id string, missing error) (pa
 var errNoParent = apierror.New("ParentNotFoundException", "You specified a parent that doesn't exist.")
 
 // CreateUnit makes a unit in the root or in another unit.
-func (o *Organization) CreateUnit(ctx context.Context, in, name string) (Unit, error) {
+func (o *Organization) CreateUnit(ctx context.Context, in, name string, tags map[string]string) (Unit, error) {
 	var u Unit
+	if err := checkUnitTags(tags); err != nil {
+		return u, err
+	}
 	err := retry(func() error {
 		p, err := o.parent(ctx, in, errNoParent)
 		if err != nil {
@@ -134,7 +137,7 @@ func (o *Organization) CreateUnit(ctx context.Context, in, name string) (Unit, e
 			Name: name, Parent: in, Above: p.above, Created: o.now().UTC().Truncate(time.Millisecond),
 		}
 		err = o.store.Commit(ctx, store.Batch{
-			Put: []store.Write{u.write(0)}, Expect: p.expect,
+			Put: append(writeTags(u.ID, tags), u.write(0)), Expect: p.expect,
 			Bounds: []store.Bound{u.sole(), {Kind: kindUnit, Index: indexAll, Most: maxUnits}},
 		})
 		if errors.Is(err, store.ErrLimit) {
@@ -199,7 +202,7 @@ func (o *Organization) DeleteUnit(ctx context.Context, id string) error {
 			return err
 		}
 		err = o.store.Commit(ctx, store.Batch{
-			Delete: []store.Removal{{Key: unitKey(id), Was: revision}},
+			Delete: []store.Removal{{Key: unitKey(id), Was: revision}, {Key: tagsKey(id), Was: store.Any}},
 			Bounds: []store.Bound{
 				{Kind: kindUnit, Index: indexParent, Partition: id},
 				{Kind: kindAccount, Index: indexParent, Partition: id},

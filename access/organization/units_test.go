@@ -39,7 +39,7 @@ func born(t *testing.T) (*organization.Organization, organization.Info) {
 
 func mustUnit(t *testing.T, o *organization.Organization, in, name string) organization.Unit {
 	t.Helper()
-	u, err := o.CreateUnit(t.Context(), in, name)
+	u, err := o.CreateUnit(t.Context(), in, name, nil)
 	if err != nil {
 		t.Fatalf("making unit %s in %s: %v", name, in, err)
 	}
@@ -138,9 +138,9 @@ func TestUnitsThatCanNotBe(t *testing.T) {
 	o, info := born(t)
 	ctx := t.Context()
 	u := mustUnit(t, o, info.Root(), "One")
-	_, err := o.CreateUnit(ctx, info.Root(), "One")
+	_, err := o.CreateUnit(ctx, info.Root(), "One", nil)
 	wantCode(t, "a name that is taken", err, "DuplicateOrganizationalUnitException")
-	_, err = o.CreateUnit(ctx, "r-zzzz", "Two")
+	_, err = o.CreateUnit(ctx, "r-zzzz", "Two", nil)
 	wantCode(t, "unknown parent", err, "ParentNotFoundException")
 	two := mustUnit(t, o, info.Root(), "Two")
 	_, err = o.RenameUnit(ctx, two.ID, "One")
@@ -156,13 +156,13 @@ func TestUnitsThatCanNotBe(t *testing.T) {
 	for range 4 {
 		below = mustUnit(t, o, below, "One").ID // the same name elsewhere
 	}
-	_, err = o.CreateUnit(ctx, below, "sixth level")
+	_, err = o.CreateUnit(ctx, below, "sixth level", nil)
 	wantCode(t, "too deep", err, "ConstraintViolationException")
 	// Where something is put while its parent vanishes, one of the two is refused.
 	var wait sync.WaitGroup
 	leaf := mustUnit(t, o, info.Root(), "Leaf")
 	var made, deleted error
-	wait.Go(func() { _, made = o.CreateUnit(ctx, leaf.ID, "child") })
+	wait.Go(func() { _, made = o.CreateUnit(ctx, leaf.ID, "child", nil) })
 	wait.Go(func() { deleted = o.DeleteUnit(ctx, leaf.ID) })
 	wait.Wait()
 	if (made == nil) == (deleted == nil) {

@@ -46,7 +46,8 @@ var actions = []string{
 	"organizations:DeleteOrganizationalUnit", "organizations:DescribeAccount", "organizations:DescribeCreateAccountStatus",
 	"organizations:DescribeOrganization", "organizations:DescribeOrganizationalUnit", "organizations:ListAccounts",
 	"organizations:ListAccountsForParent", "organizations:ListChildren", "organizations:ListCreateAccountStatus",
-	"organizations:ListOrganizationalUnitsForParent", "organizations:ListParents", "organizations:ListRoots", "organizations:MoveAccount",
+	"organizations:ListOrganizationalUnitsForParent", "organizations:ListParents", "organizations:ListRoots",
+	"organizations:ListTagsForResource", "organizations:MoveAccount", "organizations:TagResource", "organizations:UntagResource",
 	"organizations:UpdateOrganizationalUnit",
 
 	"sts:AssumeRole", "sts:GetCallerIdentity", "sts:SetSourceIdentity", "sts:TagSession",

@@ -25,12 +25,13 @@ type CreateAccountOutput struct{ CreateAccountStatus CreateAccountStatus }
 func (s *service) createAccount() gateway.Operation {
 	return gateway.Op(gateway.Def[CreateAccountInput, *CreateAccountOutput]{
 		Name:      "CreateAccount",
-		Authorize: anything[CreateAccountInput]("CreateAccount"),
+		Authorize: tagged(anything[CreateAccountInput]("CreateAccount"), func(in *CreateAccountInput) []Tag { return in.Tags }),
 		Call: managed(s, func(ctx context.Context, _ organization.Info, in *CreateAccountInput) (*CreateAccountOutput, error) {
-			if err := noTags(in.Tags); err != nil {
+			tags, err := tagMap(in.Tags)
+			if err != nil {
 				return nil, err
 			}
-			want := organization.NewAccount{Name: in.AccountName, Email: in.Email}
+			want := organization.NewAccount{Name: in.AccountName, Email: in.Email, Tags: tags}
 			if in.RoleName != nil {
 				want.Role = *in.RoleName
 			}

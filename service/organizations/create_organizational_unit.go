@@ -22,13 +22,15 @@ type CreateOrganizationalUnitOutput struct{ OrganizationalUnit OrganizationalUni
 // AWS Organizations API Reference, "CreateOrganizationalUnit".
 func (s *service) createOrganizationalUnit() gateway.Operation {
 	return gateway.Op(gateway.Def[CreateOrganizationalUnitInput, *CreateOrganizationalUnitOutput]{
-		Name:      "CreateOrganizationalUnit",
-		Authorize: about(s, "CreateOrganizationalUnit", func(in *CreateOrganizationalUnitInput) []string { return []string{in.ParentId} }),
+		Name: "CreateOrganizationalUnit",
+		Authorize: tagged(about(s, "CreateOrganizationalUnit", func(in *CreateOrganizationalUnitInput) []string { return []string{in.ParentId} }),
+			func(in *CreateOrganizationalUnitInput) []Tag { return in.Tags }),
 		Call: managed(s, func(ctx context.Context, info organization.Info, in *CreateOrganizationalUnitInput) (*CreateOrganizationalUnitOutput, error) {
-			if err := noTags(in.Tags); err != nil {
+			tags, err := tagMap(in.Tags)
+			if err != nil {
 				return nil, err
 			}
-			u, err := s.organization.CreateUnit(ctx, in.ParentId, in.Name)
+			u, err := s.organization.CreateUnit(ctx, in.ParentId, in.Name, tags)
 			if err != nil {
 				return nil, err
 			}

@@ -49,6 +49,7 @@ func Service(o *organization.Organization) *gateway.Service {
 			"ParentNotFoundException":              400,
 			"ServiceException":                     500,
 			"SourceParentNotFoundException":        400,
+			"TargetNotFoundException":              400,
 			"TooManyRequestsException":             400,
 		},
 		Internal:   "ServiceException",
@@ -71,7 +72,10 @@ func Service(o *organization.Organization) *gateway.Service {
 			s.listOrganizationalUnitsForParent(),
 			s.listParents(),
 			s.listRoots(),
+			s.listTagsForResource(),
 			s.moveAccount(),
+			s.tagResource(),
+			s.untagResource(),
 			s.updateOrganizationalUnit(),
 		},
 	}
@@ -162,14 +166,6 @@ func page(max *int, token *string) organization.Portion {
 func single(token *string) error {
 	if token != nil && *token != "" {
 		return organization.ErrToken
-	}
-	return nil
-}
-
-// noTags refuses tags: there are none of accounts and units.
-func noTags(tags []Tag) error {
-	if len(tags) > 0 {
-		return invalid("TARGET_NOT_SUPPORTED", "Tags of accounts and organizational units are not offered.")
 	}
 	return nil
 }

@@ -77,16 +77,22 @@ func (m market) client(k organization.Key) *sdk.Client {
 // account makes an account through the API and waits until it is there.
 func (m market) account(t *testing.T, name, email string) *types.CreateAccountStatus {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	asked, err := m.root.CreateAccount(ctx, &sdk.CreateAccountInput{AccountName: &name, Email: &email})
+	asked, err := m.root.CreateAccount(t.Context(), &sdk.CreateAccountInput{AccountName: &name, Email: &email})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m.ended(t, asked.CreateAccountStatus.Id)
+}
+
+// ended waits until a request to make an account has ended.
+func (m market) ended(t *testing.T, request *string) *types.CreateAccountStatus {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for ; ; <-tick.C {
-		out, err := m.root.DescribeCreateAccountStatus(ctx, &sdk.DescribeCreateAccountStatusInput{CreateAccountRequestId: asked.CreateAccountStatus.Id})
+		out, err := m.root.DescribeCreateAccountStatus(ctx, &sdk.DescribeCreateAccountStatusInput{CreateAccountRequestId: request})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,6 +235,59 @@ func TestAnOrganisationOfThreeAccounts(t *testing.T) {
 	}
 }
 
+func tag(key, value string) types.Tag { return types.Tag{Key: &key, Value: &value} }
+
+func TestTagsOfAccountsUnitsAndTheRoot(t *testing.T) {
+	t.Parallel()
+	m := start(t)
+	ctx := t.Context()
+	roots, err := m.root.ListRoots(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := roots.Roots[0].Id
+	made, err := m.root.CreateOrganizationalUnit(ctx, &sdk.CreateOrganizationalUnitInput{ParentId: root, Name: aws.String("x"), Tags: []types.Tag{tag("a", "1"), tag("b", "2")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := made.OrganizationalUnit.Id
+	wantTags := func(id *string, want string) {
+		t.Helper()
+		out, err := m.root.ListTagsForResource(ctx, &sdk.ListTagsForResourceInput{ResourceId: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, tag := range out.Tags {
+			got += *tag.Key + "=" + *tag.Value + " "
+		}
+		if got != want {
+			t.Errorf("tags of %s: %q, want %q", *id, got, want)
+		}
+	}
+	wantTags(unit, "a=1 b=2 ")
+	for _, id := range []*string{unit, root, aws.String(management)} {
+		if _, err := m.root.TagResource(ctx, &sdk.TagResourceInput{ResourceId: id, Tags: []types.Tag{tag("a", "3"), tag("c", "")}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.root.UntagResource(ctx, &sdk.UntagResourceInput{ResourceId: id, TagKeys: []string{"b"}}); err != nil {
+			t.Fatal(err)
+		}
+		wantTags(id, "a=3 c= ")
+	}
+	if _, err := m.root.DeleteOrganizationalUnit(ctx, &sdk.DeleteOrganizationalUnitInput{OrganizationalUnitId: unit}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.root.ListTagsForResource(ctx, &sdk.ListTagsForResourceInput{ResourceId: unit}); code(err) != "TargetNotFoundException" {
+		t.Error(err)
+	}
+	asked, err := m.root.CreateAccount(ctx, &sdk.CreateAccountInput{AccountName: aws.String("Acme"), Email: aws.String("acme@example.com"), Tags: []types.Tag{tag("team", "x")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTags(m.ended(t, asked.CreateAccountStatus.Id).AccountId, "team=x ")
+}
+
 func TestWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	m := start(t)
@@ -266,10 +325,18 @@ func TestWhatIsRefused(t *testing.T) {
 			_, err := m.root.ListAccounts(ctx, &sdk.ListAccountsInput{NextToken: aws.String("xyz")})
 			return err
 		}, "InvalidInputException", types.InvalidInputExceptionReasonInvalidPaginationToken},
-		"tags": {func() error {
-			_, err := m.root.CreateOrganizationalUnit(ctx, &sdk.CreateOrganizationalUnitInput{ParentId: root, Name: aws.String("x"), Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}})
+		"a tag key given twice": {func() error {
+			_, err := m.root.CreateOrganizationalUnit(ctx, &sdk.CreateOrganizationalUnitInput{ParentId: root, Name: aws.String("x"), Tags: []types.Tag{tag("a", "b"), tag("a", "c")}})
 			return err
-		}, "InvalidInputException", types.InvalidInputExceptionReasonTargetNotSupported},
+		}, "InvalidInputException", types.InvalidInputExceptionReasonDuplicateTagKey},
+		"a tag key that is reserved": {func() error {
+			_, err := m.root.TagResource(ctx, &sdk.TagResourceInput{ResourceId: root, Tags: []types.Tag{tag("aws:x", "b")}})
+			return err
+		}, "InvalidInputException", types.InvalidInputExceptionReasonInvalidSystemTagsParameter},
+		"tags of nothing": {func() error {
+			_, err := m.root.ListTagsForResource(ctx, &sdk.ListTagsForResourceInput{ResourceId: nothing})
+			return err
+		}, "TargetNotFoundException", ""},
 		"id of another form": {func() error {
 			_, err := m.root.DescribeOrganizationalUnit(ctx, &sdk.DescribeOrganizationalUnitInput{OrganizationalUnitId: aws.String("unit")})
 			return err
@@ -327,11 +394,11 @@ func TestWhoMayCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := m.o.CreateUnit(ctx, info.Root(), "Buyers")
+	u, err := m.o.CreateUnit(ctx, info.Root(), "Buyers", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := m.o.CreateUnit(ctx, info.Root(), "Others")
+	other, err := m.o.CreateUnit(ctx, info.Root(), "Others", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,12 +8,6 @@ import (
 	"souk/gateway/awsjson"
 )
 
-// Tag is a tag of an account or unit.
-type Tag struct {
-	Key   string  `required:"" len:"1,128"`
-	Value *string `required:"" len:"0,256"`
-}
-
 // Organization is the organisation.
 type Organization struct {
 	Id                   string
