@@ -1,4 +1,5 @@
-// Package fetch gets what lies at addresses that users give: a logo's URL. It
+// Package fetch gets what lies at addresses that users give: a logo's URL, or the
+// status with which a seller's page answers. It
 // goes nowhere inside: every address is checked when a connection is made, so
 // neither a name that resolves elsewhere the second time nor a redirect leads
 // to a private network, a cloud's metadata or Souk itself.
@@ -134,25 +135,12 @@ type File struct {
 // the request's header; the caller checks what came. ErrRefused if the user's
 // request is wrong.
 func (f *Fetcher) Get(ctx context.Context, address string, accept ...string) (File, error) {
-	u, err := parse(address)
-	if err != nil {
-		return File{}, err
-	}
 	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, f.config.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	u, resp, err := f.ask(ctx, outer, address, accept)
 	if err != nil {
-		return File{}, refuse("the URL is malformed")
-	}
-	req.Header.Set("User-Agent", f.config.UserAgent)
-	if len(accept) > 0 {
-		req.Header.Set("Accept", strings.Join(accept, ", "))
-	}
-	req.Header.Set("Accept-Encoding", "identity")
-	resp, err := f.client.Do(req)
-	if err != nil {
-		return File{}, f.explain(outer, u, err)
+		return File{}, err
 	}
 	defer resp.Body.Close()
 	switch {
@@ -178,6 +166,44 @@ func (f *Fetcher) Get(ctx context.Context, address string, accept ...string) (Fi
 		kind = ""
 	}
 	return File{URL: resp.Request.URL.String(), ContentType: kind, Body: body}, nil
+}
+
+// Status asks for a URL as Get does and returns the HTTP status of the answer,
+// whatever it is, after redirects. The body is not read. It is a GET, since many
+// servers answer no HEAD. ErrRefused if the user's request is wrong.
+func (f *Fetcher) Status(ctx context.Context, address string) (int, error) {
+	outer := ctx
+	ctx, cancel := context.WithTimeout(ctx, f.config.Timeout)
+	defer cancel()
+	_, resp, err := f.ask(ctx, outer, address, nil)
+	if err != nil {
+		return 0, err
+	}
+	resp.Body.Close()
+	return resp.StatusCode, nil
+}
+
+// ask sends the request for a URL; the caller closes the answer's body. outer is
+// the caller's own context, without our time limit.
+func (f *Fetcher) ask(ctx, outer context.Context, address string, accept []string) (*url.URL, *http.Response, error) {
+	u, err := parse(address)
+	if err != nil {
+		return nil, nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, nil, refuse("the URL is malformed")
+	}
+	req.Header.Set("User-Agent", f.config.UserAgent)
+	if len(accept) > 0 {
+		req.Header.Set("Accept", strings.Join(accept, ", "))
+	}
+	req.Header.Set("Accept-Encoding", "identity")
+	resp, err := f.client.Do(req)
+	if err != nil {
+		return nil, nil, f.explain(outer, u, err)
+	}
+	return u, resp, nil
 }
 
 func (f *Fetcher) tooLarge() error {

@@ -276,3 +276,32 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestStatusIsThatOfTheLastAnswer(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/moved" {
+			http.Redirect(w, r, "/410", http.StatusFound)
+			return
+		}
+		status, _ := strconv.Atoi(r.URL.Path[1:])
+		w.WriteHeader(status)
+	}))
+	defer server.Close()
+	f := New(Config{Allow: loopback})
+	for path, want := range map[string]int{"/200": 200, "/204": 204, "/404": 404, "/429": 429, "/503": 503, "/moved": 410} {
+		if got, err := f.Status(t.Context(), server.URL+path); got != want || err != nil {
+			t.Errorf("%s: got %d, %v, want %d", path, got, err, want)
+		}
+	}
+	for name, err := range map[string]error{
+		"a private address": second(New(Config{}).Status(t.Context(), server.URL+"/200")),
+		"no URL":            second(f.Status(t.Context(), "ftp://example.com/")),
+	} {
+		if !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: got %v, want a refusal", name, err)
+		}
+	}
+}
+
+func second(_ int, err error) error { return err }
