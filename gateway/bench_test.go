@@ -1,13 +1,18 @@
 package gateway_test
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"testing"
 
 	"souk/access/quota"
+	"souk/access/trail"
+	"souk/gateway"
 	"souk/gateway/sigv4"
+	"souk/storage/store/sqlite"
 )
 
 // sink is a ResponseWriter that costs nothing.
@@ -49,7 +54,33 @@ func BenchmarkVerifyAlone(b *testing.B) {
 // BenchmarkDescribeEntity is a signed request through the whole gateway, with
 // rates, to an answer that is encoded already.
 func BenchmarkDescribeEntity(b *testing.B) {
+	benchmarkDescribe(b, config())
+}
+
+// BenchmarkDescribeEntityRecorded is the same, and its record: encoded, packed
+// and stored.
+func BenchmarkDescribeEntityRecorded(b *testing.B) {
+	s, err := sqlite.Open(b.Context(), sqlite.Config{Path: filepath.Join(b.TempDir(), "souk.db")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
 	c := config()
+	c.Trail, err = trail.New(trail.Config{Store: s, Owner: "node"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	ended := make(chan error)
+	go func() { ended <- c.Trail.Run(ctx) }()
+	benchmarkDescribe(b, c)
+	stop()
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
+}
+
+func benchmarkDescribe(b *testing.B, c gateway.Config) {
 	limiter, err := quota.New(quota.Config{Rates: map[string]float64{"marketplacecatalog.DescribeEntity": 1e9}})
 	if err != nil {
 		b.Fatal(err)

@@ -16,21 +16,20 @@ import (
 
 // Call is what the gateway knows of a call before it is done.
 type Call struct {
-	Principal    *iam.Principal // required
-	SessionBegan time.Time      // of temporary credentials; zero: not known, or none
-	AccessKeyID  string
-	Region       string
-	RequestID    string
-	SourceIP     netip.Addr
-	UserAgent    string
-	Time         time.Time
-	Source       string // EventSource of the service
-	Name         string // of the operation
-	ReadOnly     bool
-	Input        any                  // decoded; nil if it could not be
-	Resources    []string             // ARNs of what it is about; those that end in * are left out
-	TLS          *tls.ConnectionState // nil without TLS
-	Host         string               // that the client asked for
+	Principal   *iam.Principal // required
+	AccessKeyID string
+	Region      string
+	RequestID   string
+	SourceIP    netip.Addr
+	UserAgent   string
+	Time        time.Time
+	Source      string // EventSource of the service
+	Name        string // of the operation
+	ReadOnly    bool
+	Input       any                  // decoded; nil if it could not be
+	Resources   []string             // ARNs of what it is about; those that end in * are left out
+	TLS         *tls.ConnectionState // nil without TLS
+	Host        string               // that the client asked for
 }
 
 // Outcome is what came of a call.
@@ -139,8 +138,10 @@ func (e *Entry) End(ctx context.Context, o Outcome) error {
 	was, account := e.state, e.call.Principal.Account
 	e.state = ended
 	if was == nowhere && (e.call.ReadOnly || o.Code != "") {
+		var r Record
+		e.fill(&r, o, e.shown(o))
 		scratch := scratches.Get().(*[]byte)
-		*scratch = e.record(o, e.shown(o)).append((*scratch)[:0])
+		*scratch = r.append((*scratch)[:0])
 		e.mu.Unlock()
 		err := e.trail.buffer.add(ctx, account, *scratch)
 		if cap(*scratch) <= keptScratch {
@@ -186,8 +187,9 @@ func same(a, b any) bool {
 
 // document is the record on its own. e.mu is held.
 func (e *Entry) document(o Outcome, output string) store.Document {
-	r := e.record(o, output)
-	return single(r, r.append(make([]byte, 0, 640+len(r.Input)+len(r.Output))))
+	var r Record
+	e.fill(&r, o, output)
+	return single(&r, r.append(make([]byte, 0, 640+len(r.Input)+len(r.Output))))
 }
 
 // shown is what the record shows of the answer.
@@ -198,16 +200,17 @@ func (e *Entry) shown(o Outcome) string {
 	return elements(o.Output)
 }
 
-// record is all that is known, with what is shown of the answer. e.mu is held.
-func (e *Entry) record(o Outcome, output string) *Record {
+// fill makes the record of all that is known, with what is shown of the answer.
+// e.mu is held.
+func (e *Entry) fill(r *Record, o Outcome, output string) {
 	c := &e.call
 	p := c.Principal
 	if !e.rendered {
 		e.input, e.rendered = elements(c.Input), true
 	}
-	r := &Record{
+	*r = Record{
 		ID: e.id, Source: c.Source, Name: c.Name, Region: c.Region, Account: p.Account, Key: c.AccessKeyID,
-		ARN: p.ARN, Principal: p.ID, Session: sessionTime(c.SessionBegan), Agent: short(c.UserAgent, mostAgent), Request: c.RequestID,
+		ARN: p.ARN, Principal: p.ID, Role: p.Role, Session: p.Issued, Agent: short(c.UserAgent, mostAgent), Request: c.RequestID,
 		ReadOnly: c.ReadOnly, Code: o.Code, Message: short(o.Message, mostMessage), Input: e.input, Output: output,
 	}
 	if c.SourceIP.IsValid() {
@@ -226,7 +229,6 @@ func (e *Entry) record(o Outcome, output string) *Record {
 			r.addResource(arn)
 		}
 	}
-	return r
 }
 
 // Bounds of members that clients choose, in bytes, as CloudTrail cuts them; and

@@ -3,7 +3,6 @@ package trail
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -75,10 +74,14 @@ func (r *Record) identity(b []byte) []byte {
 		b = member(b, "userName", name)
 	case "AssumedRole":
 		role, _ := r.role()
+		arn := r.Role
+		if arn == "" {
+			arn = "arn:aws:iam::" + r.Account + ":role/" + role
+		}
 		issuer, _, _ := strings.Cut(r.Principal, ":")
 		b = append(b, `,"sessionContext":{"sessionIssuer":{"type":"Role"`...)
 		b = member(b, "principalId", issuer)
-		b = member(b, "arn", "arn:aws:iam::"+r.Account+":role/"+role)
+		b = member(b, "arn", arn)
 		b = member(b, "accountId", r.Account)
 		b = member(b, "userName", role)
 		b = append(b, `},"attributes":{`...)
@@ -232,12 +235,4 @@ func raw(b []byte, name, value string) []byte {
 func quoted(b []byte, s string) []byte {
 	b, _ = jsontext.AppendQuote(b, s) // its error tells of bad UTF-8, which it has replaced
 	return b
-}
-
-// sessionTime is how the beginning of a session is written down.
-func sessionTime(at time.Time) string {
-	if at.IsZero() {
-		return ""
-	}
-	return at.UTC().Format(time.RFC3339)
 }

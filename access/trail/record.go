@@ -23,7 +23,8 @@ type Record struct {
 	Key       string // access key id
 	ARN       string // of who asked
 	Principal string // principal id
-	Session   string // when the session began (RFC 3339), "" if that is not known or there is none
+	Role      string // ARN of the role of a session, "" without one
+	Session   string // when the session began (ISO 8601), "" without one
 	IP        string
 	Agent     string
 	Request   string // request id
@@ -69,9 +70,9 @@ func (r *Record) append(b []byte) []byte {
 
 // strings are the members that are stored one after the other. Their order is
 // part of the format.
-func (r *Record) strings() [16]*string {
+func (r *Record) strings() [17]*string {
 	return [...]*string{
-		&r.Source, &r.Name, &r.Region, &r.Account, &r.Key, &r.ARN, &r.Principal, &r.Session,
+		&r.Source, &r.Name, &r.Region, &r.Account, &r.Key, &r.ARN, &r.Principal, &r.Role, &r.Session,
 		&r.IP, &r.Agent, &r.Request, &r.Code, &r.Message, &r.Input, &r.Output, &r.TLS,
 	}
 }
