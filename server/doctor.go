@@ -55,7 +55,11 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("verifying what products have in the registry: %w", err)
 	}
-	return findings, nil
+	private, err := m.verifyExperiences(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("verifying private marketplaces: %w", err)
+	}
+	return append(findings, private...), nil
 }
 
 // verifyProduct says what is wrong with the repositories, tags, images and the
@@ -101,10 +105,14 @@ func (m *market) verifyProduct(ctx context.Context, e change.Entity, state any) 
 	if !ok || facets.PromotionalResources.LogoUrl == "" {
 		return wrong, nil
 	}
-	logo := facets.PromotionalResources.LogoUrl
-	f, err := m.blobs.Open(blob.Logos, path.Base(logo))
+	return m.verifyLogo(wrong, facets.PromotionalResources.LogoUrl)
+}
+
+// verifyLogo adds to what is wrong that a logo is not there.
+func (m *market) verifyLogo(wrong []string, url string) ([]string, error) {
+	f, err := m.blobs.Open(blob.Logos, path.Base(url))
 	if errors.Is(err, blob.ErrNotFound) {
-		return append(wrong, "its logo "+logo+" is not in the blob folder"), nil
+		return append(wrong, "its logo "+url+" is not in the blob folder"), nil
 	}
 	if err != nil {
 		return nil, err

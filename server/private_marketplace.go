@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 
 	"souk/access/organization"
 	"souk/catalog/change"
@@ -71,4 +72,44 @@ func (e experiences) Experiences(ctx context.Context, ids []string) (map[string]
 		}
 	}
 	return states, nil
+}
+
+// verifyExperiences says what is wrong with private marketplaces: principals that
+// are not theirs alone, logos that are not there.
+func (m *market) verifyExperiences(ctx context.Context) (findings []string, err error) {
+	accounts, err := m.organization.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, account := range accounts {
+		err := m.eachOf(ctx, account.ID, "Experience", func(e change.Entity, state any) error {
+			wrong, err := m.verifyExperience(ctx, e, state.(*experience.Experience))
+			for _, w := range wrong {
+				findings = append(findings, "entity "+e.ID+": "+w)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return findings, nil
+}
+
+func (m *market) verifyExperience(ctx context.Context, e change.Entity, x *experience.Experience) (wrong []string, err error) {
+	if x.Audience != nil && len(x.Audience.Principals) > 0 {
+		claimed, err := m.engine.Claimed(ctx, experience.Principals, x.Audience.Principals)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range x.Audience.Principals {
+			if string(claimed[p]) != e.ID {
+				wrong = append(wrong, fmt.Sprintf("principal %s is in its audience and associated with %q", p, claimed[p]))
+			}
+		}
+	}
+	if x.Branding != nil && x.Branding.LogoUrl != "" {
+		return m.verifyLogo(wrong, x.Branding.LogoUrl)
+	}
+	return wrong, nil
 }

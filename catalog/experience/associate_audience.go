@@ -63,7 +63,7 @@ func (p *principalDetails) Marks() []string {
 	return marks
 }
 
-func mark(principal string) string { return principals + "/" + principal }
+func mark(principal string) string { return Principals + "/" + principal }
 
 // inUse returns those of some principals whose association another set changes.
 func inUse(ctx context.Context, ids []string, c *change.Checks) ([]string, error) {
@@ -111,7 +111,7 @@ func (p *AssociateAudience) Probe(ctx context.Context, _ *Experience, c *change.
 		return err
 	}
 	for _, id := range ids {
-		associated, err := c.World.Names.Taken(ctx, principals, id)
+		associated, err := c.World.Names.Taken(ctx, Principals, id)
 		if err != nil {
 			return fmt.Errorf("asking with what %s is associated: %w", id, err)
 		}
@@ -134,6 +134,6 @@ func (p *AssociateAudience) Apply(x *Experience, a *change.Applying) {
 	p.Description.Update(&x.Audience.Description)
 	for _, id := range p.each() {
 		x.Audience.Principals = append(x.Audience.Principals, id)
-		a.Claim(principals, id, []byte(a.Entity.ID))
+		a.Claim(Principals, id, []byte(a.Entity.ID))
 	}
 }

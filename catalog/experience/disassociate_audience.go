@@ -43,6 +43,6 @@ func (p *DisassociateAudience) Apply(x *Experience, a *change.Applying) {
 	ids := p.each()
 	x.Audience.Principals = slices.DeleteFunc(x.Audience.Principals, func(id string) bool { return slices.Contains(ids, id) })
 	for _, id := range ids {
-		a.Release(principals, id)
+		a.Release(Principals, id)
 	}
 }

@@ -26,9 +26,9 @@ const (
 	audience          = "Audience"
 )
 
-// principals is the kind of the unique names by which a principal is in one
+// Principals is the kind of the unique names by which a principal is in one
 // experience's audience only. What is written down is the experience's id.
-const principals = "principal"
+const Principals = "principal"
 
 // EntityTypes declares Experience@1.0 and its parts. Overlaps is nil: "For [...]
 // private marketplaces, you can only have a single request [...] at a time."

@@ -44,7 +44,7 @@ func Governs(ctx context.Context, s Source, path []string, management string) (G
 	if !slices.Contains(path, management) {
 		path = append(slices.Clone(path), management)
 	}
-	claimed, err := s.Claimed(ctx, principals, path)
+	claimed, err := s.Claimed(ctx, Principals, path)
 	if err != nil {
 		return Governing{}, fmt.Errorf("finding the experiences of %s: %w", path[0], err)
 	}
