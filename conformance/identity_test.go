@@ -79,3 +79,41 @@ func awaitAccount(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Fatalf("request %s did not end", args[0])
 }
+
+// TestTheDoorOnTheMachine: when no key of the market is valid any more, who may
+// open the control socket gets in, and nobody else.
+func TestTheDoorOnTheMachine(t *testing.T) {
+	t.Parallel()
+	server := souktest.Start(t, souktest.Options{})
+	key, err := server.RootKey()
+	must(t, err)
+	account, err := key.Seller(server).Account(t.Context())
+	must(t, err)
+	server.Must(t, "user", "create", "--account", account, "ada")
+	user := server.Key(t, account, "ada")
+	server.Must(t, "key", "disable", "--root", "--account", account)
+	_, err = key.Seller(server).Account(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "InvalidClientTokenId") {
+		t.Errorf("a disabled root key: %v", err)
+	}
+	_, err = user.Seller(server).Account(t.Context())
+	if err != nil {
+		t.Errorf("a user's key is not the root user's: %v", err)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(server.Must(t, "key", "list", "--account", account)), "\n") {
+		server.Must(t, "key", "disable", strings.Fields(line)[0], "--account", account)
+	}
+	_, err = user.Seller(server).Account(t.Context())
+	if err == nil {
+		t.Error("a disabled key of a user was taken")
+	}
+	// A restart with no valid key at all.
+	must(t, server.Stop())
+	server.Must(t, "key", "list", "--account", account)
+	must(t, server.Run())
+	server.Must(t, "key", "enable", key.AccessKeyID, "--account", account)
+	_, err = key.Seller(server).Account(t.Context())
+	if err != nil {
+		t.Errorf("after the door was used: %v", err)
+	}
+}
