@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"sync"
 
@@ -139,19 +138,15 @@ func (s *service) show(ctx context.Context, c *gateway.Caller, e *changeset.Enti
 // shared says whether an entity of another account is shared with the caller:
 // whether its policy allows DescribeEntity.
 func (s *service) shared(ctx context.Context, c *gateway.Caller, a *answer) (bool, error) {
-	text, account, err := s.engine.Policy(ctx, a.id)
-	if err != nil || text == "" || account != a.owner {
+	p, err := s.policy(ctx, a.id, c.Time)
+	if err != nil || p.policy == nil || p.account != a.owner {
 		return false, err
-	}
-	policy, err := iam.ParseResourcePolicy([]byte(text))
-	if err != nil {
-		return false, fmt.Errorf("reading the policy of entity %s: %w", a.id, err)
 	}
 	keys, err := s.resourceTags(ctx, c, a.id, nil)
 	if err != nil {
 		return false, err
 	}
-	return iam.DecideResource(policy, c.Principal, iam.Question{Action: action("DescribeEntity"), Resource: a.arn, Context: keys}).Allowed, nil
+	return iam.DecideResource(p.policy, c.Principal, iam.Question{Action: action("DescribeEntity"), Resource: a.arn, Context: keys}).Allowed, nil
 }
 
 // render makes the answer: EntityType, EntityIdentifier, EntityArn,

@@ -18,13 +18,14 @@ type service struct {
 	engine      *changeset.Engine
 	assessments Assessments
 	rendered    *rendered
+	policies    policies
 }
 
 // Service returns the service over an engine. assessments are the results of
 // scans, nil where nothing is scanned: then there are none.
 func Service(engine *changeset.Engine, assessments Assessments) *gateway.Service {
 	s := &service{engine: engine, assessments: assessments, rendered: newRendered(renderedBytes)}
-	return &gateway.Service{
+	service := &gateway.Service{
 		Name:         "marketplacecatalog",
 		SigningNames: []string{"aws-marketplace"},
 		Protocol:     restjson.Protocol{},
@@ -62,6 +63,10 @@ func Service(engine *changeset.Engine, assessments Assessments) *gateway.Service
 			s.listAssessments(),
 		},
 	}
+	for i, op := range service.Operations {
+		service.Operations[i] = s.guarded(op)
+	}
+	return service
 }
 
 // theCatalog is the one catalog that there is.

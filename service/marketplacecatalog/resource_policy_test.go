@@ -1,0 +1,89 @@
+package marketplacecatalog_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	catalog "github.com/aws/aws-sdk-go-v2/service/marketplacecatalog"
+	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog/types"
+
+	"github.com/aws/smithy-go"
+
+	"souk/access/organization"
+)
+
+func TestAnEntitysPolicyHoldsForTheOwnersUsersToo(t *testing.T) {
+	t.Parallel()
+	m := open(t)
+	ctx := t.Context()
+	id := m.made("a")
+	arn := entityARN(account, id)
+	other, err := m.org.CreateAccount(ctx, organization.NewAccount{Name: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"aws-marketplace:*","Resource":"*"}}`
+	client := func(account, name, policy string) *catalog.Client {
+		t.Helper()
+		if _, err := m.org.CreateUser(ctx, account, name); err != nil {
+			t.Fatal(err)
+		}
+		if policy != "" {
+			if err := m.org.PutPolicy(ctx, account, name, organization.Policy{Name: "p", Document: policy}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		key, err := m.org.CreateKey(ctx, account, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.as(key)
+	}
+	clients := map[string]*catalog.Client{
+		"root": m.Client, "able": client(account, "able", all), "bare": client(account, "bare", ""),
+		"stranger": client(other.ID, "stranger", all), "bare stranger": client(other.ID, "bare", ""),
+	}
+	statement := func(effect, who string) string {
+		return `{"Version":"2012-10-17","Statement":{"Effect":"` + effect + `","Principal":{"AWS":` + who + `},"Action":"aws-marketplace:DescribeEntity","Resource":"` + *arn + `"}}`
+	}
+	bare := `"arn:aws:iam::` + account + `:user/bare"`
+	for _, c := range []struct {
+		policy string
+		want   map[string]string // code by client; "" is success
+	}{
+		{"", map[string]string{"root": "", "able": "", "bare": "AccessDeniedException", "stranger": "ResourceNotFoundException", "bare stranger": "AccessDeniedException"}},
+		{statement("Allow", bare), map[string]string{"root": "", "able": "", "bare": "", "stranger": "ResourceNotFoundException"}},
+		{statement("Allow", `"`+account+`"`), map[string]string{"able": "", "bare": "AccessDeniedException"}},
+		{statement("Deny", `"`+account+`"`), map[string]string{"root": "AccessDeniedException", "able": "AccessDeniedException", "bare": "AccessDeniedException"}},
+		{statement("Allow", `"`+other.ID+`"`), map[string]string{"able": "", "bare": "AccessDeniedException", "stranger": "", "bare stranger": "AccessDeniedException"}},
+		{statement("Allow", `"*"`), map[string]string{"bare": "", "stranger": "", "bare stranger": "AccessDeniedException"}},
+	} {
+		if c.policy != "" {
+			if _, err := m.PutResourcePolicy(ctx, &catalog.PutResourcePolicyInput{ResourceArn: arn, Policy: aws.String(c.policy)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for who, code := range c.want {
+			_, err := clients[who].DescribeEntity(ctx, &catalog.DescribeEntityInput{Catalog: aws.String("AWSMarketplace"), EntityId: aws.String(id)})
+			if got := errorCode(err); got != code {
+				t.Errorf("%s with the policy %q: got %q, want %q (%v)", who, c.policy, got, code, err)
+			}
+		}
+	}
+	got, err := m.ListEntities(ctx, &catalog.ListEntitiesInput{Catalog: aws.String("AWSMarketplace"), EntityType: aws.String("ContainerProduct"), OwnershipType: types.OwnershipTypeShared})
+	if err != nil || len(got.EntitySummaryList) != 0 {
+		t.Errorf("shared with its own account: %+v, %v", got, err)
+	}
+	if _, err := m.DeleteResourcePolicy(ctx, &catalog.DeleteResourcePolicyInput{ResourceArn: arn}); err != nil {
+		t.Errorf("root can't take a policy away: %v", err)
+	}
+}
+
+func errorCode(err error) string {
+	var e smithy.APIError
+	if errors.As(err, &e) {
+		return e.ErrorCode()
+	}
+	return ""
+}
