@@ -18,7 +18,7 @@ type CreateBrandingSettings struct{ brandingDetails }
 
 // brandingDetails are what both change types of branding settings have.
 type brandingDetails struct {
-	Name          *string                 // 1 to 50 of [a-zA-Z0-9 _-]
+	Name          *string                 // 1 to 255 characters
 	Description   change.Optional[string] // 1 to 1,000 characters
 	Configuration *brandingMembers
 }
@@ -37,7 +37,7 @@ var themeColors = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)
 // check notes what is wrong with the form.
 func (b *brandingDetails) check(s *schema) {
 	if b.Name != nil {
-		s.name("/Name", *b.Name)
+		s.text("/Name", *b.Name, 255)
 	}
 	s.given("/Description", b.Description, 1000)
 	m := b.Configuration
