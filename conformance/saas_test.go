@@ -1,6 +1,13 @@
 package conformance
 
 import (
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -9,6 +16,7 @@ import (
 
 	"souk/conformance/seller"
 	"souk/conformance/souktest"
+	"souk/spec"
 )
 
 // TestASaaSProductAndItsOfferAreReleasedInOneChangeSet follows AWS's own sample
@@ -90,4 +98,53 @@ func TestASaaSProductAndItsOfferAreReleasedInOneChangeSet(t *testing.T) {
 			t.Errorf("listed are %+v, want only the public product %s: a change set that failed makes nothing", list.EntitySummaryList, id)
 		}
 	})
+}
+
+// ofPages says whether a sample is about the pages of sellers, which a market
+// asks only where it is told to.
+func ofPages(s spec.Sample) bool {
+	return s.Probe && s.ChangeType != "UpdateInformation" && strings.HasSuffix(s.Code, "_URL")
+}
+
+// TestPagesOfSellersAreAsked replays the samples of pages against a market that
+// looks at them: a web server with a certificate of its own authority.
+func TestPagesOfSellersAreAsked(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status, err := strconv.Atoi(strings.Split(r.URL.Path, "/")[1])
+		if err != nil {
+			status = http.StatusNotFound
+		}
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(web.Close)
+	authority := filepath.Join(t.TempDir(), "authority.pem")
+	must(t, os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}), 0o600))
+
+	testdata := os.DirFS("../catalog/saasproduct/testdata")
+	setups, err := spec.ReadSetups(testdata)
+	must(t, err)
+	samples, err := spec.ReadSamples(testdata)
+	must(t, err)
+	server := souktest.Start(t, souktest.Options{Flags: []string{"--check-pages", "--fetch-ca", authority}})
+	n := 0
+	for _, sample := range samples {
+		if !ofPages(sample) {
+			continue
+		}
+		n++
+		namespace := "pages-" + strconv.Itoa(n)
+		t.Run(sample.Name, func(t *testing.T) {
+			t.Parallel()
+			p := &rowProduct{
+				Seller: server.Account(t, namespace, namespace).Seller(server), entity: "SaaSProduct", setups: setups,
+				values: map[string]string{"pages": web.URL},
+			}
+			p.reach(t, sample.Given)
+			p.provoke(t, sample)
+		})
+	}
+	if n == 0 {
+		t.Error("there is no sample of pages")
+	}
 }

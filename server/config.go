@@ -90,6 +90,12 @@ type Config struct {
 	// FetchCA is a PEM file of further authorities that are trusted when fetching.
 	FetchCA string `name:"fetch-ca" placeholder:"FILE" help:"Further certificate authorities trusted when fetching (PEM)."`
 
+	// CheckPages asks the pages of SaaS products (fulfillment, launch, endpoint and
+	// schema URLs) and refuses those that don't answer with status 200, under the
+	// same rules as logos. Off by default: a market on an inner network may not
+	// reach what its sellers' buyers reach.
+	CheckPages bool `name:"check-pages" help:"Refuse pages of SaaS products that don't answer with status 200 (default: they are not asked)."`
+
 	// ScanPolicy is a YAML file that says which findings of a scan refuse an image
 	// and which only warn. Default: secrets, malware, and vulnerabilities that are
 	// HIGH or CRITICAL and have a fix refuse.

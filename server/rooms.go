@@ -30,6 +30,8 @@ type rooms struct {
 	engine   *changeset.Engine
 	types    []*change.EntityType
 
+	procurement *procurement.Procurement
+
 	scenarios *scenario.Scenarios
 	quotas    *quota.Settings
 	// operations are those of all services, by "service.Operation".
@@ -53,14 +55,15 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
-	procure := procurement.New(procurement.Config{Product: m.product, Private: m.private})
+	m.procurement = m.newProcurement(config)
 	m.registry, err = registry.New(registry.Config{
 		Root:        filepath.Join(config.Blobs, "registry"),
 		Store:       m.store,
 		Credentials: m.organization.LookupSession,
 		Decide:      iam.Decide,
-		MayObtain:   procure.MayObtain,
-		Delivered:   procure.Delivered,
+		MayObtain:   m.procurement.MayObtain,
+		Delivered:   m.procurement.Delivered,
+		Obtained:    m.procurement.Obtained,
 		Lent: func(ctx context.Context, account, repository string) ([]string, error) {
 			return m.images.Lent(ctx, account, repository)
 		},
@@ -92,7 +95,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		Director: m.scenarios,
 		Types:    m.types,
 		Later:    catalog.Later(),
-		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Roles: roles{m.organization}, Scanner: m.scanner, Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Branding: logo.NewBranding(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Organization: members{m.organization}},
+		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Roles: roles{m.organization}, Scanner: m.scanner, Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Branding: logo.NewBranding(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Pages: newPages(config, fetcher), Organization: members{m.organization}},
 		Keys:     m.ring,
 		Sellers:  m.seller,
 		Owner:    node,

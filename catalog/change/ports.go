@@ -16,7 +16,9 @@ type World struct {
 	Names    Names
 	Entities Entities
 	// Branding is as Logos is, with the requirements of a private marketplace's logo.
-	Branding     Logos
+	Branding Logos
+	// Pages is nil where the market looks at no pages of sellers.
+	Pages        Pages
 	Organization Organization
 	Marks        Marks
 	// Set has every change of the set in the order of the request, this one included.
@@ -37,6 +39,7 @@ var (
 	ErrChartInvalid     = errors.New("chart can't be loaded") // wrapped with the reason
 	ErrLogoUnreachable  = errors.New("logo can't be fetched")
 	ErrLogoNotSupported = errors.New("logo is not of a supported type or size")
+	ErrPageUnreachable  = errors.New("page can't be asked") // nobody can answer there
 	ErrAMINotFound      = errors.New("no such AMI")
 	ErrAMIUnreadable    = errors.New("AMI can't be read") // it is there, its layers are not
 	ErrEntityNotFound   = errors.New("no such entity")
@@ -101,6 +104,14 @@ type Logos interface {
 	// requirements and keeps it. It returns the URL under which Souk serves
 	// the copy. ErrLogoUnreachable, ErrLogoNotSupported.
 	Copy(ctx context.Context, url string) (kept string, err error)
+}
+
+// Pages are the sellers' own pages on the web, to which buyers are led.
+type Pages interface {
+	// Status returns the HTTP status with which a page answers, redirects
+	// followed. ErrPageUnreachable if it can have none: no host has the name, its
+	// address is private, nobody listens there.
+	Status(ctx context.Context, url string) (int, error)
 }
 
 // Names says which unique names are taken (see Applying.Claim).

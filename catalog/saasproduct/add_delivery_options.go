@@ -1,6 +1,7 @@
 package saasproduct
 
 import (
+	"context"
 	"strconv"
 
 	"souk/catalog/change"
@@ -53,6 +54,38 @@ func (r *AddDeliveryOptions) Check(p *Product, c *change.Checks) {
 	}
 	c.Refuse(known, "DUPLICATE_DELIVERY_OPTIONS", "You provided one or more delivery option types that already exist for this product. Provide a unique delivery option type or use UpdateDeliveryOptions if you intended to change an existing delivery option.")
 	checkTemplates(c, added)
+}
+
+// Probe looks whether the pages are there that buyers are led to.
+func (r *AddDeliveryOptions) Probe(ctx context.Context, _ *Product, c *change.Checks) error {
+	var fulfillment, endpoint, schema pages
+	for _, option := range r.DeliveryOptions {
+		fulfillment.add(option.Details.fulfillment())
+		if api := option.Details.ApiDeliveryOptionDetails; api != nil {
+			for _, e := range api.Endpoints {
+				endpoint.add(e.address())
+				for _, s := range e.Schemas {
+					schema.add(s.SchemaUrl)
+				}
+			}
+		}
+	}
+	noRegistration, fulfillmentWrong, err := fulfillment.failing(ctx, c, "FulfillmentUrl")
+	if err != nil {
+		return err
+	}
+	noEndpoint, endpointWrong, err := endpoint.failing(ctx, c, "EndpointUrl")
+	if err != nil {
+		return err
+	}
+	noSchema, schemaWrong, err := schema.failing(ctx, c, "SchemaUrl")
+	if err != nil {
+		return err
+	}
+	c.Refuse(len(noRegistration) > 0, "INVALID_FULFILLMENT_URL", "The URL you provided returned HTTP status code [x]. Provide a fulfillment URL that renders with a 200.", noRegistration, fulfillmentWrong)
+	c.Refuse(len(noEndpoint) > 0, "INVALID_ENDPOINT_URL", "The URL you provided returned HTTP status code [x]. Provide an endpoint URL that renders with a 200.", noEndpoint, endpointWrong)
+	c.Refuse(len(noSchema) > 0, "INVALID_SCHEMA_URL", "The schema URL you provided is invalid or inaccessible. Provide a valid schema URL that points to an Amazon S3 bucket owned by AWS Marketplace.", schemaWrong)
+	return nil
 }
 
 // Apply adds the options, to the product's only version.

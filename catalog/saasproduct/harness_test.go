@@ -15,7 +15,7 @@ var family = producttest.Family{
 		return producttest.NewItem(saasproduct.EntityType(), time.Date(2023, 10, 26, 0, 0, 0, 0, time.UTC))
 	},
 	Placeholders: func(t testing.TB, i *producttest.Item) map[string]string {
-		values := map[string]string{"product": i.Entity.ID}
+		values := map[string]string{"product": i.Entity.ID, "pages": "https://pages.example.com"}
 		for name, option := range options(t, i) {
 			values["option:"+name] = option["Id"].(string)
 		}

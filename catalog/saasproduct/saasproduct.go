@@ -3,8 +3,9 @@
 // for each change type, named as the page names it; what a product is stands in
 // product.go, what DescribeEntity shows in describe.go.
 //
-// It calls none of the pages that a product names: fulfillment, launch, endpoint
-// and schema URLs are judged by their form.
+// The pages that a product names (fulfillment, launch, endpoint and schema URLs)
+// are judged by their form and, where the market may reach them, by the status
+// with which they answer (World.Pages).
 package saasproduct
 
 import (

@@ -1,6 +1,7 @@
 package saasproduct
 
 import (
+	"context"
 	"regexp"
 	"strconv"
 
@@ -70,6 +71,28 @@ func (u *UpdateDeliveryOptions) Check(p *Product, c *change.Checks) {
 	c.Refuse(len(otherKinds) > 0, "INVALID_DELIVERY_OPTION_IDS", "Provide details of the delivery option's own type. IDs of options of another type: [x]", otherKinds)
 	checkTemplates(c, updated)
 	c.Refuse(p.Description.Visibility == product.Public && undelivered.found, "DEFAULT_VALUE_REQUIRED_FOR_NEW_PARAMETER", "Endpoint '[x]' has parameter '[x]' with no DefaultValue. A DefaultValue is required when the product is already Public and this update either introduces the parameter or removes a DefaultValue the parameter previously had. Provide a DefaultValue for the parameter.", undelivered.endpoint, undelivered.parameter)
+}
+
+// Probe looks whether the pages are there that buyers are newly led to.
+func (u *UpdateDeliveryOptions) Probe(ctx context.Context, _ *Product, c *change.Checks) error {
+	var fulfillment, launch pages
+	for _, given := range u.DeliveryOptions {
+		fulfillment.add(given.Details.fulfillment())
+		if registration := given.Details.SaaSUrlDeliveryOptionDetails; registration != nil {
+			launch.add(registration.LaunchUrl.Value)
+		}
+	}
+	noRegistration, fulfillmentWrong, err := fulfillment.failing(ctx, c, "FulfillmentUrl")
+	if err != nil {
+		return err
+	}
+	noLaunch, launchWrong, err := launch.failing(ctx, c, "LaunchUrl")
+	if err != nil {
+		return err
+	}
+	c.Refuse(len(noRegistration) > 0, "INVALID_FULFILLMENT_URL", "The URL you provided returned HTTP status code [x]. Provide a fulfillment URL that renders with a 200.", noRegistration, fulfillmentWrong)
+	c.Refuse(len(noLaunch) > 0, "INVALID_LAUNCH_URL", "The URL you provided returned HTTP status code [x]. Provide a launch URL that renders with a 200.", noLaunch, launchWrong)
+	return nil
 }
 
 // Apply writes what was given.
