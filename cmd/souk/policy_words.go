@@ -12,7 +12,7 @@ import (
 // that a policy misspells: AWS and Souk take any word, and it matches nothing.
 
 // services are the services of actions that Souk asks policies for.
-var services = []string{"aws-marketplace", "ec2", "ecr", "iam", "organizations", "sts"}
+var services = []string{"aws-marketplace", "ec2", "ecr", "iam", "organizations", "sns", "sts"}
 
 // actions are all actions that Souk asks policies for, and sts:GetCallerIdentity,
 // which needs none.
@@ -44,11 +44,15 @@ var actions = []string{
 
 	"organizations:CreateAccount", "organizations:CreateOrganization", "organizations:CreateOrganizationalUnit",
 	"organizations:DeleteOrganizationalUnit", "organizations:DescribeAccount", "organizations:DescribeCreateAccountStatus",
-	"organizations:DescribeOrganization", "organizations:DescribeOrganizationalUnit", "organizations:ListAccounts",
-	"organizations:ListAccountsForParent", "organizations:ListChildren", "organizations:ListCreateAccountStatus",
+	"organizations:DescribeOrganization", "organizations:DescribeOrganizationalUnit", "organizations:ListAccounts", "organizations:ListAWSServiceAccessForOrganization",
+	"organizations:ListAccountsForParent", "organizations:ListChildren", "organizations:ListCreateAccountStatus", "organizations:ListDelegatedAdministrators",
 	"organizations:ListOrganizationalUnitsForParent", "organizations:ListParents", "organizations:ListRoots",
 	"organizations:ListTagsForResource", "organizations:MoveAccount", "organizations:TagResource", "organizations:UntagResource",
 	"organizations:UpdateOrganizationalUnit",
+
+	"sns:ConfirmSubscription", "sns:CreateTopic", "sns:DeleteTopic", "sns:GetSubscriptionAttributes", "sns:GetTopicAttributes",
+	"sns:ListSubscriptions", "sns:ListSubscriptionsByTopic", "sns:ListTopics", "sns:Publish", "sns:SetSubscriptionAttributes",
+	"sns:SetTopicAttributes", "sns:Subscribe", "sns:Unsubscribe",
 
 	"sts:AssumeRole", "sts:GetCallerIdentity", "sts:SetSourceIdentity", "sts:TagSession",
 }
