@@ -32,6 +32,7 @@ func (o *Organization) Verify(ctx context.Context) (findings []string, err error
 		at   func(context.Context, store.Document) error
 	}{
 		{kindUnit, v.unit}, {kindAccount, v.account}, {kindNamespace, v.namespace}, {kindUser, v.user}, {kindAccessKey, v.key},
+		{kindGroup, v.group}, {kindRole, v.role}, {kindManaged, v.managed},
 	} {
 		err := o.each(ctx, look.kind, indexAll, "", func(d store.Document) error {
 			whole, err := o.store.Get(ctx, d.Key)
