@@ -313,6 +313,8 @@ func TestPrivateMarketplaceByTheCommandLine(t *testing.T) {
 			for name, id := range products {
 				e.Setenv(strings.ToUpper(name), id)
 			}
+			e.Setenv("ROOT_KEY", key.AccessKeyID)
+			e.Setenv("ROOT_SECRET", key.SecretAccessKey)
 			e.Setenv("BUYER", buyer.ID)
 			e.Setenv("BUYER_KEY", buyer.Key.AccessKeyID)
 			e.Setenv("BUYER_SECRET", buyer.Key.SecretAccessKey)
