@@ -27,7 +27,7 @@ var edges = map[string][]string{
 	"cmd/souk": {"server", "server/control", "gateway/apierror", "conformance", "conformance/seller", "access/*", "artifact/chart", "artifact/images", "catalog/scenario"},
 	"server":   {"*"},
 	"server/control": {
-		"access/*", "storage/store", "catalog/changeset", "catalog/procurement", "artifact/registry", "artifact/scan/advisory", "gateway/apierror",
+		"access/*", "storage/store", "catalog/changeset", "catalog/procurement", "artifact/registry", "artifact/scan/advisory", "egress/notify", "gateway/apierror",
 	},
 
 	// Who calls, and whether they may. The gateway knows no service.
@@ -68,7 +68,7 @@ var edges = map[string][]string{
 	"catalog/experience":       {"catalog/change"},
 	"catalog/changeset":        {"catalog/change", "storage/store", "storage/store/audit", "storage/work", "gateway/apierror"},
 	"catalog/scenario":         {"catalog/changeset", "catalog/change", "storage/store"},
-	"catalog/procurement":      {"access/iam", "storage/store"},
+	"catalog/procurement":      {"storage/store", "storage/store/audit"},
 
 	// The software itself, and what must not be lost.
 	"artifact/registry":             {"access/*", "artifact/chart", "catalog/change", "catalog/procurement", "storage/store", "storage/blob"},

@@ -35,6 +35,11 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 		return nil, err
 	}
 	findings = append(findings, images...)
+	subscriptions, err := m.procurement.Verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, subscriptions...)
 	records, err := m.trail.Verify(ctx)
 	if err != nil {
 		return nil, err

@@ -11,30 +11,9 @@ import (
 	"souk/catalog/change"
 	"souk/catalog/changeset"
 	"souk/catalog/containerproduct"
-	"souk/catalog/procurement"
 	"souk/catalog/product"
 	"souk/gateway/apierror"
 )
-
-// product reads what procurement decides by, of a product of any type.
-func (m *market) product(ctx context.Context, id string) (procurement.Product, error) {
-	e, state, err := m.entity(ctx, id)
-	if apierror.Is(err, "ResourceNotFoundException") {
-		return procurement.Product{}, procurement.ErrNoProduct
-	}
-	if err != nil {
-		return procurement.Product{}, err
-	}
-	facets, ok := product.Of(state)
-	if !ok {
-		return procurement.Product{}, procurement.ErrNoProduct
-	}
-	found := procurement.Product{Owner: e.Owner, Visibility: string(facets.Description.Visibility), Invited: facets.Invited()}
-	for _, d := range m.deliveredBy(state) {
-		found.Artifacts = append(found.Artifacts, procurement.Artifact{Digest: d.Digest, Visibility: d.Visibility})
-	}
-	return found, nil
-}
 
 // entity reads an entity with its state.
 func (m *market) entity(ctx context.Context, id string) (change.Entity, any, error) {

@@ -28,6 +28,7 @@ import (
 	"souk/artifact/archive/archivetest"
 	"souk/artifact/registry"
 	"souk/catalog/change"
+	"souk/catalog/procurement"
 	"souk/storage/store"
 	"souk/storage/store/postgres"
 	"souk/storage/store/postgres/pgtest"
@@ -94,8 +95,8 @@ func newHouse(t *testing.T, s store.Store) *house {
 			return secret, &iam.Principal{Account: id, ARN: "arn:aws:iam::" + id + ":root", ID: id, Root: true}, true, nil
 		},
 		Decide: iam.Decide,
-		MayObtain: func(context.Context, string, string, string) (bool, string, error) {
-			return false, "nothing is sold here", nil
+		MayObtain: func(context.Context, string, string, string) (procurement.Answer, error) {
+			return procurement.Answer{Reason: "nothing is sold here"}, nil
 		},
 		Lent: func(ctx context.Context, account, repository string) ([]string, error) {
 			return b.Lent(ctx, account, repository)
@@ -266,4 +267,8 @@ func (ring) Open(string, []byte, []byte) ([]byte, error) { return nil, io.EOF }
 func (ring) MAC(purpose string, data []byte) []byte {
 	h := sha256.Sum256(append([]byte(purpose), data...))
 	return h[:]
+}
+
+func (r ring) Verify(purpose string, data, mac []byte) bool {
+	return bytes.Equal(r.MAC(purpose, data), mac)
 }

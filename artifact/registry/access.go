@@ -201,17 +201,25 @@ func (r *Registry) mayRead(ctx context.Context, a asker, p permission, name stri
 	return readable{name: Published(repo.Product, name), of: name, product: repo.Product}, r.decide(a, p, repo.Account, name)
 }
 
+// obtains says whether an asker may obtain a product. A refusal that the account
+// may be told is an error: clients print its reason. Of others it must not learn
+// that there is such a product.
 func (r *Registry) obtains(ctx context.Context, a asker, repository, product string) (bool, error) {
-	may, reason, err := r.config.MayObtain(ctx, a.principal.Account, repository, product)
-	var denial *procurement.Denial
-	if errors.As(err, &denial) {
-		return false, &refusal{http.StatusForbidden, "DENIED", denial.Reason}
-	}
+	answer, err := r.config.MayObtain(ctx, a.principal.Account, product, "")
 	if err != nil {
 		return false, fmt.Errorf("asking whether %s may obtain %s: %w", a.principal.Account, product, err)
 	}
-	if !may {
-		r.config.Log.Debug("registry: may not obtain", "account", a.principal.Account, "repository", repository, "product", product, "reason", reason)
+	if answer.OK {
+		return true, nil
 	}
-	return may, nil
+	if answer.Told {
+		return false, denied(answer)
+	}
+	r.config.Log.Debug("registry: may not obtain", "account", a.principal.Account, "repository", repository, "product", product, "reason", answer.Reason)
+	return false, nil
+}
+
+// denied is the answer to who may not obtain something, with the reason.
+func denied(a procurement.Answer) *refusal {
+	return &refusal{http.StatusForbidden, "DENIED", a.Reason}
 }

@@ -29,6 +29,7 @@ import (
 
 	"souk/access/iam"
 	"souk/catalog/change"
+	"souk/catalog/procurement"
 	"souk/storage/store"
 	"souk/storage/store/sqlite"
 )
@@ -115,13 +116,13 @@ func (m *market) credential(_ context.Context, id, _ string) (string, *iam.Princ
 	return k.secret, k.principal, ok, nil
 }
 
-func (m *market) mayObtain(_ context.Context, account, repository, product string) (bool, string, error) {
+func (m *market) mayObtain(_ context.Context, account, product, _ string) (procurement.Answer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if account == sellerAccount && product == theProduct {
-		return true, "it is the seller's own product", nil
+		return procurement.Answer{OK: true, Reason: "it is the seller's own product"}, nil
 	}
-	return m.public[product], "", nil
+	return procurement.Answer{OK: m.public[product]}, nil
 }
 
 // publish makes a product public.

@@ -69,42 +69,77 @@ func (r *Registry) isWhole(ctx context.Context, name, dgst string, seen map[stri
 
 // mayHave says whether an asker may have a manifest or a blob of what it may
 // read: all of its own, what Config.Lent names, and of a product what
-// Config.Delivered names, with the manifests of an index and the blobs of each. What a change set that failed
-// has left in a product's repository is nobody's.
-func (r *Registry) mayHave(ctx context.Context, a asker, from readable, dgst string) error {
-	left := from.lent
-	switch {
-	case left != nil:
-	case from.product == "" || r.config.Delivered == nil:
-		return nil
-	default:
-		var err error
-		left, err = r.config.Delivered(ctx, a.principal.Account, from.product)
-		if err != nil {
-			return fmt.Errorf("asking what %s may have of %s: %w", a.principal.Account, from.product, err)
+// Config.Delivered lets it have, with the manifests of an index and the blobs of
+// each. What a change set that failed has left in a product's repository is
+// nobody's. by is the digest of the delivered manifest through which a product
+// has it; "" if it is no product's.
+func (r *Registry) mayHave(ctx context.Context, a asker, from readable, dgst string) (by string, err error) {
+	unknown := &refusal{http.StatusNotFound, "MANIFEST_UNKNOWN", "no version of a product and no machine image that you may have names it"}
+	if from.lent != nil {
+		by, err = r.naming(from.lent, dgst)
+		if err == nil && by == "" {
+			err = unknown
+		}
+		return "", err
+	}
+	if from.product == "" || r.config.Delivered == nil {
+		return "", nil
+	}
+	all, err := r.config.Delivered(ctx, a.principal.Account, from.product)
+	if err != nil {
+		return "", fmt.Errorf("asking what %s may have of %s: %w", a.principal.Account, from.product, err)
+	}
+	var open []string
+	for _, artifact := range all {
+		if artifact.OK {
+			open = append(open, artifact.Digest)
 		}
 	}
-	if slices.Contains(left, dgst) {
-		return nil // without a look into any of them
+	by, err = r.naming(open, dgst)
+	if err != nil || by != "" {
+		return by, err
 	}
-	seen := map[string]bool{}
-	for len(left) > 0 {
-		next := left[len(left)-1]
-		left = left[:len(left)-1]
-		if seen[next] {
+	for _, artifact := range all {
+		if artifact.OK || !artifact.Told {
 			continue
 		}
-		seen[next] = true
-		refs, err := r.references(next)
+		closed, err := r.naming([]string{artifact.Digest}, dgst)
 		if err != nil {
-			return err
+			return "", err
 		}
-		if slices.Contains(refs.manifests, dgst) || slices.Contains(refs.blobs, dgst) {
-			return nil
+		if closed != "" {
+			return "", denied(artifact.Answer)
 		}
-		left = append(left, refs.manifests...)
 	}
-	return &refusal{http.StatusNotFound, "MANIFEST_UNKNOWN", "no version of a product and no machine image that you may have names it"}
+	return "", unknown
+}
+
+// naming returns the first of some manifests that is, or names, a manifest or
+// blob, also by a manifest that it names; "" if none does.
+func (r *Registry) naming(manifests []string, dgst string) (string, error) {
+	if slices.Contains(manifests, dgst) {
+		return dgst, nil // without a look into any of them
+	}
+	seen := map[string]bool{}
+	for _, top := range manifests {
+		for left := []string{top}; len(left) > 0; {
+			next := left[len(left)-1]
+			left = left[:len(left)-1]
+			if seen[next] {
+				continue
+			}
+			seen[next] = true
+			refs, err := r.references(next)
+			if err != nil {
+				return "", err
+			}
+			if slices.Contains(refs.manifests, dgst) || slices.Contains(refs.blobs, dgst) {
+				return top, nil
+			}
+			left = append(left, refs.manifests...)
+		}
+	}
+	return "", nil
 }
 
 // publishedPrefix starts the names of the repositories that only Souk writes.

@@ -3,12 +3,16 @@ package registry
 import (
 	"context"
 	"os"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"souk/catalog/procurement"
 )
 
 // TestHasPublishedMissesEveryPart takes the files of a published index away, one
@@ -91,11 +95,15 @@ func TestBuyersHaveOnlyWhatVersionsName(t *testing.T) {
 	var named atomic.Pointer[[]string]
 	named.Store(&[]string{})
 	m := newMarket(t, func(c *Config) {
-		c.Delivered = func(_ context.Context, account, product string) ([]string, error) {
+		c.Delivered = func(_ context.Context, account, product string) ([]procurement.Artifact, error) {
 			if account != otherAccount || product != theProduct {
 				t.Errorf("asked what %s may have of %s", account, product)
 			}
-			return *named.Load(), nil
+			var all []procurement.Artifact
+			for _, digest := range *named.Load() {
+				all = append(all, procurement.Artifact{Digest: digest, Answer: procurement.Answer{OK: true}})
+			}
+			return all, nil
 		}
 	})
 	owner, buyer := m.root(sellerAccount), m.root(otherAccount)
@@ -165,5 +173,52 @@ func TestBuyersHaveOnlyWhatVersionsName(t *testing.T) {
 	// The owner reads all that was pushed.
 	if _, err := remote.Image(m.ref(theRepository+":left"), owner.auth()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRefusalsSayWhy pulls an image of a restricted version, and one that the
+// buyer gets: only that is told as obtained, and only when it is fetched.
+func TestRefusalsSayWhy(t *testing.T) {
+	t.Parallel()
+	var all atomic.Pointer[[]procurement.Artifact]
+	var obtained atomic.Pointer[[]string]
+	obtained.Store(&[]string{})
+	m := newMarket(t, func(c *Config) {
+		c.Delivered = func(context.Context, string, string) ([]procurement.Artifact, error) { return *all.Load(), nil }
+		c.Obtained = func(_ context.Context, account, product, digest string) error {
+			now := append(slices.Clone(*obtained.Load()), account+" "+product+" "+digest)
+			obtained.Store(&now)
+			return nil
+		}
+	})
+	owner, buyer := m.root(sellerAccount), m.root(otherAccount)
+	m.publish(theProduct)
+	var digests []string
+	for _, tag := range []string{"old", "new"} {
+		digest := digestOf(t, m.push(owner, theRepository+":"+tag))
+		digests = append(digests, digest)
+		if err := m.registry.Images().Publish(t.Context(), theProduct, m.image(theRepository+":"+tag), digest); err != nil {
+			t.Fatal(err)
+		}
+		m.put(KindTag, theRepository+":"+tag, Tag{Digest: digest})
+	}
+	all.Store(&[]procurement.Artifact{
+		{Digest: digests[0], Answer: procurement.Answer{Reason: "version 1.0 is Restricted", Told: true}},
+		{Digest: digests[1], Answer: procurement.Answer{OK: true}},
+	})
+	resp, body := m.do(&buyer, "GET", "/v2/"+theRepository+"/manifests/old", "", "")
+	if resp.StatusCode != 403 || !strings.Contains(body, `"DENIED"`) || !strings.Contains(body, "version 1.0 is Restricted") {
+		t.Errorf("the restricted one: %d %s, want 403 with the reason", resp.StatusCode, body)
+	}
+	for _, method := range []string{"HEAD", "GET"} {
+		if len(*obtained.Load()) != 0 {
+			t.Errorf("before it is fetched: %q are obtained", *obtained.Load())
+		}
+		if resp, body := m.do(&buyer, method, "/v2/"+theRepository+"/manifests/new", "", ""); resp.StatusCode != 200 {
+			t.Errorf("%s of the other: %d %s", method, resp.StatusCode, body)
+		}
+	}
+	if want := []string{otherAccount + " " + theProduct + " " + digests[1]}; !slices.Equal(*obtained.Load(), want) {
+		t.Errorf("obtained are %q, want %q", *obtained.Load(), want)
 	}
 }

@@ -42,7 +42,7 @@ func (r *Registry) startUpload(w http.ResponseWriter, req *http.Request, c call)
 	if digestPattern.MatchString(mount) && from != "" {
 		source, err := r.mayRead(ctx, c.asker, pullLayer, from)
 		if err == nil {
-			err = r.mayHave(ctx, c.asker, source, mount)
+			_, err = r.mayHave(ctx, c.asker, source, mount)
 		}
 		if err == nil {
 			err = r.mayWrite(ctx, c.asker, mountLayer, c.repository)

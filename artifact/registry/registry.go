@@ -29,6 +29,7 @@ import (
 
 	"souk/access/iam"
 	"souk/artifact/chart"
+	"souk/catalog/procurement"
 	"souk/storage/store"
 )
 
@@ -90,12 +91,16 @@ type Config struct {
 	Credentials func(ctx context.Context, accessKeyID, session string) (secret string, p *iam.Principal, ok bool, err error)
 	// Decide answers a question for a principal; iam.Decide.
 	Decide func(p *iam.Principal, q iam.Question) iam.Decision
-	// MayObtain says whether an account may obtain a product, and why not; procurement.
-	MayObtain func(ctx context.Context, account, repository, product string) (ok bool, reason string, err error)
-	// Delivered returns the digests of the manifests that an account may have of
-	// a product that it may obtain: of all that was published for the product,
-	// it reads these, and what they name. Nil means that it reads all.
-	Delivered func(ctx context.Context, account, product string) (digests []string, err error)
+	// MayObtain says whether an account may obtain a product (version "") and why;
+	// procurement.
+	MayObtain func(ctx context.Context, account, product, version string) (procurement.Answer, error)
+	// Delivered says of the manifests that versions of a product deliver whether
+	// an account may have them: of all that was published for the product, it
+	// reads those that it may have, and what they name. Nil means that it reads all.
+	Delivered func(ctx context.Context, account, product string) ([]procurement.Artifact, error)
+	// Obtained is told that an account is about to be given what a product
+	// delivers by a digest. Nothing is given if it fails. Nil: nobody is told.
+	Obtained func(ctx context.Context, account, product, digest string) error
 	// Lent returns the digests of the manifests in another account's repository
 	// that an account may read, with what they name, though it obtains no product
 	// there: of machine images that are shared with it. Asked of repositories that

@@ -180,9 +180,15 @@ func (r *Registry) pullManifest(w http.ResponseWriter, req *http.Request, c call
 		req = clone(req, "/v2/"+from.name+"/manifests/"+digest, "")
 		c.reference = digest
 	}
-	err = r.mayHave(req.Context(), c.asker, from, c.reference)
+	by, err := r.mayHave(req.Context(), c.asker, from, c.reference)
 	if err != nil {
 		return err
+	}
+	if by != "" && req.Method == http.MethodGet && r.config.Obtained != nil {
+		err = r.config.Obtained(req.Context(), c.asker.principal.Account, from.product, by)
+		if err != nil {
+			return err
+		}
 	}
 	return r.library(w, req, c, map[string][]string{from.name: {"pull"}})
 }
@@ -224,7 +230,7 @@ func (r *Registry) pullBlob(w http.ResponseWriter, req *http.Request, c call) er
 	if !digestPattern.MatchString(c.digest) {
 		return &refusal{http.StatusNotFound, "BLOB_UNKNOWN", "blob unknown to registry"}
 	}
-	err = r.mayHave(req.Context(), c.asker, from, c.digest)
+	_, err = r.mayHave(req.Context(), c.asker, from, c.digest)
 	if err != nil {
 		return err
 	}

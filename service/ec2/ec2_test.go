@@ -27,6 +27,7 @@ import (
 	"souk/artifact/images"
 	"souk/artifact/registry"
 	"souk/catalog/change"
+	"souk/catalog/procurement"
 	"souk/gateway"
 	"souk/service/ec2"
 	"souk/storage/store/sqlite"
@@ -64,7 +65,9 @@ func open(t testing.TB, edit ...func(*images.Config)) *market {
 	m.url, m.host = server.URL, public.Host
 	reg, err := registry.New(registry.Config{
 		Root: t.TempDir(), Store: engine, Credentials: m.organization.LookupSession, Decide: iam.Decide, PublicURL: public, Keyring: ring,
-		MayObtain: func(context.Context, string, string, string) (bool, string, error) { return false, "nobody may", nil },
+		MayObtain: func(context.Context, string, string, string) (procurement.Answer, error) {
+			return procurement.Answer{Reason: "nobody may"}, nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,7 @@ import (
 	"souk/access/keyring"
 	"souk/access/organization"
 	"souk/artifact/registry"
+	"souk/catalog/procurement"
 	"souk/gateway"
 	"souk/service/ecr"
 	"souk/storage/store"
@@ -72,7 +73,9 @@ func endpoint(t *testing.T) (at string, o *organization.Organization, root organ
 	}
 	r, err := registry.New(registry.Config{
 		Root: t.TempDir(), Store: engine, Credentials: o.LookupSession, Decide: iam.Decide, PublicURL: public, Keyring: ring,
-		MayObtain: func(context.Context, string, string, string) (bool, string, error) { return false, "nobody may", nil },
+		MayObtain: func(context.Context, string, string, string) (procurement.Answer, error) {
+			return procurement.Answer{Reason: "nobody may"}, nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +101,71 @@ func client(at string, k organization.Key) *awsecr.Client {
 		Region: "us-east-1", BaseEndpoint: aws.String(at), Retryer: aws.NopRetryer{},
 		Credentials: credentials.NewStaticCredentialsProvider(k.ID, k.Secret, ""),
 	})
+}
+
+// TestASessionLogsInToTheRegistry: with a log-in token, not with its key alone,
+// and only as long as its role is there.
+func TestASessionLogsInToTheRegistry(t *testing.T) {
+	t.Parallel()
+	at, o, _ := endpoint(t)
+	ctx := t.Context()
+	const account = organization.DefaultAccount
+	role, err := o.CreateRole(ctx, organization.NewRole{Account: account, Name: "puller",
+		Trust: `{"Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}}`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := organization.Holder{Kind: organization.OfRole, Account: account, Name: "puller"}
+	allow := organization.Policy{Name: "p", Document: `{"Statement":{"Effect":"Allow","Action":"ecr:*","Resource":"*"}}`}
+	if err := o.PutInline(ctx, h, allow); err != nil {
+		t.Fatal(err)
+	}
+	s, err := o.NewSession(ctx, organization.NewSession{Role: role, Name: "ci", Policy: allow.Document})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := awsecr.New(awsecr.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(at), Retryer: aws.NopRetryer{},
+		Credentials: credentials.NewStaticCredentialsProvider(s.Key.ID, s.Key.Secret, s.Token),
+	})
+	out, err := c.GetAuthorizationToken(ctx, &awsecr.GetAuthorizationTokenInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := base64.StdEncoding.DecodeString(*out.AuthorizationData[0].AuthorizationToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, password, _ := strings.Cut(string(plain), ":")
+	status := func(user, password string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, at+"/v2/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth(user, password)
+		got, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Body.Close()
+		return got.StatusCode
+	}
+	if got := status("AWS", password); got != http.StatusOK {
+		t.Errorf("with the log-in token: %d", got)
+	}
+	if got := status(s.Key.ID, s.Key.Secret); got != http.StatusUnauthorized {
+		t.Errorf("with the key of the session: %d", got)
+	}
+	if err := o.DeleteInline(ctx, h, "p"); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.DeleteRole(ctx, account, "puller"); err != nil {
+		t.Fatal(err)
+	}
+	if got := status("AWS", password); got != http.StatusUnauthorized {
+		t.Errorf("without the role: %d", got)
+	}
 }
 
 func TestTokenLogsInToTheRegistry(t *testing.T) {
