@@ -23,6 +23,11 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("verifying the organisation: %w", err)
 	}
+	sealed, err := m.rotation.Verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, sealed...)
 	found, err := m.engine.Verify(ctx)
 	if err != nil {
 		return nil, err

@@ -24,8 +24,10 @@ type market struct {
 	folder       *folder
 	database     string // sqlite or postgres
 	store        store.Store
+	keyFile      string
 	ring         *keyring.Ring
 	organization *organization.Organization
+	rotation     *keyring.Rotation // rooms that seal at rest are added to it
 	rooms
 }
 
@@ -33,7 +35,7 @@ type market struct {
 // what is not there is made. The folder is the market's from here on, also if
 // an error is returned.
 func openMarket(ctx context.Context, f *folder, config Config, create bool) (_ *market, err error) {
-	m := &market{folder: f}
+	m := &market{folder: f, keyFile: config.KeyFile}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.close())
@@ -56,6 +58,8 @@ func openMarket(ctx context.Context, f *folder, config Config, create bool) (_ *
 		}
 	}
 	m.organization = organization.New(organization.Config{Store: m.store, Keyring: m.ring})
+	m.rotation = keyring.NewRotation(m.ring, m.store, m.organization)
+	m.rotation.Add(m.organization.AtRest())
 	return m, nil
 }
 

@@ -81,5 +81,6 @@ func (m *market) door(public string) *control.Door {
 	control.Offer(d, "gc", m.sweep)
 	m.offerScenario(d)
 	m.offerQuotas(d, public)
+	m.offerKeyring(d)
 	return d
 }

@@ -56,6 +56,10 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		return err
 	}
 	m.procurement = m.newProcurement(config)
+	keys, err := m.registryKeys(ctx)
+	if err != nil {
+		return err
+	}
 	m.registry, err = registry.New(registry.Config{
 		Root:        filepath.Join(config.Blobs, "registry"),
 		Store:       m.store,
@@ -68,7 +72,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 			return m.images.Lent(ctx, account, repository)
 		},
 		PublicURL:    public,
-		Keyring:      m.ring,
+		Keyring:      keys,
 		MaxBlob:      config.MaxLayer, // 0: its own default
 		ChartCommand: config.ChartCommand,
 		Log:          config.Log,

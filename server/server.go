@@ -194,6 +194,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.market.organization.Run(working, s.node, s.log) })
 	g.Go(func() error { return s.market.trail.Run(working) })
 	g.Go(func() error { return s.market.quotas.Run(working) })
+	g.Go(func() error { return s.market.watchKeys(working, s.log) })
 	serve := func(server *http.Server, l net.Listener) {
 		g.Go(func() error {
 			err := server.Serve(l)

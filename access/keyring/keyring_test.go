@@ -2,6 +2,7 @@ package keyring_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -137,6 +138,108 @@ func TestWrongKeyFilesAreRefused(t *testing.T) {
 		t.Error("a key file was made in a folder that is not there")
 	}
 }
+
+// Files and texts of before there were several keys.
+func TestOldFilesAndTextsAreRead(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "key")
+	const text = "souk key file, version 1: keep it secret, and apart from backups of the database\nAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ring, created, err := keyring.LoadOrCreate(path)
+	if err != nil || created {
+		t.Fatal(created, err)
+	}
+	if ring.Fingerprint() != keyring.New([32]byte{1}).Fingerprint() || ring.Fingerprint() != "0d014fc92a90d29f6327" {
+		t.Errorf("fingerprint %s", ring.Fingerprint())
+	}
+	sealed, err := hex.DecodeString(oldSealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	added, err := ring.Add()
+	if err != nil || !ring.SealWith(added.Fingerprint) {
+		t.Fatal(err)
+	}
+	again, err := keyring.Load(path)
+	if err != nil || len(again.Keys()) != 2 || again.Keys()[1].Created.IsZero() {
+		t.Fatalf("%+v, %v", again.Keys(), err)
+	}
+	for name, r := range map[string]*keyring.Ring{"after Add": ring, "read again": again} {
+		plain, err := r.Open("secret", sealed, []byte("owner"))
+		if err != nil || string(plain) != "sealed long ago" {
+			t.Errorf("%s: %q, %v", name, plain, err)
+		}
+	}
+}
+
+func TestTheFileIsFollowedAndNeverLosesItsKey(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "key")
+	ring, _, err := keyring.LoadOrCreate(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for range 6 {
+		group.Go(func() {
+			other, err := keyring.Load(path)
+			if err == nil {
+				_, err = other.Add()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if changed, err := ring.Look(); !changed || err != nil || len(ring.Keys()) != 7 {
+		t.Errorf("after six additions: %t, %v, %d keys", changed, err, len(ring.Keys()))
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if err := ring.Drop(ring.Fingerprint()); err == nil {
+		t.Error("the key that seals was dropped")
+	}
+	if err := ring.Drop("0123456789abcdef0123"); err == nil {
+		t.Error("a key that is not there was dropped")
+	}
+	stranger := filepath.Join(t.TempDir(), "key")
+	if _, _, err := keyring.LoadOrCreate(stranger); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(stranger, path); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := ring.Look(); changed || err == nil || len(ring.Keys()) != 7 {
+		t.Errorf("a file of others was taken: %t, %v", changed, err)
+	}
+	if _, err := keyring.New([32]byte{1}).Add(); err == nil {
+		t.Error("a key was added to a ring without a file")
+	}
+}
+
+func FuzzKeyFile(f *testing.F) {
+	f.Add("souk key file, version 1: keep it secret, and apart from backups of the database\nAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")
+	f.Add("souk key file, version 2: keep it secret, and apart from backups of the database\nAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= -\nAgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= 2026-01-02T15:04:05Z\n")
+	f.Add("souk key file, version 2: keep it secret, and apart from backups of the database\n")
+	path := filepath.Join(f.TempDir(), "key")
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ring, err := keyring.Load(path)
+		if err == nil && (len(ring.Keys()) == 0 || !ring.Keys()[0].Seals) {
+			t.Errorf("%q: a ring without a key that seals", text)
+		}
+	})
+}
+
+// oldSealed is "sealed long ago", sealed by the key 1, 0, 0, ... for the purpose
+// "secret", bound to "owner", before sealed texts named their key.
+const oldSealed = "01a4549597de9d04e4a8d4a4dd07c37c6dd5a9e1242abffa8ce60614d6306b6ef8799d16b9f051989016e1ac22b72fd8d846bae065536ca2"
 
 func FuzzOpen(f *testing.F) {
 	ring := keyring.New([32]byte{1})

@@ -242,9 +242,6 @@ func TestVerifyFindsEachBrokenInvariant(t *testing.T) {
 		"policy that does not parse": {func(m *market, _ string) store.Batch {
 			return m.rewrite("user", account+"/ci", "Allow", "Permit")
 		}, "Effect must be"},
-		"key whose secret was altered": {func(m *market, key string) store.Batch {
-			return m.rewrite("accesskey", key, `"Sealed":"A`, `"Sealed":"B`)
-		}, "not sealed"},
 		"document that is no JSON": {func(m *market, _ string) store.Batch {
 			return m.rewrite("user", account+"/ci", `{`, ``)
 		}, "can't be read"},

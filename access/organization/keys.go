@@ -47,7 +47,7 @@ func (k *keyDocument) write(was int64) store.Write {
 		store.Entry{Index: indexAccount, Partition: k.Account, Sort: k.ID})}
 }
 
-// keyWrite seals a secret and writes its key.
+// keyWrite seals a secret and writes its key. Guard comes before it.
 func (o *Organization) keyWrite(k AccessKey, secret string, was int64) store.Write {
 	d := keyDocument{AccessKey: k, Sealed: o.ring.Seal(sealPurpose, []byte(secret), []byte(k.ID))}
 	return d.write(was)
@@ -75,7 +75,11 @@ func (o *Organization) CreateKey(ctx context.Context, account, user string) (Key
 		if err != nil {
 			return err
 		}
-		batch := store.Batch{Put: []store.Write{owner, o.keyWrite(k, key.Secret, 0)}}
+		guard, err := o.Guard(ctx)
+		if err != nil {
+			return err
+		}
+		batch := store.Batch{Expect: []store.Expectation{guard}, Put: []store.Write{owner, o.keyWrite(k, key.Secret, 0)}}
 		return o.commitKeys(ctx, batch, []string{key.ID}, "making an access key for account "+account)
 	})
 	if err != nil {

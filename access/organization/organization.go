@@ -104,7 +104,9 @@ type Info struct {
 	ID          string // o- and ten letters and digits
 	Management  string // account id
 	Created     time.Time
-	Fingerprint string // of the key file that seals this database's secrets
+	Fingerprint string // of the key that seals this database's secrets
+	// Retired says of keys that sealed before, by fingerprint, when they stopped.
+	Retired map[string]time.Time `json:",omitzero"`
 }
 
 var organizationKey = store.Key{Kind: kindOrganization, ID: "organization"}
@@ -112,9 +114,9 @@ var organizationKey = store.Key{Kind: kindOrganization, ID: "organization"}
 // ErrNone says that the database has no organisation yet.
 var ErrNone = errors.New("there is no organisation in this database yet: start `souk serve` once")
 
-// WrongKeyError says that the key file is not the one that seals the database.
+// WrongKeyError says that the key file lacks the key that seals the database.
 type WrongKeyError struct {
-	Want, Have string // fingerprints: the database's, the key file's
+	Want, Have string // fingerprints: the database's, that of the key that the file would seal with
 }
 
 func (e *WrongKeyError) Error() string {
@@ -145,9 +147,10 @@ func (o *Organization) Check(ctx context.Context) error {
 	return o.fits(info)
 }
 
+// fits makes the ring seal with the key of the database, or says that it lacks it.
 func (o *Organization) fits(info Info) error {
-	if have := o.ring.Fingerprint(); have != info.Fingerprint {
-		return &WrongKeyError{Want: info.Fingerprint, Have: have}
+	if !o.ring.SealWith(info.Fingerprint) {
+		return &WrongKeyError{Want: info.Fingerprint, Have: o.ring.Fingerprint()}
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 // Verify looks at every document of this room and returns what is wrong, a
 // sentence for each, for souk doctor. No finding means that every account has
 // its namespace and every namespace its account, owners and access keys know each
-// other, all secrets open, all policies parse.
+// other, and all policies parse. Whether secrets open is keyring.Rotation's to say.
 func (o *Organization) Verify(ctx context.Context) (findings []string, err error) {
 	v := &verification{o: o, owned: map[string]string{}}
 	info, err := o.Info(ctx)
@@ -156,9 +156,6 @@ func (v *verification) key(ctx context.Context, d store.Document) error {
 		}
 	}
 	delete(v.owned, k.ID)
-	if _, err := v.o.ring.Open(sealPurpose, k.Sealed, []byte(k.ID)); err != nil {
-		v.find("the secret of access key %s: %v", k.ID, err)
-	}
 	return nil
 }
 

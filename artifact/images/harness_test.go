@@ -272,3 +272,7 @@ func (ring) MAC(purpose string, data []byte) []byte {
 func (r ring) Verify(purpose string, data, mac []byte) bool {
 	return bytes.Equal(r.MAC(purpose, data), mac)
 }
+
+func (r ring) Verify(purpose string, data, mac []byte) bool {
+	return bytes.Equal(r.MAC(purpose, data), mac)
+}

@@ -33,6 +33,10 @@ func (ring) MAC(purpose string, data []byte) []byte {
 	return h.Sum(nil)
 }
 
+func (r ring) Verify(purpose string, data, mac []byte) bool {
+	return hmac.Equal(r.MAC(purpose, data), mac)
+}
+
 func picture(w, h int) image.Image {
 	img := image.NewGray(image.Rect(0, 0, w, h))
 	for i := range img.Pix {

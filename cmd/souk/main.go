@@ -46,6 +46,7 @@ type commands struct {
 	Account     AccountCommand     `cmd:"" help:"Accounts of the organisation: create, list, show."`
 	User        UserCommand        `cmd:"" help:"Users of an account: create, list, delete."`
 	Key         KeyCommand         `cmd:"" help:"Access keys: create, list, deactivate, activate, delete."`
+	Keyring     KeyringCommand     `cmd:"" help:"Keys that seal the market's secrets: list, add, use, drop."`
 	Policy      PolicyCommand      `cmd:"" help:"Policies of users: put, list, show, delete, and check a document."`
 	Advisories  AdvisoriesCommand  `cmd:"" help:"Security advisories that scans compare packages with: import, list, remove."`
 	Assessment  AssessmentCommand  `cmd:"" help:"What scans came to: list, show."`

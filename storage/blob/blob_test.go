@@ -29,6 +29,10 @@ func (r ring) MAC(purpose string, data []byte) []byte {
 	return h.Sum(nil)
 }
 
+func (r ring) Verify(purpose string, data, mac []byte) bool {
+	return hmac.Equal(r.MAC(purpose, data), mac)
+}
+
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 func open(t testing.TB) *Store {
