@@ -52,10 +52,14 @@ func portion[T any](ctx context.Context, o *Organization, q store.Query, p Porti
 		}
 	}
 	if found.More {
-		plain := encode([2]string{found.Next.Sort, found.Next.ID})
-		next = base64.RawURLEncoding.EncodeToString(o.ring.Seal(pagePurpose, plain, bound))
+		next = o.token(found.Next, bound)
 	}
 	return page, next, nil
+}
+
+// token seals a position; bound is what it is good for.
+func (o *Organization) token(p store.Position, bound []byte) string {
+	return base64.RawURLEncoding.EncodeToString(o.ring.Seal(pagePurpose, encode([2]string{p.Sort, p.ID}), bound))
 }
 
 // position opens a page token, or is ErrToken.
