@@ -147,6 +147,9 @@ func (e *Engine) find(entityType, changeType string) (*change.EntityType, *chang
 		return nil, nil, invalid("Entity type '%s' is not %s. The entity types are: %s.", entityType, e.support(entityType, ""), e.offered())
 	}
 	kind := e.changes[typeKey{entityType, changeType}]
+	if kind == nil && len(et.Types) == 0 {
+		return nil, nil, invalid("Change type '%s' is not supported for entity type '%s', which changes only with the entity that it is a part of.", changeType, entityType)
+	}
 	if kind == nil {
 		return nil, nil, invalid("Change type '%s' is not %s for entity type '%s'. The change types are: %s.",
 			changeType, e.support(entityType, changeType), entityType, changesOf(et))

@@ -120,7 +120,7 @@ func TestPartsAreEntitiesWithRevisionsOfTheirOwn(t *testing.T) {
 			}
 		}
 		_, err := m.Start(t.Context(), &Request{Account: alice, Changes: []Change{{ChangeType: "UpdateProcurementPolicy", EntityType: "ProcurementPolicy@1.0", Identifier: x.Policy.ID, DetailsDocument: []byte(`{}`)}}})
-		refused(t, err, "ValidationException", "UpdateProcurementPolicy")
+		refused(t, err, "ValidationException", "'UpdateProcurementPolicy' is not supported for entity type 'ProcurementPolicy@1.0', which changes only with")
 		m.sound()
 	})
 }
