@@ -14,6 +14,7 @@ import (
 	"souk/catalog/change"
 	"souk/catalog/experience"
 	"souk/catalog/product/producttest"
+	"souk/spec"
 )
 
 // The values of samples' placeholders.
@@ -215,5 +216,17 @@ func TestPrincipalsAreClaimedAndReleased(t *testing.T) {
 	i.Do(t, "AssociateAudience", `{"Principals":["`+placeholders["account:mine"]+`"]}`)
 	if got := shown(t, i, "Audience"); !strings.HasSuffix(got, `"Principals":["555566667777","444455556666"]}`) {
 		t.Errorf("the audience is %s", got)
+	}
+}
+
+func TestWhatIsNoJSONIsRefusedInThePagesWords(t *testing.T) {
+	t.Parallel()
+	table, err := spec.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := table.Binding("Experience", "All")
+	if len(rows) != 1 || rows[0].Code != "422" || rows[0].Message != experience.EntityTypes()[0].NotJSON {
+		t.Errorf("the rows of all change types are %+v, stated is %q", rows, experience.EntityTypes()[0].NotJSON)
 	}
 }
