@@ -17,7 +17,7 @@ func startServer(t testing.TB, c gateway.Config) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := gateway.Server(newGateway(t, c))
+	server := gateway.Server(newGateway(t, c), gateway.Limits{})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -130,6 +130,10 @@ type Config struct {
 	TrailInterval time.Duration `name:"trail-interval" placeholder:"DURATION" help:"How long records wait to be delivered (default 5m)."`
 	TrailSize     int64         `name:"trail-size" placeholder:"BYTES" help:"Bytes of records that are delivered without waiting (default 8388608, 8 MiB)."`
 
+	// MaxConnections is how many connections the public port has open at once;
+	// those beyond are closed. Default: 10000.
+	MaxConnections int `name:"max-connections" placeholder:"N" help:"Connections that may be open on the public port (default 10000)."`
+
 	// Drain is how long requests and change sets under way may take after SIGTERM.
 	// What is not done by then is taken up at the next start. Default: 10s.
 	Drain time.Duration `name:"drain" placeholder:"DURATION" help:"How long requests under way may take after SIGTERM (default 10s)."`
@@ -193,6 +197,9 @@ func (c Config) filled() (Config, error) {
 	}
 	if c.OpenChangeSets == 0 {
 		c.OpenChangeSets = 250
+	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 10_000
 	}
 	if c.History == 0 {
 		c.History = 60 * 24 * time.Hour
@@ -270,6 +277,7 @@ func (c Config) wrong() error {
 	}{
 		{"workers", c.Workers, c.Workers < 1 || c.Workers > 1000, "from 1 to 1000"},
 		{"open-change-sets", c.OpenChangeSets, c.OpenChangeSets < 1, "1 or more"},
+		{"max-connections", c.MaxConnections, c.MaxConnections < 1, "1 or more"},
 		{"max-layer", c.MaxLayer, c.MaxLayer < 0, "1 or more bytes"},
 		{"history", c.History, c.History < 0, "more than 0s"},
 		{"trail-interval", c.TrailInterval, c.TrailInterval < 0, "more than 0s"},

@@ -33,6 +33,17 @@ func observeChangeSets(r prometheus.Registerer) func(changeset.Event) {
 	return func(e changeset.Event) { steps.WithLabelValues(string(e.Step), string(e.Status)).Inc() }
 }
 
+// observeConnections counts the connections that were closed because too many
+// were open, by listener: public, admin or socket.
+func observeConnections(r prometheus.Registerer) *prometheus.CounterVec {
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "souk_connections_refused_total",
+		Help: "Connections that were closed because too many were open, by listener.",
+	}, []string{"listener"})
+	r.MustRegister(refused)
+	return refused
+}
+
 // observeRequests counts the requests of AWS's APIs and how long they took.
 func observeRequests(r prometheus.Registerer) func(context.Context, gateway.Outcome) {
 	answered := prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -38,6 +38,7 @@ type Server struct {
 	node    string // names this run of this node among those that share the database
 	started time.Time
 	metrics *prometheus.Registry
+	refused *prometheus.CounterVec // connections, by listener
 
 	market *market // the open store and what stands on it
 	front  *front
@@ -62,6 +63,7 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 		config: config, log: config.Log, started: time.Now().UTC(), node: strings.ToLower(rand.Text()[:12]),
 		metrics: newMetrics(),
 	}
+	s.refused = observeConnections(s.metrics)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -117,15 +119,16 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	// Handshakes that failed, clients that left.
 	problems := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
-	s.publicS = gateway.Server(s.front)
-	s.publicS.ErrorLog = problems
-	s.adminS = &http.Server{
-		Handler:           s.adminHandler(),
-		ReadHeaderTimeout: s.publicS.ReadHeaderTimeout,
-		IdleTimeout:       s.publicS.IdleTimeout,
-		ErrorLog:          problems,
-	}
+	s.publicS = gateway.Server(s.front, s.limits("public", gateway.Limits{Connections: config.MaxConnections}))
+	s.adminS = gateway.Server(s.adminHandler(), s.limits("admin", gateway.Limits{Connections: 64, Write: 5 * time.Minute})) // profiles take their time
+	s.publicS.ErrorLog, s.adminS.ErrorLog = problems, problems
 	return s, nil
+}
+
+// limits are those of a listener, which counts the connections that it refuses.
+func (s *Server) limits(listener string, l gateway.Limits) gateway.Limits {
+	l.Refused = s.refused.WithLabelValues(listener).Inc
+	return l
 }
 
 // listen opens the ports and sets url and local.
@@ -209,7 +212,9 @@ func (s *Server) Run(ctx context.Context) error {
 		serve(s.adminS, s.admin)
 	}
 	s.log.Info("listening", "address", s.public.Addr().String(), "public_url", s.url, "node", s.node, "database", s.market.database, "took", time.Since(s.started).String())
-	g.Go(func() error { return s.market.door(s.url).Serve(running, s.door) })
+	// Looking at a large market (souk doctor) takes as long as it takes.
+	socket := gateway.Server(s.market.door(s.url), s.limits("socket", gateway.Limits{Connections: 64, Write: -1}))
+	g.Go(func() error { return control.Serve(running, socket, s.door) })
 	g.Go(func() error {
 		<-running.Done()
 		s.log.Info("draining", "patience", s.config.Drain.String())

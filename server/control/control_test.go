@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -46,7 +47,7 @@ func served(t *testing.T, d *control.Door, dir string) *control.Client {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- d.Serve(ctx, l) }()
+	go func() { done <- control.Serve(ctx, &http.Server{Handler: d}, l) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -86,10 +86,10 @@ func inFolder[T any](dir, name string, f func(address string) (T, error)) (T, er
 	return f(filepath.Join("/proc/self/fd", strconv.Itoa(int(d.Fd())), name))
 }
 
-// Serve answers on the socket until ctx ends, then lets the calls under way
-// end, for at most a few seconds. It closes the listener.
-func (d *Door) Serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+// Serve answers on the socket with a server, whose handler is a Door, until ctx
+// ends, then lets the calls under way end, for at most a few seconds. It closes
+// the listener. What clients may take of the server is the server's to say.
+func Serve(ctx context.Context, server *http.Server, l net.Listener) error {
 	done := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
