@@ -24,7 +24,7 @@ import (
 // that is missing here is a decision that is still to be made: design.md,
 // "Rooms", then a line here.
 var edges = map[string][]string{
-	"cmd/souk": {"server", "server/control", "gateway/apierror", "conformance", "conformance/seller", "access/*", "artifact/chart", "artifact/images", "catalog/scenario"},
+	"cmd/souk": {"server", "server/control", "gateway/apierror", "conformance", "conformance/seller", "access/*", "artifact/chart", "artifact/images", "catalog/scenario", "egress/notify"},
 	"server":   {"*"},
 	"server/control": {
 		"access/*", "storage/store", "catalog/changeset", "catalog/procurement", "artifact/registry", "artifact/scan/advisory", "egress/notify", "gateway/apierror",
@@ -53,6 +53,7 @@ var edges = map[string][]string{
 	"service/cloudtrail":         {"gateway", "gateway/apierror", "gateway/awsjson", "access/*"},
 	"service/ecr":                {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "artifact/registry"},
 	"service/organizations":      {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "storage/store"},
+	"service/sns":                {"gateway", "gateway/apierror", "gateway/awsquery", "access/*", "egress/notify"},
 	"service/iam":                {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
 
 	// What a market holds. An entity's room knows facets and change types only.
@@ -90,6 +91,7 @@ var edges = map[string][]string{
 	"storage/work":                  {"storage/store"},
 	"storage/blob":                  {},
 	"egress/fetch":                  {},
+	"egress/notify":                 {"egress/fetch", "gateway/apierror", "storage/store", "storage/store/audit", "storage/work"},
 
 	// Tables of the documentation, and what looks at Souk from outside.
 	"spec":                  {},

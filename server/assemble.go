@@ -12,6 +12,7 @@ import (
 	"souk/service/iam"
 	"souk/service/marketplacecatalog"
 	"souk/service/organizations"
+	"souk/service/sns"
 	"souk/service/sts"
 )
 
@@ -39,7 +40,12 @@ func (s *Server) assemble() (*front, error) {
 	if err != nil {
 		return nil, err
 	}
+	links, err := sns.NewLinks(s.market.topics, s.log)
+	if err != nil {
+		return nil, err
+	}
 	return &front{
+		links:    links,
 		gateway:  apis,
 		registry: s.market.registry.Handler(),
 		blobs:    s.market.blobs.Handler(),
@@ -66,6 +72,10 @@ func (m *market) services(url string) ([]*gateway.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	topics, err := sns.Service(m.topics)
+	if err != nil {
+		return nil, err
+	}
 	services := []*gateway.Service{
 		marketplacecatalog.Service(m.engine, m.assessments),
 		sts.Service(sts.Config{Organization: m.organization}),
@@ -74,6 +84,7 @@ func (m *market) services(url string) ([]*gateway.Service, error) {
 		login,
 		machines,
 		cloudtrail.Service(m.trail),
+		topics,
 	}
 	for _, service := range services {
 		for i := range service.Operations {

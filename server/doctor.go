@@ -50,6 +50,11 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 		return nil, err
 	}
 	findings = append(findings, records...)
+	topics, err := m.topics.Verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, topics...)
 	scans, err := m.scanner.Doctor(ctx)
 	if err != nil {
 		return nil, err

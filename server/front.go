@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"souk/service/sns"
 )
 
 // front sends each request of the public port to the part that answers it.
@@ -13,6 +15,7 @@ type front struct {
 	gateway  http.Handler // AWS's APIs: everything that is nobody else's
 	registry http.Handler // /v2/
 	blobs    http.Handler // /logos/, /blobs/
+	links    *sns.Links   // those in messages of topics
 	ready    func(*http.Request) error
 	rules    func(context.Context) (int, error) // of the scenario that is on
 	url      string                             // for the page at /
@@ -26,6 +29,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.registry.ServeHTTP(w, r)
 	case strings.HasPrefix(path, "/logos/"), strings.HasPrefix(path, "/blobs/"):
 		f.blobs.ServeHTTP(w, r)
+	case f.links.Serves(r):
+		f.links.ServeHTTP(w, r)
 	case path == "/healthz":
 		say(w, http.StatusOK, "ok\n")
 	case path == "/readyz":

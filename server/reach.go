@@ -81,6 +81,7 @@ func (m *market) door(public string) *control.Door {
 	control.Offer(d, "gc", m.sweep)
 	m.offerScenario(d)
 	m.offerQuotas(d, public)
+	m.offerTopics(d)
 	m.offerKeyring(d)
 	return d
 }

@@ -17,6 +17,7 @@ import (
 	"souk/catalog/changeset"
 	"souk/catalog/procurement"
 	"souk/catalog/scenario"
+	"souk/egress/notify"
 	"souk/storage/blob"
 )
 
@@ -27,6 +28,7 @@ type rooms struct {
 	registry *registry.Registry
 	images   *images.Images
 	trail    *trail.Trail
+	topics   *notify.Notify
 	engine   *changeset.Engine
 	types    []*change.EntityType
 
@@ -92,11 +94,16 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
+	err = m.newTopics(ctx, config, public, node, fetcher)
+	if err != nil {
+		return err
+	}
 	m.types = catalog.Types(catalog.Config{RegistryHost: public.Host})
 	m.scenarios = scenario.New(scenario.Config{Store: m.store, Exposed: exposed(config), Known: known(m.types)})
 	m.engine, err = changeset.New(changeset.Config{
 		Store:    m.store,
 		Director: m.scenarios,
+		Announce: m.announce,
 		Types:    m.types,
 		Later:    catalog.Later(),
 		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Roles: roles{m.organization}, Scanner: m.scanner, Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Branding: logo.NewBranding(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Pages: newPages(config, fetcher), Organization: members{m.organization}},

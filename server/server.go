@@ -212,6 +212,7 @@ func (s *Server) Run(ctx context.Context) error {
 		serve(s.adminS, s.admin)
 	}
 	s.log.Info("listening", "address", s.public.Addr().String(), "public_url", s.url, "node", s.node, "database", s.market.database, "took", time.Since(s.started).String())
+	g.Go(func() error { return s.market.topics.Run(working) })
 	// Looking at a large market (souk doctor) takes as long as it takes.
 	socket := gateway.Server(s.market.door(s.url), s.limits("socket", gateway.Limits{Connections: 64, Write: -1}))
 	g.Go(func() error { return control.Serve(running, socket, s.door) })

@@ -28,6 +28,13 @@ func Defaults() map[string]float64 {
 		"marketplacecatalog.DescribeChangeSet": 10,
 		"marketplacecatalog.CancelChangeSet":   5,
 		"cloudtrail.LookupEvents":              2, // CloudTrail API Reference, "LookupEvents"
+
+		// Amazon SNS API Reference, at each action.
+		"sns.ListSubscriptions":        30,
+		"sns.ListSubscriptionsByTopic": 30,
+		"sns.ListTopics":               30,
+		"sns.Subscribe":                100,
+		"sns.Unsubscribe":              100,
 	}
 }
 

@@ -40,6 +40,13 @@ func secret(name string) bool {
 	return suspicious(n)
 }
 
+// sensitive says whether a member is declared as what nobody may read: the
+// message that is published to a topic.
+func sensitive(f reflect.StructField) bool {
+	_, ok := f.Tag.Lookup("sensitive")
+	return ok
+}
+
 // suspicious says whether a text has a word that names of secrets have. It must
 // be in lower case.
 func suspicious(lower string) bool {
@@ -244,7 +251,7 @@ func structFields(t reflect.Type) []field {
 				break
 			}
 		}
-		all = append(all, field{index: f.Index, name: string(append(quoted(nil, lower(name)), ':')), hidden: secret(name) || secret(f.Name)})
+		all = append(all, field{index: f.Index, name: string(append(quoted(nil, lower(name)), ':')), hidden: secret(name) || secret(f.Name) || sensitive(f)})
 	}
 	return all
 }

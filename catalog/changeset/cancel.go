@@ -36,6 +36,9 @@ func (e *Engine) Cancel(ctx context.Context, account, id string) error {
 		if s.Ended.Before(s.Started) {
 			s.Ended = s.Started
 		}
+		if puts, err = e.announce(id, s, puts); err != nil {
+			return err
+		}
 		w, err := s.write(id, d.Revision)
 		if err != nil {
 			return err

@@ -51,8 +51,16 @@ type Config struct {
 	// namespace of an account is "seller-" and its id.
 	Sellers func(ctx context.Context, account string) (change.Seller, error)
 
+	// Beside, if set, gives the documents that are written in the commit that
+	// writes an entity, whatever of them is stored: their kinds are no kinds of
+	// the engine's. It is pure, as Apply is.
+	Beside func(e change.Entity, state any) ([]store.Write, error)
+
 	// Director, if set, is asked about every set that is started.
 	Director Director
+
+	// Announce, if set, says what the end of a set writes beside it.
+	Announce Announcer
 
 	Owner string           // names this node, new at each start; "": random
 	Clock func() time.Time // nil: time.Now

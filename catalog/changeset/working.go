@@ -229,7 +229,10 @@ func (w *working) end(ctx context.Context, next *setBody, b store.Batch) error {
 	if next.Ended.Before(next.Started) {
 		next.Ended = next.Started // the clock was set back
 	}
-	puts := b.Put
+	puts, err := w.e.announce(w.task.ID, next, b.Put)
+	if err != nil {
+		return err
+	}
 	for range maxRounds {
 		if w.locks == nil {
 			var err error

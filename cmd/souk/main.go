@@ -52,6 +52,7 @@ type commands struct {
 	Assessment  AssessmentCommand  `cmd:"" help:"What scans came to: list, show."`
 	Quota       QuotaCommand       `cmd:"" help:"Request rates and limits: list, set, reset."`
 	Scenario    ScenarioCommand    `cmd:"" help:"What happens next, for tests of pipelines: apply, show, release, off."`
+	Topic       TopicCommand       `cmd:"" help:"Messages of topics that could not be delivered: dead-letters, redrive."`
 	Image       ImageCommand       `cmd:"" help:"Machine images: import, list, show, export, share, rm."`
 	Conformance ConformanceCommand `cmd:"" help:"Look at an endpoint from outside: does it do what AWS documents?"`
 	Version     VersionCommand     `cmd:"" help:"Print the version."`
