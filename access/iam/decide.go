@@ -234,6 +234,10 @@ func (e *evaluation) lookup(key string) []string {
 		}
 	case "aws:principalaccount":
 		value = p.Account
+	case "aws:resourceaccount":
+		if value = e.question.Owner; value == "" {
+			value = p.Account
+		}
 	case "aws:principalorgid":
 		value = p.Organization
 	case "aws:principaltype":

@@ -134,12 +134,16 @@ func (p *Principal) Looks(prefix string) bool {
 	if p == nil || p.Root {
 		return false
 	}
-	looks := func(policy *Policy) bool {
-		return slices.ContainsFunc(policy.Statements, func(s Statement) bool {
-			return slices.ContainsFunc(s.Condition, func(c Condition) bool {
-				return strings.HasPrefix(strings.ToLower(c.Key), prefix)
-			})
-		})
-	}
+	looks := func(policy *Policy) bool { return policy.Looks(prefix) }
 	return slices.ContainsFunc(p.Policies, looks) || slices.ContainsFunc(p.Session, looks)
+}
+
+// Looks says whether a policy has a condition on a key that begins with
+// prefix, in lower case.
+func (p *Policy) Looks(prefix string) bool {
+	return p != nil && slices.ContainsFunc(p.Statements, func(s Statement) bool {
+		return slices.ContainsFunc(s.conditions, func(t test) bool {
+			return strings.HasPrefix(t.key, prefix)
+		})
+	})
 }

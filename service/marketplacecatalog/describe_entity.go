@@ -142,9 +142,11 @@ func (s *service) shared(ctx context.Context, c *gateway.Caller, a *answer) (boo
 	if err != nil || p.policy == nil || p.account != a.owner {
 		return false, err
 	}
-	keys, err := s.resourceTags(ctx, c, a.id, nil)
-	if err != nil {
-		return false, err
+	var keys iam.Context
+	if p.policy.Looks("aws:resourcetag/") {
+		if keys, err = s.addTags(ctx, a.id, nil); err != nil {
+			return false, err
+		}
 	}
 	return iam.DecideResource(p.policy, c.Principal, iam.Question{Action: action("DescribeEntity"), Resource: a.arn, Context: keys}).Allowed, nil
 }

@@ -43,6 +43,11 @@ func (s *service) resourceTags(ctx context.Context, c *gateway.Caller, id string
 	if !c.Principal.Looks("aws:resourcetag/") {
 		return keys, nil
 	}
+	return s.addTags(ctx, id, keys)
+}
+
+// addTags puts the tags of a resource into a question's context.
+func (s *service) addTags(ctx context.Context, id string, keys iam.Context) (iam.Context, error) {
 	tags, err := s.engine.TagsOf(ctx, id)
 	if err != nil {
 		return nil, err

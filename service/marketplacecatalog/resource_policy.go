@@ -111,6 +111,11 @@ func (s *service) addPolicy(ctx context.Context, c *gateway.Caller, q *iam.Quest
 		return err
 	}
 	q.Policy = p.policy
+	if p.policy.Looks("aws:resourcetag/") && !c.Principal.Looks("aws:resourcetag/") {
+		if q.Context, err = s.addTags(ctx, id, q.Context); err != nil {
+			return err
+		}
+	}
 	if !s.engine.Shared(kind) { // what all accounts share needs no leave of its policy
 		q.Owner = p.account
 	}

@@ -80,6 +80,29 @@ func TestAnEntitysPolicyHoldsForTheOwnersUsersToo(t *testing.T) {
 	}
 }
 
+func TestAnEntitysPolicyLooksAtItsTags(t *testing.T) {
+	t.Parallel()
+	m := open(t)
+	ctx := t.Context()
+	id := m.made("a")
+	arn := entityARN(account, id)
+	policy := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"aws-marketplace:DescribeEntity","Resource":"` + *arn + `",
+		"Condition":{"StringEquals":{"aws:ResourceTag/state":"closed"}}}}`
+	if _, err := m.PutResourcePolicy(ctx, &catalog.PutResourcePolicyInput{ResourceArn: arn, Policy: aws.String(policy)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ state, code string }{{"open", ""}, {"closed", "AccessDeniedException"}} {
+		_, err := m.TagResource(ctx, &catalog.TagResourceInput{ResourceArn: arn, Tags: []types.Tag{{Key: aws.String("State"), Value: aws.String(c.state)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = m.DescribeEntity(ctx, &catalog.DescribeEntityInput{Catalog: aws.String("AWSMarketplace"), EntityId: aws.String(id)})
+		if got := errorCode(err); got != c.code {
+			t.Errorf("%s: got %v, want %q", c.state, err, c.code)
+		}
+	}
+}
+
 func errorCode(err error) string {
 	var e smithy.APIError
 	if errors.As(err, &e) {
