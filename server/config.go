@@ -61,6 +61,12 @@ type Config struct {
 	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"TLS certificate chain (PEM)."`
 	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"Private key of the TLS certificate (PEM)."`
 
+	// TLSAuto serves TLS with a certificate of an authority that is made in the
+	// data folder at the first start, for localhost and the hosts of PublicURL and
+	// Listen. Clients trust DATA/tls-ca.crt, once. The certificate is renewed by
+	// itself.
+	TLSAuto bool `name:"tls-auto" help:"Serve TLS with a certificate of an authority of its own (DATA/tls-ca.crt, for clients to trust)."`
+
 	// Insecure allows to listen beyond loopback without TLS: behind a proxy that
 	// ends TLS, or in a network that is trusted. Signatures still hold, but what
 	// is said can be read, and registry passwords with it. The admin port, which
@@ -241,8 +247,11 @@ func (c Config) wrong() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return refuse("tls-cert", "it and --tls-key are given together or not at all")
 	}
-	if c.TLSCert == "" && !c.Insecure && !loopback(host) {
-		return refuse("listen", "%s is reachable by others and nothing would be encrypted: give --tls-cert and --tls-key, or --insecure if a proxy before it ends TLS", c.Listen)
+	if c.TLSAuto && c.TLSCert != "" {
+		return refuse("tls-auto", "it and --tls-cert exclude each other")
+	}
+	if c.TLSCert == "" && !c.TLSAuto && !c.Insecure && !loopback(host) {
+		return refuse("listen", "%s is reachable by others and nothing would be encrypted: give --tls-cert and --tls-key, or --tls-auto, or --insecure if a proxy before it ends TLS", c.Listen)
 	}
 	if c.AdminListen != "off" {
 		host, port, err := net.SplitHostPort(c.AdminListen)

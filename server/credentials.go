@@ -16,6 +16,9 @@ type Credentials struct {
 	AccessKeyID     string
 	SecretAccessKey string
 	Endpoint        string // the server's URL as of its last start
+	// CA is the absolute path of the certificate (PEM) of the authority that
+	// clients must trust; "" if the server has none of its own.
+	CA string
 }
 
 // files of a data folder that souk env reads
@@ -59,6 +62,15 @@ func ReadCredentials(dir string) (Credentials, error) {
 		c.Endpoint = strings.TrimSpace(string(b))
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return c, fmt.Errorf("reading endpoint: %w", err)
+	}
+	ca, err := filepath.Abs(filepath.Join(dir, caFile))
+	if err == nil {
+		_, err = os.Stat(ca)
+	}
+	if err == nil {
+		c.CA = ca
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return c, fmt.Errorf("looking for a certificate authority: %w", err)
 	}
 	return c, nil
 }

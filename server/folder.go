@@ -78,8 +78,9 @@ func (f *folder) close() error { return f.lock.Close() }
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 
 // writeWhole writes a small file so that a reader sees the old or the new one,
-// never a part. It may be lost with the machine's power: what must not be is in
-// the store. A file that is right already is left alone.
+// never a part, also after the machine lost its power. Then it may be the old
+// one: what must not be lost is in the store. A file that is right already is
+// left alone.
 func writeWhole(name string, content []byte, mode os.FileMode) error {
 	old, err := os.ReadFile(name)
 	if err == nil && bytes.Equal(old, content) {
@@ -93,6 +94,9 @@ func writeWhole(name string, content []byte, mode os.FileMode) error {
 	_, err = f.Write(content)
 	if err == nil {
 		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = f.Sync()
 	}
 	err = errors.Join(err, f.Close())
 	if err != nil {

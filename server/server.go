@@ -77,7 +77,7 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.listen()
+	err = s.listen(f)
 	if err != nil {
 		return nil, errors.Join(err, f.close())
 	}
@@ -132,18 +132,14 @@ func (s *Server) limits(listener string, l gateway.Limits) gateway.Limits {
 }
 
 // listen opens the ports and sets url and local.
-func (s *Server) listen() error {
-	var (
-		scheme = "http"
-		err    error
-		certs  *certificate
-	)
-	if s.config.TLSCert != "" {
+func (s *Server) listen(f *folder) error {
+	scheme := "http"
+	certs, err := s.certificates(f)
+	if err != nil {
+		return err
+	}
+	if certs != nil {
 		scheme = "https"
-		certs, err = loadCertificate(s.config.TLSCert, s.config.TLSKey)
-		if err != nil {
-			return err
-		}
 	}
 	s.public, err = net.Listen("tcp", s.config.Listen)
 	if err != nil {
@@ -160,7 +156,7 @@ func (s *Server) listen() error {
 		s.url = s.local
 	}
 	if certs != nil {
-		s.public = tls.NewListener(s.public, certs.config())
+		s.public = tls.NewListener(s.public, tlsConfig(certs))
 	} else {
 		s.public = gateway.Listener(s.public)
 	}
@@ -172,6 +168,25 @@ func (s *Server) listen() error {
 		return fmt.Errorf("listening on %s for metrics: %w; give another --admin-listen, or off", s.config.AdminListen, err)
 	}
 	return nil
+}
+
+// certificates returns what the public port serves TLS with, nil for plain HTTP.
+func (s *Server) certificates(f *folder) (certificates, error) {
+	if s.config.TLSAuto {
+		a, made, err := openAuthority(f, s.config.hosts(), time.Now())
+		if err != nil {
+			return nil, err
+		}
+		if made {
+			s.log.Warn("a certificate authority of this market was made: clients must trust it", "file", f.path(caFile))
+		}
+		return a, nil
+	}
+	err := noAuthority(f)
+	if err != nil || s.config.TLSCert == "" {
+		return nil, err
+	}
+	return loadCertificate(s.config.TLSCert, s.config.TLSKey)
 }
 
 // URL is how clients reach the server, without a slash at the end.

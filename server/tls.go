@@ -29,8 +29,14 @@ func loadCertificate(certFile, keyFile string) (*certificate, error) {
 	return c, nil
 }
 
-// config returns the settings of a listener: TLS 1.2 and later.
-func (c *certificate) config() *tls.Config {
+// certificates has the certificate that is to be served at a time: a
+// *certificate of files, or an *authority that makes its own.
+type certificates interface {
+	get(now time.Time) (*tls.Certificate, error)
+}
+
+// tlsConfig returns the settings of a listener: TLS 1.2 and later.
+func tlsConfig(c certificates) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"h2", "http/1.1"},

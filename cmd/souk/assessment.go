@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,7 +23,7 @@ type AssessmentCommand struct {
 // catalogClient is the SDK's client of a market.
 func (m *remoteMarket) catalogClient() *marketplacecatalog.Client {
 	return marketplacecatalog.New(marketplacecatalog.Options{
-		Region: m.region, BaseEndpoint: aws.String(m.url.String()),
+		Region: m.region, BaseEndpoint: aws.String(m.url.String()), HTTPClient: http.DefaultClient,
 		Credentials: credentials.StaticCredentialsProvider{Value: m.key},
 	})
 }

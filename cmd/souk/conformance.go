@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -84,6 +85,7 @@ func (c *ConformanceCommand) seller() (*seller.Seller, error) {
 		URL: c.URL, Region: c.Region, Retries: 20, Poll: 150 * time.Millisecond,
 		AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
 	}
+	bundle := os.Getenv("AWS_CA_BUNDLE")
 	if c.Data != "" {
 		found, err := server.ReadCredentials(c.Data)
 		if err != nil {
@@ -91,6 +93,7 @@ func (c *ConformanceCommand) seller() (*seller.Seller, error) {
 		}
 		config.AccessKeyID, config.SecretAccessKey = found.AccessKeyID, found.SecretAccessKey
 		config.URL = cmp.Or(c.URL, found.Endpoint)
+		bundle = cmp.Or(bundle, found.CA)
 	}
 	u, err := url.Parse(config.URL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
@@ -98,6 +101,12 @@ func (c *ConformanceCommand) seller() (*seller.Seller, error) {
 	}
 	if config.AccessKeyID == "" || config.SecretAccessKey == "" {
 		return nil, usagef("which keys? Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give --data of a server of this machine")
+	}
+	if err := trustBundle(bundle); err != nil {
+		return nil, usagef("%v", err)
+	}
+	if bundle != "" {
+		config.HTTP = &http.Client{Timeout: time.Minute}
 	}
 	return seller.New(config), nil
 }

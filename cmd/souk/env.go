@@ -19,13 +19,17 @@ func (e *EnvCommand) Run(app *App) error {
 	if err != nil {
 		return err
 	}
-	for _, line := range [][2]string{
+	lines := [][2]string{
 		{"AWS_ENDPOINT_URL", c.Endpoint},
 		{"AWS_REGION", "us-east-1"},
 		{"AWS_DEFAULT_REGION", "us-east-1"},
 		{"AWS_ACCESS_KEY_ID", c.AccessKeyID},
 		{"AWS_SECRET_ACCESS_KEY", c.SecretAccessKey},
-	} {
+	}
+	if c.CA != "" {
+		lines = append(lines, [2]string{"AWS_CA_BUNDLE", c.CA})
+	}
+	for _, line := range lines {
 		_, err := fmt.Fprintf(app.Out, "export %s=%s\n", line[0], shellWord(line[1]))
 		if err != nil {
 			return err

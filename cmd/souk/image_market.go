@@ -37,8 +37,11 @@ type remoteMarket struct {
 	key    aws.Credentials
 }
 
-// market reads the key from the environment.
+// market reads the key, and the authorities to trust, from the environment.
 func (f MarketFlags) market() (*remoteMarket, error) {
+	if err := trustBundle(os.Getenv("AWS_CA_BUNDLE")); err != nil {
+		return nil, usagef("%v", err)
+	}
 	u, err := url.Parse(strings.TrimSuffix(f.EndpointURL, "/"))
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, usagef("--endpoint-url (AWS_ENDPOINT_URL): %q is no URL of a market, such as http://127.0.0.1:8470", f.EndpointURL)
