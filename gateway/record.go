@@ -26,8 +26,9 @@ func (c *call) record(ctx context.Context, output any, failed *apierror.Error) e
 		return nil
 	}
 	c.recorded = true
-	if c.entry == nil {
-		c.entry = c.g.config.Trail.Begin(c.described())
+	entry := c.entry
+	if entry == nil {
+		entry = c.g.config.Trail.Begin(c.described())
 	}
 	o := trail.Outcome{Output: output, Throttled: c.surplus}
 	if raw, ok := output.(Raw); ok {
@@ -36,7 +37,7 @@ func (c *call) record(ctx context.Context, output any, failed *apierror.Error) e
 	if failed != nil {
 		o.Output, o.Code, o.Message = nil, failed.Code, failed.Message
 	}
-	return c.entry.End(ctx, o)
+	return entry.End(ctx, o)
 }
 
 // described is what is known of the call before it is done.

@@ -130,12 +130,17 @@ func (b *buffer) reuse(g *group) {
 func (g *group) isFull() bool { return g.count >= packRecords || len(g.records) >= packBytes }
 
 // minuteOf is the minute in which the call of a stored record came.
-func minuteOf(record []byte) int64 {
-	var ms uint64
-	if len(record) >= 10 {
-		ms = binary.BigEndian.Uint64(record[2:]) >> 16
+func minuteOf[T string | []byte](record T) int64 { return int64(timeIn(record) / 60_000) }
+
+// timeIn is the time in the id of a stored record, in milliseconds.
+func timeIn[T string | []byte](record T) (ms uint64) {
+	if len(record) < 2+idSize {
+		return 0
 	}
-	return int64(ms / 60_000)
+	for i := range 6 {
+		ms = ms<<8 | uint64(record[2+i])
+	}
+	return ms
 }
 
 // floods counts the throttled calls of a second, so that an account that calls

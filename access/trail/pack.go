@@ -57,18 +57,19 @@ func (t *Trail) pack(g *group) (*pack, error) {
 	var r Record
 	newest := ""
 	err := each(string(g.records), func(record string) error {
-		if err := r.decode(record); err != nil {
+		if err := r.decodeRest(record); err != nil {
 			return err
 		}
-		newest = max(newest, r.ID)
-		c.add(&r)
+		newest = max(newest, record[2:2+idSize]) // their bytes have the order of their texts
+		c.addAt(timeIn(record), &r)
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("packing records of account %s: %w", g.account, err)
 	}
-	id := newest + "-" + fmt.Sprintf("%08x", rand.Uint32())
-	return &pack{id: id, account: g.account, size: len(g.records), cover: c.bytes(), body: t.encoder.EncodeAll(g.records, []byte{packFormat})}, nil
+	id := fmt.Sprintf("%s-%08x", idOf("  "+newest), rand.Uint32())
+	body := append(make([]byte, 0, 512+len(g.records)/6), packFormat)
+	return &pack{id: id, account: g.account, size: len(g.records), cover: c.bytes(), body: t.encoder.EncodeAll(g.records, body)}, nil
 }
 
 // writes are the documents of a pack.
@@ -136,11 +137,12 @@ type cover struct {
 // mostPrints bounds the prints of a pack; with more, anything may be in it.
 const mostPrints = 4096
 
-func (c *cover) add(r *Record) {
-	if at, ok := idTime(r.ID); ok {
-		if ms := uint64(at.UnixMilli()); c.oldest == 0 || ms < c.oldest {
-			c.oldest = ms
-		}
+func (c *cover) add(r *Record) { c.addAt(uint64(r.Time().UnixMilli()), r) }
+
+// addAt adds a record with the time in its id, in milliseconds.
+func (c *cover) addAt(ms uint64, r *Record) {
+	if c.oldest == 0 || ms < c.oldest {
+		c.oldest = ms
 	}
 	for _, a := range [...]Attribute{EventName, EventSource, Username, AccessKeyID, ReadOnly} {
 		c.print(a, r.value(a))

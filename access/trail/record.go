@@ -85,12 +85,26 @@ func decode(b []byte) (*Record, error) {
 
 // decode reads a stored record, whose memory it refers to.
 func (r *Record) decode(b string) error {
+	err := r.decodeRest(b)
+	if err == nil {
+		r.ID = idOf(b)
+	}
+	return err
+}
+
+// idOf is the id of a stored record.
+func idOf(b string) string {
+	var id [idSize]byte
+	copy(id[:], b[2:])
+	return idString(id)
+}
+
+// decodeRest is decode without the id.
+func (r *Record) decodeRest(b string) error {
 	if len(b) < 2+idSize || b[0] != recordFormat {
 		return errRecord
 	}
-	var id [idSize]byte
-	copy(id[:], b[2:])
-	*r = Record{ReadOnly: b[1]&flagReadOnly != 0, ID: idString(id), Resources: r.Resources[:0]}
+	*r = Record{ReadOnly: b[1]&flagReadOnly != 0, Resources: r.Resources[:0]}
 	rest := b[2+idSize:]
 	next := func() (string, bool) {
 		n, size := uvarint(rest)
