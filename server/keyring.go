@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"souk/access/keyring"
+	"souk/egress/notify"
 	"souk/server/control"
+	"souk/storage/store"
 )
 
 // keyInterval is how often a server looks whether its key file has changed, and
@@ -68,6 +70,24 @@ func (m *market) offerKeyring(d *control.Door) {
 	control.Offer(d, "keyring/drop", func(ctx context.Context, in control.DropKey) (string, error) {
 		return m.rotation.Drop(ctx, in.ID, time.Now(), in.Force)
 	})
+}
+
+// topicsAtRest is what topics have sealed: the key that signs messages.
+func topicsAtRest() keyring.Rest {
+	t := notify.SealedAtRest()
+	return keyring.Rest{
+		Name: t.Purpose, Kind: t.Kind, IDs: []string{t.ID},
+		Sealed: func(d store.Document) (*keyring.Sealed, error) {
+			text, err := t.Text(d)
+			if err != nil {
+				return nil, err
+			}
+			return &keyring.Sealed{
+				Purpose: t.Purpose, Text: text,
+				With: func(text []byte) (store.Document, error) { return t.With(d, text) },
+			}, nil
+		},
+	}
 }
 
 // registryKeys are the ring with a secret of upload sessions that stays when

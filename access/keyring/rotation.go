@@ -32,7 +32,7 @@ type Sealed struct {
 	Text, Bound []byte // as Ring.Open takes them
 	// With returns the document, with its Summary, Index, Terms and Due, that has another
 	// text in the place of this one.
-	With func(text []byte) store.Document
+	With func(text []byte) (store.Document, error)
 }
 
 // Choice is what the database says about the keys.
@@ -139,8 +139,11 @@ func (r *Rotation) reseal(ctx context.Context, rest Rest, documents []store.Docu
 		case by == nil:
 			broken++
 		case by != now || s.Text[0] != formatNamed:
-			w := store.Write{Document: s.With(now.seal(s.Purpose, plain, s.Bound)), Was: d.Revision}
-			batch.Put = append(batch.Put, w)
+			renewed, err := s.With(now.seal(s.Purpose, plain, s.Bound))
+			if err != nil {
+				return 0, 0, fmt.Errorf("%s %s: %w", rest.Name, d.ID, err)
+			}
+			batch.Put = append(batch.Put, store.Write{Document: renewed, Was: d.Revision})
 		}
 	}
 	if len(batch.Put) == 0 {

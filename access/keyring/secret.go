@@ -20,7 +20,7 @@ var secretsAtRest = Rest{
 	Sealed: func(d store.Document) (*Sealed, error) {
 		return &Sealed{
 			Purpose: secretPurpose, Text: d.Body, Bound: []byte(d.ID),
-			With: func(text []byte) store.Document { return secretDocument(d.ID, text) },
+			With: func(text []byte) (store.Document, error) { return secretDocument(d.ID, text), nil },
 		}, nil
 	},
 }

@@ -70,9 +70,9 @@ func (o *Organization) AtRest() keyring.Rest {
 			}
 			return &keyring.Sealed{
 				Purpose: sealPurpose, Text: k.Sealed, Bound: []byte(k.ID),
-				With: func(text []byte) store.Document {
+				With: func(text []byte) (store.Document, error) {
 					k.Sealed = text
-					return k.write(0).Document
+					return k.write(0).Document, nil
 				},
 			}, nil
 		},
