@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"souk/catalog/changeset"
+	"souk/catalog/listing"
 	"souk/storage/store"
 )
 
@@ -45,7 +46,7 @@ func (t *templates) fill(ctx context.Context, s store.Store, n int) error {
 	}
 	err := g.Wait()
 	if err == nil { // the products have their terms: nobody needs to find them while others are measured
-		err = s.Commit(context.WithoutCancel(ctx), store.Batch{Put: []store.Write{changeset.Searchable()}})
+		err = s.Commit(context.WithoutCancel(ctx), store.Batch{Put: []store.Write{changeset.Searchable(), listing.Whole()}})
 	}
 	if err != nil {
 		return err

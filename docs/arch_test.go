@@ -48,13 +48,17 @@ var edges = map[string][]string{
 
 	// The AWS services: one room each, one file per action.
 	"service/marketplacecatalog": {"gateway", "gateway/apierror", "gateway/restjson", "access/*", "artifact/scan/assessment", "catalog/changeset", "catalog/change"},
-	"service/sts":                {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
-	"service/ec2":                {"gateway", "gateway/apierror", "gateway/ec2query", "access/*", "catalog/instancetype", "artifact/images"},
-	"service/cloudtrail":         {"gateway", "gateway/apierror", "gateway/awsjson", "access/*"},
-	"service/ecr":                {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "artifact/registry"},
-	"service/organizations":      {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "storage/store"},
-	"service/sns":                {"gateway", "gateway/apierror", "gateway/awsquery", "access/*", "egress/notify"},
-	"service/iam":                {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
+	"service/marketplacediscovery": {
+		"gateway", "gateway/apierror", "gateway/restjson", "access/*", "catalog/listing", "catalog/procurement",
+		"catalog/change", "catalog/product", "catalog/amiproduct", "catalog/containerproduct", "catalog/saasproduct",
+	},
+	"service/sts":           {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
+	"service/ec2":           {"gateway", "gateway/apierror", "gateway/ec2query", "access/*", "catalog/instancetype", "artifact/images"},
+	"service/cloudtrail":    {"gateway", "gateway/apierror", "gateway/awsjson", "access/*"},
+	"service/ecr":           {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "artifact/registry"},
+	"service/organizations": {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "storage/store"},
+	"service/sns":           {"gateway", "gateway/apierror", "gateway/awsquery", "access/*", "egress/notify"},
+	"service/iam":           {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
 
 	// What a market holds. An entity's room knows facets and change types only.
 	"catalog":                  {"catalog/change", "catalog/containerproduct", "catalog/saasproduct", "catalog/dataproduct", "catalog/amiproduct", "catalog/offer", "catalog/experience"},
@@ -70,6 +74,7 @@ var edges = map[string][]string{
 	"catalog/changeset":        {"catalog/change", "storage/store", "storage/store/audit", "storage/work", "gateway/apierror"},
 	"catalog/scenario":         {"catalog/changeset", "catalog/change", "storage/store"},
 	"catalog/procurement":      {"storage/store", "storage/store/audit"},
+	"catalog/listing":          {"catalog/change", "catalog/product", "catalog/amiproduct", "catalog/containerproduct", "catalog/saasproduct", "storage/store", "storage/store/audit"},
 
 	// The software itself, and what must not be lost.
 	"artifact/registry":             {"access/*", "artifact/chart", "catalog/change", "catalog/procurement", "storage/store", "storage/blob"},

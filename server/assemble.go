@@ -76,8 +76,13 @@ func (m *market) services(url string) ([]*gateway.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	discovery, err := m.discovery()
+	if err != nil {
+		return nil, err
+	}
 	services := []*gateway.Service{
 		marketplacecatalog.Service(m.engine, m.assessments),
+		discovery,
 		sts.Service(sts.Config{Organization: m.organization}),
 		organizations.Service(m.organization),
 		identities,

@@ -16,7 +16,7 @@ import (
 )
 
 // verify checks every invariant of the market, and says what is wrong: of the
-// organisation, of change sets and entities, of machine images, of scans, and of what
+// organisation, of change sets and entities, of machine images, of scans, of records, and of what
 // products have in the registry.
 func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 	findings, err := m.organization.Verify(ctx)
@@ -35,16 +35,21 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 	for _, f := range found {
 		findings = append(findings, f.String())
 	}
-	images, err := m.images.Doctor(ctx)
-	if err != nil {
-		return nil, err
-	}
-	findings = append(findings, images...)
 	subscriptions, err := m.procurement.Verify(ctx)
 	if err != nil {
 		return nil, err
 	}
 	findings = append(findings, subscriptions...)
+	listings, err := m.listings.Verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, listings...)
+	images, err := m.images.Doctor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, images...)
 	records, err := m.trail.Verify(ctx)
 	if err != nil {
 		return nil, err
@@ -80,6 +85,13 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 // verifyProduct says what is wrong with the repositories, tags, images and the
 // logo that a product names.
 func (m *market) verifyProduct(ctx context.Context, e change.Entity, state any) (wrong []string, err error) {
+	what, err := m.wrongListing(ctx, e, state)
+	if err != nil {
+		return nil, err
+	}
+	if what != "" {
+		wrong = append(wrong, what)
+	}
 	var repositories []containerproduct.Repository
 	if p, ok := state.(*containerproduct.Product); ok {
 		repositories = p.Repositories

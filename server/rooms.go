@@ -15,6 +15,7 @@ import (
 	"souk/catalog"
 	"souk/catalog/change"
 	"souk/catalog/changeset"
+	"souk/catalog/listing"
 	"souk/catalog/procurement"
 	"souk/catalog/scenario"
 	"souk/egress/notify"
@@ -33,6 +34,7 @@ type rooms struct {
 	types    []*change.EntityType
 
 	procurement *procurement.Procurement
+	listings    *listing.Listings
 
 	scenarios *scenario.Scenarios
 	quotas    *quota.Settings
@@ -57,7 +59,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
-	m.procurement = m.newProcurement(config)
+	m.procurement, m.listings = m.newProcurement(config), m.newListings()
 	keys, err := m.registryKeys(ctx)
 	if err != nil {
 		return err
@@ -109,6 +111,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Roles: roles{m.organization}, Scanner: m.scanner, Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Branding: logo.NewBranding(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Pages: newPages(config, fetcher), Organization: members{m.organization}},
 		Keys:     m.ring,
 		Sellers:  m.seller,
+		Beside:   listing.Write,
 		Owner:    node,
 		Log:      config.Log,
 		OpenSets: m.openSets(config),

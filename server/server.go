@@ -208,6 +208,7 @@ func (s *Server) Run(ctx context.Context) error {
 	working, rest := context.WithCancel(context.WithoutCancel(ctx))
 	defer rest()
 	g.Go(func() error { return s.market.engine.Run(working) })
+	g.Go(func() error { return s.market.fillListings(working) })
 	g.Go(func() error { return s.market.images.Run(working) })
 	g.Go(func() error { return s.market.organization.Run(working, s.node, s.log) })
 	g.Go(func() error { return s.market.trail.Run(working) })

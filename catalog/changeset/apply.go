@@ -98,6 +98,13 @@ func (w *working) batch(ctx context.Context, x *examined, now time.Time, read ma
 			return b, err
 		}
 		b.Put = append(b.Put, parts...)
+		if w.e.cfg.Beside != nil {
+			beside, err := w.e.cfg.Beside(s.Entity, s.state)
+			if err != nil {
+				return b, fmt.Errorf("%w: %w", errBroken, err)
+			}
+			b.Put = append(b.Put, beside...)
+		}
 	}
 	tags, err := w.entityTags(ctx, x)
 	if err != nil {
