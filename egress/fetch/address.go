@@ -49,6 +49,8 @@ var closed = prefixes(
 var (
 	nat64  = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
 	sixTo4 = netip.MustParsePrefix("2002::/16")    // RFC 3056
+
+	globalUnicast = netip.MustParsePrefix("2000::/3") // all of it so far
 )
 
 func prefixes(texts ...string) []netip.Prefix {
@@ -68,16 +70,23 @@ func public(a netip.Addr) bool {
 			return false
 		}
 	}
+	if b := embedded(a); b != a {
+		return public(b)
+	}
+	return a.Is4() || globalUnicast.Contains(a)
+}
+
+// embedded is the IPv4 address that an IPv6 address stands for where a network
+// translates it; else the address itself.
+func embedded(a netip.Addr) netip.Addr {
 	b := a.As16()
 	switch {
-	case a.Is4():
-		return true
 	case nat64.Contains(a):
-		return public(netip.AddrFrom4([4]byte(b[12:16])))
+		return netip.AddrFrom4([4]byte(b[12:16]))
 	case sixTo4.Contains(a):
-		return public(netip.AddrFrom4([4]byte(b[2:6])))
+		return netip.AddrFrom4([4]byte(b[2:6]))
 	}
-	return netip.MustParsePrefix("2000::/3").Contains(a) // all that is global unicast so far
+	return a
 }
 
 // allowed says whether the fetcher may connect to an address.
@@ -92,7 +101,7 @@ func (f *Fetcher) allowed(a netip.Addr) bool {
 		}
 	}
 	for _, own := range f.config.Own {
-		if own.WithZone("").Unmap() == plain {
+		if own = own.WithZone("").Unmap(); own == plain || own == embedded(plain) {
 			return false
 		}
 	}

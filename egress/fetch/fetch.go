@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -230,8 +231,15 @@ func checkURL(u *url.URL) error {
 		return refuse("the URL has credentials in it")
 	case u.Hostname() == "" || u.Opaque != "":
 		return refuse("the URL has no host")
+	case u.Port() != "" && !validPort(u.Port()):
+		return refuse("the URL's port is not one from 1 to 65535")
 	}
 	return nil
+}
+
+func validPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
 }
 
 func (f *Fetcher) redirect(req *http.Request, via []*http.Request) error {
@@ -302,7 +310,9 @@ func (f *Fetcher) explain(ctx context.Context, u *url.URL, err error) error {
 		return refuse("no host has that name")
 	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &host):
 		return refuse("the server's certificate is not valid for it")
-	case errors.As(err, &record), strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+	case strings.Contains(err.Error(), "failed to parse Location header"):
+		return refuse("it redirects to a URL that is malformed")
+	case errors.As(err, &record), strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "malformed MIME header"), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return refuse("the server does not speak HTTP")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return refuse("no server listens there")

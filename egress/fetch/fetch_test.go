@@ -42,6 +42,7 @@ func TestAddresses(t *testing.T) {
 		"64:ff9b::127.0.0.1": false, "64:ff9b::a9fe:a9fe": false, "64:ff9b:1::8.8.8.8": false, "64:ff9b:1::1": false,
 		"2002:7f00:1::1": false, "2002:a9fe:a9fe::1": false, "2002:c0a8:1::1": false,
 		"93.184.216.34": false, "::ffff:93.184.216.34": false, "2606:4700::7": false, // our own
+		"64:ff9b::93.184.216.34": false, "2002:5db8:d822::1": false, // our own, translated
 	} {
 		if got := f.allowed(netip.MustParseAddr(address)); got != want {
 			t.Errorf("%s: allowed %t, want %t", address, got, want)

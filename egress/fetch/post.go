@@ -44,8 +44,7 @@ func (f *Fetcher) Post(ctx context.Context, address string, header http.Header, 
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", f.config.UserAgent)
 	}
-	client := &http.Client{Transport: f.client.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Do(req)
+	resp, err := f.client.Transport.RoundTrip(req) // which follows no redirect, and doesn't even read where it leads
 	if err != nil {
 		return 0, f.unanswered(outer, u, err)
 	}
