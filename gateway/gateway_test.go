@@ -108,6 +108,7 @@ func TestRefusals(t *testing.T) {
 		{"target without a dot", request{method: "POST", target: "/", header: target("StartBuild")}, 400, "UnknownOperationException", ""},
 		{"empty target", request{method: "POST", target: "/", header: target("")}, 400, "UnknownOperationException", ""},
 		{"GET of a target", request{method: "GET", target: "/", header: target("AWSMPImageBuilding_v20171215.StartBuild")}, 400, "UnknownOperationException", ""},
+		{"no JSON for a target under the service's other prefix", request{method: "POST", target: "/", body: "no", header: target("com.amazonaws.AWSMPImageBuilding.StartBuild")}, 400, "SerializationException", ""},
 		{"no action", sts(stsVersion), 400, "MissingAction", ""},
 		{"no body at all", sts(""), 400, "MissingAction", ""},
 		{"no version", sts("Action=GetCallerIdentity"), 400, "MissingParameter", "Version"},

@@ -138,6 +138,7 @@ func services() []*gateway.Service {
 	}
 	build := &gateway.Service{
 		Name: "marketplaceimagebuild", SigningNames: []string{"aws-marketplace"}, Protocol: awsjson.Protocol{}, TargetPrefix: "AWSMPImageBuilding_v20171215",
+		AlsoTargets: []string{"com.amazonaws.AWSMPImageBuilding"},
 		Operations: []gateway.Operation{gateway.Op(gateway.Def[startChangeSetIn, *startChangeSetOut]{
 			Name: "StartBuild", DeniedCode: "UnauthorizedOperationException",
 			Authorize: ask[startChangeSetIn]("aws-marketplace:StartBuild"),

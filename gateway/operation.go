@@ -33,6 +33,7 @@ type Service struct {
 	SigningNames []string // credential-scope names under which requests come
 	Protocol     Protocol // restjson.Protocol{}, awsjson..., awsquery...
 	TargetPrefix string   // of X-Amz-Target (JSON protocols)
+	AlsoTargets  []string // other prefixes under which its clients come, where they differ
 	APIVersion   string   // of the parameter Version (query protocol), such as 2011-06-15
 	Namespace    string   // of the answer (query protocol), such as https://sts.amazonaws.com/doc/2011-06-15/
 	EventSource  string   // such as marketplacecatalog.amazonaws.com

@@ -119,14 +119,16 @@ func (t *table) add(s *Service, bound []*route, strict bool) error {
 		if t.targets == nil {
 			t.targets, t.prefix = map[string]map[string]*route{}, map[string]*Service{}
 		}
-		if strict && t.prefix[s.TargetPrefix] != nil {
-			return fmt.Errorf("another service has the target prefix %s too", s.TargetPrefix)
-		}
 		byName := map[string]*route{}
 		for _, r := range bound {
 			byName[r.op.Name] = r
 		}
-		t.targets[s.TargetPrefix], t.prefix[s.TargetPrefix] = byName, s
+		for _, prefix := range append([]string{s.TargetPrefix}, s.AlsoTargets...) {
+			if strict && t.prefix[prefix] != nil {
+				return fmt.Errorf("another service has the target prefix %s too", prefix)
+			}
+			t.targets[prefix], t.prefix[prefix] = byName, s
+		}
 	case Query:
 		byName := map[string]*route{}
 		for _, r := range bound {

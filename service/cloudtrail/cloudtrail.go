@@ -24,7 +24,9 @@ func Service(events Events) *gateway.Service {
 		Name:         "cloudtrail",
 		SigningNames: []string{"cloudtrail"},
 		Protocol:     awsjson.Protocol{Version: "1.1"},
-		TargetPrefix: "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
+		// The AWS CLI and boto3 send the longer one, the other SDKs this.
+		TargetPrefix: "CloudTrail_20131101",
+		AlsoTargets:  []string{"com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"},
 		APIVersion:   "2013-11-01",
 		EventSource:  "cloudtrail.amazonaws.com",
 		Errors: map[string]int{
