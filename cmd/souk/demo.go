@@ -82,7 +82,7 @@ func (d *DemoCommand) Run(app *App) error {
 	}
 	s := &story{
 		tell: tell, host: strings.TrimPrefix(market.URL(), "http://"), logo: pictures.url,
-		root:   newShopper(tell, "the root user of the market", market.URL(), root.AccessKeyID, root.SecretAccessKey),
+		root:   newShopper(tell, "the root user of the market", market.URL(), root.AccessKeyID, root.SecretAccessKey, ""),
 		market: server.Place{Data: filepath.Join(dir, "souk-data")},
 	}
 	ctx, cancel := context.WithTimeout(reading, time.Minute)

@@ -26,6 +26,7 @@ type shopper struct {
 	who     string // for people, such as "the seller, Acme Analytics"
 	url     string
 	id, key string // access key
+	config  aws.Config
 	catalog *marketplacecatalog.Client
 	sts     *sts.Client
 	last    *lastAnswer
@@ -38,16 +39,18 @@ const (
 	region      = "us-east-1"
 )
 
-func newShopper(tell *teller, who, url, id, key string) *shopper {
+// newShopper makes a shopper; token is that of a role's session, or empty.
+func newShopper(tell *teller, who, url, id, key, token string) *shopper {
 	config := aws.Config{
 		Region:       region,
 		BaseEndpoint: aws.String(url),
-		Credentials:  credentials.NewStaticCredentialsProvider(id, key, ""),
+		Credentials:  credentials.NewStaticCredentialsProvider(id, key, token),
 	}
 	last := &lastAnswer{client: http.DefaultClient}
 	config.HTTPClient = last
 	return &shopper{
 		tell: tell, who: who, url: url, id: id, key: key, last: last,
+		config:  config,
 		catalog: marketplacecatalog.NewFromConfig(config),
 		sts:     sts.NewFromConfig(config),
 	}

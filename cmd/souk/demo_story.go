@@ -33,6 +33,7 @@ type story struct {
 	product string
 	digest  string // of the image of version 1.0
 	machine machine
+	private private
 }
 
 // shown is what the story looks at of DescribeEntity's Details.
@@ -77,7 +78,12 @@ func (s *story) tellAll(ctx context.Context) error {
 		{"The market looks inside the image, and refuses it", s.scanFails},
 		{"She mends it, and an AMI product goes public with its offer", s.mend},
 		{"A SaaS product and its offer, in one change set", s.sellService},
+		{"She sells a second container product", s.sellAnother},
+		{"An organisation has departments: an account is made, and entered by a role", s.enter},
+		{"A private marketplace: a look, an audience, one product allowed and one denied", s.decide},
+		{"The department obtains what is allowed, and is told why not the rest", s.obtain},
 		{"The market examines itself", s.doctor},
+		{"All that was done is on record", s.lookBack},
 	} {
 		s.tell.chapter(step.title)
 		err := step.run(ctx)
@@ -140,7 +146,7 @@ func (s *story) newAccount(ctx context.Context, role, name, namespace string) (i
 	if err != nil {
 		return "", nil, err
 	}
-	return a.ID, newShopper(s.tell, "the "+role+", "+name, s.root.url, key.ID, key.Secret), nil
+	return a.ID, newShopper(s.tell, "the "+role+", "+name, s.root.url, key.ID, key.Secret, ""), nil
 }
 
 func (s *story) create(ctx context.Context) error {
