@@ -19,7 +19,7 @@ import (
 func (m *market) newTopics(ctx context.Context, config Config, public *url.URL, node string, fetcher *fetch.Fetcher) error {
 	var err error
 	m.topics, err = notify.New(notify.Config{
-		Store: m.store, Keys: m.ring, Poster: fetcher, URL: strings.TrimSuffix(public.String(), "/"), Owner: node, Log: config.Log,
+		Store: m.store, Keys: m.ring, Guard: m.organization.Guard, Poster: fetcher, URL: strings.TrimSuffix(public.String(), "/"), Owner: node, Log: config.Log,
 	})
 	if err != nil {
 		return err
