@@ -111,3 +111,73 @@ func governs(t *testing.T, root *seller.Seller, account, allowed, denied string)
 		doneBy(t, root, change)
 	}
 }
+
+// TestDiscoveryRefusesWhatTheModelForbids sends inputs that break the documented
+// constraints, one each.
+func TestDiscoveryRefusesWhatTheModelForbids(t *testing.T) {
+	t.Parallel()
+	server := souktest.Start(t, souktest.Options{})
+	root := server.Root(t)
+	long := strings.Repeat("x", 256)
+	filter := func(name string, values ...string) string {
+		return seller.JSON(map[string]any{"filters": []any{map[string]any{"filterType": name, "filterValues": values}}})
+	}
+	for _, c := range []struct {
+		what, operation, body string
+		status                int
+		text                  string
+	}{
+		{"no listing", "getListing", `{}`, 400, "listingId"},
+		{"a listing id with a dot", "getListing", `{"listingId":"a.b"}`, 400, "ValidationException"},
+		{"a long listing id", "getListing", `{"listingId":"` + long + `"}`, 400, "ValidationException"},
+		{"an unknown listing", "getListing", `{"listingId":"prodview-0000000000000"}`, 404, "ResourceNotFoundException"},
+		{"a product's id for a listing's", "getListing", `{"listingId":"prod-0000000000000"}`, 404, "ResourceNotFoundException"},
+		{"no product", "getProduct", `{}`, 400, "productId"},
+		{"an unknown product", "getProduct", `{"productId":"prod-0000000000000"}`, 404, "ResourceNotFoundException"},
+		{"options of an unknown product", "listFulfillmentOptions", `{"productId":"prod-0000000000000"}`, 404, "ResourceNotFoundException"},
+		{"51 options", "listFulfillmentOptions", `{"productId":"p","maxResults":51}`, 400, "maxResults"},
+		{"no options", "listFulfillmentOptions", `{"productId":"p","maxResults":0}`, 400, "maxResults"},
+		{"101 listings", "searchListings", `{"maxResults":101}`, 400, "maxResults"},
+		{"a long text", "searchListings", `{"searchText":"` + strings.Repeat("x", 513) + `"}`, 400, "searchText"},
+		{"an unknown sort", "searchListings", `{"sortBy":"NAME"}`, 400, "sortBy"},
+		{"an unknown order", "searchListings", `{"sortOrder":"UP"}`, 400, "sortOrder"},
+		{"a token with a dash", "searchListings", `{"nextToken":"a-b"}`, 400, "nextToken"},
+		{"a token of nobody", "searchListings", `{"nextToken":"AAAA"}`, 400, "INVALID_PAGINATION_TOKEN"},
+		{"an empty list of filters", "searchListings", `{"filters":[]}`, 400, "filters"},
+		{"a filter without type", "searchListings", `{"filters":[{"filterValues":["x"]}]}`, 400, "filterType"},
+		{"an unknown filter", "searchListings", filter("COLOUR", "red"), 400, "filterType"},
+		{"a filter without values", "searchListings", filter("CATEGORY"), 400, "filterValues"},
+		{"a value with a blank", "searchListings", filter("CATEGORY", "a b"), 400, "ValidationException"},
+		{"a rating of 6", "searchListings", filter("MIN_AVERAGE_CUSTOMER_RATING", "6"), 400, "MALFORMED_REQUEST_PARAMETERS"},
+		{"two ratings", "searchListings", filter("MAX_AVERAGE_CUSTOMER_RATING", "1", "2"), 400, "MALFORMED_REQUEST_PARAMETERS"},
+		{"no rating", "searchListings", filter("MIN_AVERAGE_CUSTOMER_RATING", "good"), 400, "MALFORMED_REQUEST_PARAMETERS"},
+		{"all that there is", "searchListings", `{}`, 200, `"totalResults":0`},
+		{"what nobody has reviewed", "searchListings", filter("MAX_AVERAGE_CUSTOMER_RATING", "5.0"), 200, `"listingSummaries":[]`},
+		{"what is not offered", "listPurchaseOptions", `{}`, 404, "UnknownOperationException"},
+	} {
+		a, err := root.Raw(t.Context(), "POST", "/2026-02-05/"+c.operation, c.body)
+		must(t, err)
+		if a.Status != c.status || !strings.Contains(a.Body, c.text) && a.Header.Get("x-amzn-ErrorType") != c.text {
+			t.Errorf("%s: got %d %s, want %d %s", c.what, a.Status, a.Body, c.status, c.text)
+		}
+	}
+
+	// Permission is that of the action, on the product or the listing.
+	user := server.User(t, root, "eve")
+	server.Allow(t, root, "eve", "discovery", `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":"aws-marketplace:SearchListings","Resource":"arn:aws:aws-marketplace:::catalog/AWSMarketplace/listing/*"},
+		{"Effect":"Allow","Action":"aws-marketplace:GetProduct","Resource":"arn:aws:aws-marketplace:::catalog/AWSMarketplace/product/prod-1"}]}`)
+	for _, c := range []struct {
+		operation, body string
+		status          int
+	}{
+		{"searchListings", `{}`, 200}, {"getProduct", `{"productId":"prod-1"}`, 404}, {"getProduct", `{"productId":"prod-2"}`, 403},
+		{"getListing", `{"listingId":"prodview-1"}`, 403}, {"listFulfillmentOptions", `{"productId":"prod-1"}`, 403},
+	} {
+		a, err := user.Raw(t.Context(), "POST", "/2026-02-05/"+c.operation, c.body)
+		must(t, err)
+		if a.Status != c.status {
+			t.Errorf("%s of a user with a policy: got %d %s, want %d", c.operation, a.Status, a.Body, c.status)
+		}
+	}
+}

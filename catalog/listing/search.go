@@ -189,8 +189,7 @@ func (l *Listings) walk(ctx context.Context, q *Query, words []string, mine []Li
 	if from != nil {
 		query.After = store.Position{Sort: from.Title, ID: from.ID}
 	}
-	conditions := len(words) > 0 || len(q.Filters) > 0
-	if conditions {
+	if len(words) > 0 || len(q.Filters) > 0 {
 		query.Match = func(_, _ string, cover []byte) bool {
 			var listing Listing
 			if json.Unmarshal(cover, &listing) != nil {
@@ -237,13 +236,10 @@ func (l *Listings) walk(ctx context.Context, q *Query, words []string, mine []Li
 	}
 	slices.SortFunc(all, func(a, b Listing) int { return order(at(&a), at(&b)) })
 	page := Page{}
-	switch {
-	case from != nil:
+	if from != nil {
 		page.Total = from.Total
-	case conditions: // more than are counted
-		page.Total = l.most + matching
-	default:
-		n, err := l.count(ctx)
+	} else {
+		n, err := l.count(ctx, query.Match)
 		if err != nil {
 			return Page{}, err
 		}
@@ -263,9 +259,9 @@ func (l *Listings) walk(ctx context.Context, q *Query, words []string, mine []Li
 	return page, nil
 }
 
-// count counts what is public, up to mostFound.
-func (l *Listings) count(ctx context.Context) (int, error) {
-	page, err := l.store.List(ctx, store.Query{Kind: Kind, Index: indexShown, Partition: everybody, Limit: l.most})
+// count counts what is public and matches, up to mostFound.
+func (l *Listings) count(ctx context.Context, match func(sort, id string, cover []byte) bool) (int, error) {
+	page, err := l.store.List(ctx, store.Query{Kind: Kind, Index: indexShown, Partition: everybody, Match: match, Limit: l.most})
 	if err != nil {
 		return 0, fmt.Errorf("counting what is public: %w", err)
 	}
