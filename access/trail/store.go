@@ -7,21 +7,25 @@ import (
 )
 
 // Store returns a store that takes the record of a call along with the first
-// commit of the call's work (Entry.Context). Everything else it hands on.
+// commit of the call's work (Entry.Context). Everything else it hands on, also
+// what the engine offers beside store.Store.
 func Store(s store.Store) store.Store {
 	r := recording{s}
-	if w, ok := s.(store.Walker); ok {
-		return walking{r, w}
+	walker, walks := s.(store.Walker)
+	indexer, indexes := s.(store.Indexer)
+	if walks && indexes {
+		return engine{r, walker, indexer}
 	}
 	return r
 }
 
 type recording struct{ store.Store }
 
-// walking is a recording store whose engine can be walked.
-type walking struct {
+// engine is a recording store with all that an engine offers.
+type engine struct {
 	recording
 	store.Walker
+	store.Indexer
 }
 
 // Commit implements store.Store.

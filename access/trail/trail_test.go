@@ -510,3 +510,16 @@ func TestRunStoresWhatIsLeftWhenItEnds(t *testing.T) {
 		t.Errorf("%d records after the end, %v", len(all), err)
 	}
 }
+
+// Others ask a store for what the engines offer beside store.Store, and do
+// without what it lacks.
+func TestStoreOffersWhatItsEngineOffers(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t, nil)
+	if _, ok := m.store.(store.Walker); !ok {
+		t.Error("it can't be walked")
+	}
+	if _, ok := m.store.(store.Indexer); !ok {
+		t.Error("its documents can't be given terms")
+	}
+}
