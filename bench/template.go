@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -12,10 +14,14 @@ import (
 	"sync"
 	"time"
 
+	"souk/access/iam"
 	"souk/access/keyring"
+	"souk/access/trail"
 	"souk/catalog/change"
 	"souk/catalog/changeset"
 	"souk/catalog/containerproduct"
+	"souk/gateway"
+	"souk/service/marketplacecatalog"
 	"souk/storage/store"
 	"souk/storage/store/sqlite"
 )
@@ -74,9 +80,13 @@ func makeTemplates(ctx context.Context, folder string) (*templates, error) {
 		return nil, fmt.Errorf("reading the time of the templates: %w", err)
 	}
 	kept := &recorder{Store: inner}
+	records, err := trail.New(trail.Config{Store: kept, Clock: func() time.Time { return at }})
+	if err != nil {
+		return nil, fmt.Errorf("making the trail of the templates: %w", err)
+	}
 	ended := make(chan changeset.Event, 2)
 	engine, err := changeset.New(changeset.Config{
-		Store: kept, Types: []*change.EntityType{containerproduct.EntityType("127.0.0.1:8470")},
+		Store: trail.Store(kept), Types: []*change.EntityType{containerproduct.EntityType("127.0.0.1:8470")},
 		Keys: keyring.New([32]byte{}), Clock: func() time.Time { return at },
 		OpenSets: func(string) int { return -1 }, // as --quota=off has it
 		Observe: func(e changeset.Event) {
@@ -94,15 +104,17 @@ func makeTemplates(ctx context.Context, folder string) (*templates, error) {
 	defer func() { stop(); <-running }()
 
 	t := &templates{}
-	single := []changeset.Change{{ChangeType: "CreateProduct", EntityType: "ContainerProduct@1.0", Details: new(createDetails(templateTitle))}}
-	_, err = finish(ctx, engine, "template-token-0000000001", single, ended)
+	err = startAsCalled(ctx, engine, records, at)
+	if err == nil {
+		err = succeeded(ctx, ended)
+	}
 	if err != nil {
 		return nil, err
 	}
 	t.start = kept.batches[0]
 	for _, w := range t.start.Put {
 		switch w.Kind {
-		case "changeset", "token":
+		case "changeset", "token", "trail":
 			t.startIDs = append(t.startIDs, w.ID)
 		}
 	}
@@ -114,7 +126,7 @@ func makeTemplates(ctx context.Context, folder string) (*templates, error) {
 
 	kept.batches = nil
 	const created = "$Create.Entity.Identifier"
-	_, err = finish(ctx, engine, "template-token-0000000002", []changeset.Change{
+	err = finish(ctx, engine, "template-token-0000000002", []changeset.Change{
 		{ChangeType: "CreateProduct", EntityType: "ContainerProduct@1.0", ChangeName: "Create", Details: new("{}")},
 		{ChangeType: "UpdateInformation", EntityType: "ContainerProduct@1.0", Identifier: created, Details: new(information)},
 		{ChangeType: "ReleaseProduct", EntityType: "ContainerProduct@1.0", Identifier: created, Details: new("{}")},
@@ -140,22 +152,53 @@ const information = `{"ProductTitle":"` + templateTitle + `",
 "SupportDescription":"Need help? Contact our experts at support@example.com",
 "Categories":["Operating Systems","Network Infrastructure"]}`
 
-// finish starts a change set and waits until it has succeeded.
-func finish(ctx context.Context, engine *changeset.Engine, token string, changes []changeset.Change, ended <-chan changeset.Event) (string, error) {
-	id, err := engine.Start(ctx, &changeset.Request{Account: account, Token: token, Changes: changes})
-	if err != nil {
-		return "", fmt.Errorf("starting the change set of a template: %w", err)
+// startAsCalled starts a change set as the API does, with the record of the call.
+func startAsCalled(ctx context.Context, engine *changeset.Engine, records *trail.Trail, at time.Time) error {
+	root := &iam.Principal{Account: account, ARN: "arn:aws:iam::" + account + ":root", ID: account, Root: true}
+	caller := &gateway.Caller{
+		Principal: root, AccessKeyID: "AKIAIOSFODNN7EXAMPLE", Region: "us-east-1", RequestID: "0f1e2d3c-4b5a-4697-8877-665544332211",
+		SourceIP: netip.MustParseAddr("127.0.0.1"), UserAgent: "bench", Time: at,
 	}
+	in := &marketplacecatalog.StartChangeSetInput{
+		Catalog: "AWSMarketplace", ClientRequestToken: new("template-token-0000000001"),
+		ChangeSet: []marketplacecatalog.Change{{
+			ChangeType: "CreateProduct", Entity: &marketplacecatalog.Entity{Type: "ContainerProduct@1.0"}, Details: new(createDetails(templateTitle)),
+		}},
+	}
+	api := marketplacecatalog.Service(engine, nil)
+	i := slices.IndexFunc(api.Operations, func(o gateway.Operation) bool { return o.Name == "StartChangeSet" })
+	entry := records.Begin(trail.Call{
+		Principal: root, AccessKeyID: caller.AccessKeyID, Region: caller.Region, RequestID: caller.RequestID, SourceIP: caller.SourceIP,
+		UserAgent: caller.UserAgent, Time: at, Source: api.EventSource, Name: "StartChangeSet", Input: in,
+	})
+	_, err := api.Operations[i].Call(entry.Context(ctx), caller, in)
+	if err != nil {
+		return fmt.Errorf("starting the change set of a template: %w", err)
+	}
+	return nil
+}
+
+// finish starts a change set and waits until it has succeeded.
+func finish(ctx context.Context, engine *changeset.Engine, token string, changes []changeset.Change, ended <-chan changeset.Event) error {
+	_, err := engine.Start(ctx, &changeset.Request{Account: account, Token: token, Changes: changes})
+	if err != nil {
+		return fmt.Errorf("starting the change set of a template: %w", err)
+	}
+	return succeeded(ctx, ended)
+}
+
+// succeeded waits until a change set has succeeded.
+func succeeded(ctx context.Context, ended <-chan changeset.Event) error {
 	select {
 	case e := <-ended:
 		if e.Status != changeset.Succeeded {
-			return "", fmt.Errorf("the change set of a template is %s", e.Status)
+			return fmt.Errorf("the change set of a template is %s", e.Status)
 		}
-		return id, nil
+		return nil
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
+		return context.Cause(ctx)
 	case <-time.After(10 * time.Second):
-		return "", fmt.Errorf("the change set of a template did not end")
+		return errors.New("the change set of a template did not end")
 	}
 }
 
