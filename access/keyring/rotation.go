@@ -225,6 +225,11 @@ func (r *Rotation) Needs(ctx context.Context) (needs []Needs, broken []string, e
 	if err != nil {
 		return nil, nil, err
 	}
+	return r.count(ctx)
+}
+
+// count is Needs of the ring as it is.
+func (r *Rotation) count(ctx context.Context) (needs []Needs, broken []string, err error) {
 	_, err = r.choices.Guard(ctx) // so that the ring seals with the database's key
 	if err != nil {
 		return nil, nil, err
@@ -258,12 +263,16 @@ func (r *Rotation) Needs(ctx context.Context) (needs []Needs, broken []string, e
 	return needs, broken, nil
 }
 
-// Verify returns, for souk doctor, what no key opens and whether something is
-// still sealed with an old key.
+// Verify returns, for souk doctor, what no key opens, whether something is
+// still sealed with an old key, and what is wrong with the key file.
 func (r *Rotation) Verify(ctx context.Context) (findings []string, err error) {
-	needs, findings, err := r.Needs(ctx)
+	_, wrong := r.ring.Look()
+	needs, findings, err := r.count(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("verifying what is sealed: %w", err)
+	}
+	if wrong != nil {
+		findings = append(findings, wrong.Error())
 	}
 	seals := r.ring.now.Load().seals.name()
 	for _, n := range needs {

@@ -327,6 +327,12 @@ func TestSecretsThatNothingOpensAreFound(t *testing.T) {
 	if n, err := m.reseal(ctx); n != 1 || err != nil {
 		t.Errorf("%d sealed anew, %v; want the other one", n, err)
 	}
+	if err := os.Remove(m.file); err != nil {
+		t.Fatal(err)
+	}
+	if f := m.findings(t); !strings.Contains(f, "looking at the key file") {
+		t.Errorf("found %q where the key file has gone", f)
+	}
 	if _, err := m.rotation.Use(ctx, "00000000"); err == nil {
 		t.Error("a key that is not there was used")
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/xml"
 	"errors"
@@ -138,6 +139,10 @@ func unanswered(at *url.URL, err error) error {
 	}
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	var stranger x509.UnknownAuthorityError
+	if errors.As(err, &stranger) {
+		return fmt.Errorf("the certificate of %s is not trusted: %w. If that market has --tls-auto, set AWS_CA_BUNDLE to a copy of its DATA/tls-ca.crt, as `souk env` does", at, err)
 	}
 	return fmt.Errorf("no market answers at %s: %w. Start `souk serve`, or name the market by --endpoint-url or AWS_ENDPOINT_URL", at, err)
 }
