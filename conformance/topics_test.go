@@ -317,6 +317,10 @@ func TestTopicsByTheAWSCommandLine(t *testing.T) {
 		if list := aws.ok(t, "list-subscriptions", "--query", "length(Subscriptions)"); list != "0" {
 			t.Errorf("%s subscriptions are left", list)
 		}
+		events, err := lookupEvents(t.Context(), root, `{"AttributeKey":"EventName","AttributeValue":"Unsubscribe"}`)
+		if err != nil || len(events) < 2 || events[0].UserIdentity.Type != "Root" || events[1].UserIdentity.Type != "AWSAccount" {
+			t.Errorf("records of leaving: %+v, %v", events, err)
+		}
 		aws.ok(t, "delete-topic", "--topic-arn", topic)
 		aws.ok(t, "delete-topic", "--topic-arn", topic)
 		aws.refused(t, "NotFound", "get-topic-attributes", "--topic-arn", topic)

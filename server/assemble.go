@@ -40,7 +40,7 @@ func (s *Server) assemble() (*front, error) {
 	if err != nil {
 		return nil, err
 	}
-	links, err := sns.NewLinks(s.market.topics, s.log)
+	links, err := sns.NewLinks(s.market.topics, s.market.trail, s.log)
 	if err != nil {
 		return nil, err
 	}

@@ -63,6 +63,9 @@ func (r *Record) JSON() []byte {
 //
 // AWS CloudTrail User Guide, "CloudTrail userIdentity element".
 func (r *Record) identity(b []byte) []byte {
+	if r.ARN == "" { // nobody signed it: a link in a message of a topic was followed
+		return append(b, `{"type":"AWSAccount","principalId":"","accountId":"ANONYMOUS_PRINCIPAL"}`...)
+	}
 	kind, name := r.who()
 	b = append(b, `{"type":"`+kind+`"`...)
 	b = member(b, "principalId", r.Principal)

@@ -26,6 +26,7 @@ const MaxMessage = 262_144
 
 // Publication is what is published to a topic.
 type Publication struct {
+	ID         string // NewID's, or "" for a new one
 	Topic      string // its ARN
 	Message    string
 	Subject    string // "" if none
@@ -62,7 +63,10 @@ func (n *Notify) Publish(ctx context.Context, p Publication) (id string, err err
 	if _, _, err := n.topic(ctx, p.Topic); err != nil {
 		return "", err
 	}
-	id, m.Published = NewID(), n.now()
+	if id = p.ID; id == "" {
+		id = NewID()
+	}
+	m.Published = n.now()
 	owner, due := n.messages.Lease()
 	w, err := m.write(id, 0, owner, due)
 	if err != nil {

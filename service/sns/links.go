@@ -6,8 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
+	"time"
 
+	"souk/access/iam"
+	"souk/access/trail"
 	"souk/egress/notify"
 	"souk/gateway"
 	"souk/gateway/apierror"
@@ -22,16 +27,18 @@ type Links struct {
 	topics  *notify.Notify
 	service *gateway.Service
 	codecs  map[string]gateway.Codec // by action
+	trail   *trail.Trail             // nil: nothing is recorded
 	log     *slog.Logger
 }
 
-// NewLinks returns what serves the links of a market's messages.
-func NewLinks(topics *notify.Notify, log *slog.Logger) (*Links, error) {
+// NewLinks returns what serves the links of a market's messages. What is done
+// by a link is recorded with the topic's account.
+func NewLinks(topics *notify.Notify, records *trail.Trail, log *slog.Logger) (*Links, error) {
 	service, err := Service(topics)
 	if err != nil {
 		return nil, err
 	}
-	l := &Links{topics: topics, service: service, codecs: map[string]gateway.Codec{}, log: log}
+	l := &Links{topics: topics, service: service, codecs: map[string]gateway.Codec{}, trail: records, log: log}
 	for i := range service.Operations {
 		op := &service.Operations[i]
 		if op.Name != "ConfirmSubscription" && op.Name != "Unsubscribe" {
@@ -72,7 +79,7 @@ func (l *Links) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q := r.URL.Query()
 	action := q.Get("Action")
-	output, err := l.do(r.Context(), action, q.Get("TopicArn"), q.Get("Token"), q.Get("SubscriptionArn"), q.Get("AuthenticateOnUnsubscribe"))
+	output, err := l.do(r, id, action, q)
 	if err == nil {
 		err = l.codecs[action].Encode(w, id, output)
 	}
@@ -83,18 +90,48 @@ func (l *Links) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.log.Info("a link of a message was followed", "request", id, "action", action, "from", r.RemoteAddr)
 }
 
-func (l *Links) do(ctx context.Context, action, topic, token, subscription, authenticate string) (any, error) {
-	if action == "ConfirmSubscription" {
-		if strings.EqualFold(authenticate, "true") {
-			return nil, apierror.New("AuthorizationError", "AuthenticateOnUnsubscribe needs a signed request.")
-		}
-		arn, err := l.topics.Confirm(ctx, topic, token, false, false)
+// do does what a link says, and records it. Who follows a link that says
+// nothing is not worth a record: anybody can.
+func (l *Links) do(r *http.Request, id, action string, q url.Values) (output any, err error) {
+	var input any
+	topic := q.Get("TopicArn")
+	call := func(ctx context.Context) (any, error) {
+		arn, err := l.topics.Confirm(ctx, topic, q.Get("Token"), false, false)
 		return &SubscriptionArnOutput{arn}, err
 	}
-	if _, _, _, ok := notify.TopicOf(subscription); !ok {
-		return nil, wrong("SubscriptionArn")
+	switch {
+	case action == "Unsubscribe":
+		subscription, ok := q.Get("SubscriptionArn"), false
+		if topic, _, _, ok = notify.TopicOf(subscription); !ok {
+			return nil, wrong("SubscriptionArn")
+		}
+		input = &SubscriptionInput{subscription}
+		call = func(ctx context.Context) (any, error) {
+			return &nothing{}, l.topics.UnsubscribeByLink(ctx, subscription)
+		}
+	case strings.EqualFold(q.Get("AuthenticateOnUnsubscribe"), "true"):
+		return nil, apierror.New("AuthorizationError", "AuthenticateOnUnsubscribe needs a signed request.")
+	default:
+		input = &ConfirmSubscriptionInput{TopicArn: topic, Token: q.Get("Token")}
 	}
-	return &nothing{}, l.topics.UnsubscribeByLink(ctx, subscription)
+	region, account, ok := notify.Place(topic)
+	if !ok {
+		return nil, wrong("TopicArn")
+	}
+	ctx := r.Context()
+	if l.trail == nil {
+		return call(ctx)
+	}
+	from, _ := netip.ParseAddrPort(r.RemoteAddr) // else it is left out
+	record := l.trail.Begin(trail.Call{
+		Principal: &iam.Principal{Account: account}, Region: region, RequestID: id, SourceIP: from.Addr().Unmap(), UserAgent: r.UserAgent(),
+		Time: time.Now().UTC(), Source: l.service.EventSource, Name: action, Input: input, Resources: []string{topic}, TLS: r.TLS, Host: r.Host,
+	})
+	output, err = call(record.Context(ctx))
+	if err == nil {
+		err = record.End(ctx, trail.Outcome{Output: output})
+	}
+	return output, err
 }
 
 func (l *Links) certificate(w http.ResponseWriter, r *http.Request, id string) {

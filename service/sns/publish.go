@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"souk/access/iam"
+	"souk/access/trail"
 	"souk/egress/notify"
 	"souk/gateway"
 	"souk/gateway/apierror"
@@ -75,13 +76,15 @@ func (s *service) publish() gateway.Operation {
 			if err != nil {
 				return nil, err
 			}
-			id, err := s.topics.Publish(ctx, notify.Publication{
-				Topic: in.TopicArn + in.TargetArn, Message: in.Message, Subject: in.Subject, Structure: in.MessageStructure, Attributes: attributes,
+			out := &PublishOutput{notify.NewID()}
+			trail.Answer(ctx, out)
+			_, err = s.topics.Publish(ctx, notify.Publication{
+				ID: out.MessageId, Topic: in.TopicArn + in.TargetArn, Message: in.Message, Subject: in.Subject, Structure: in.MessageStructure, Attributes: attributes,
 			})
 			if err != nil {
 				return nil, err
 			}
-			return &PublishOutput{id}, nil
+			return out, nil
 		},
 	})
 }
