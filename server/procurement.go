@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"souk/artifact/images"
 	"souk/catalog/amiproduct"
 	"souk/catalog/containerproduct"
 	"souk/catalog/procurement"
@@ -78,4 +79,44 @@ func versionsOf(state any) []procurement.Version {
 		}
 	}
 	return all
+}
+
+// mayUse says why an account may not use an AMI of another that is shared with
+// it, "" if it may. An AMI with a product code is for those who may obtain the
+// product. Of one that versions are made of, its seller has decided who sees it;
+// what a private marketplace denies, and what takes no new subscribers, stays so
+// however it is reached.
+func (m *market) mayUse(ctx context.Context, account string, a images.AMI) (why string, err error) {
+	for _, code := range a.ProductCodes {
+		ids, err := m.listings.OfCode(ctx, code)
+		if err != nil {
+			return "", err
+		}
+		for _, id := range ids {
+			answer, err := m.procurement.MayObtain(ctx, account, id, "")
+			switch {
+			case err != nil:
+				return "", err
+			case !answer.OK && answer.Told:
+				return answer.Reason, nil
+			case !answer.OK:
+				return "it has the product code " + code + ", of a product that account " + account + " may not obtain", nil
+			}
+		}
+	}
+	ids, err := m.listings.MadeFrom(ctx, a.Owner, a.ID)
+	if err != nil {
+		return "", err
+	}
+	for _, id := range ids {
+		answer, err := m.procurement.MayObtain(ctx, account, id, "")
+		if err != nil {
+			return "", err
+		}
+		if answer.OK || !answer.Told {
+			return "", nil // it may have it by this product, or the product is not what it is about
+		}
+		why = answer.Reason
+	}
+	return why, nil
 }

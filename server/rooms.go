@@ -75,6 +75,9 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		Lent: func(ctx context.Context, account, repository string) ([]string, error) {
 			return m.images.Lent(ctx, account, repository)
 		},
+		Lends: func(ctx context.Context, account, repository, digest string) (string, error) {
+			return m.images.Lends(ctx, account, repository, digest)
+		},
 		PublicURL:    public,
 		Keyring:      keys,
 		MaxBlob:      config.MaxLayer, // 0: its own default
@@ -84,7 +87,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
-	m.images, err = images.New(images.Config{Store: m.store, Registry: m.registry, InUse: m.imageUse, Node: node, Log: config.Log})
+	m.images, err = images.New(images.Config{Store: m.store, Registry: m.registry, InUse: m.imageUse, MayUse: m.mayUse, Node: node, Log: config.Log})
 	if err != nil {
 		return err
 	}

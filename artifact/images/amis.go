@@ -22,6 +22,9 @@ func (m amis) Find(ctx context.Context, s change.Seller, id string) (change.AMI,
 	if errors.Is(err, ErrNotFound) {
 		return change.AMI{}, fmt.Errorf("%w: %s", change.ErrAMINotFound, id)
 	}
+	if errors.Is(err, ErrDenied) {
+		return change.AMI{}, fmt.Errorf("%w: %v", change.ErrAMIUnreadable, err)
+	}
 	if err != nil {
 		return change.AMI{}, err
 	}

@@ -127,6 +127,9 @@ var (
 	ErrTooManyPending = errors.New("the account has too many pending AMIs")
 	// ErrNoImage: the registry has no such image in a repository of the account.
 	ErrNoImage = errors.New("no such image in a repository of the account")
+	// ErrDenied: the account may not obtain the product that the AMI belongs to.
+	// The error is a *Denied.
+	ErrDenied = errors.New("the product of the AMI may not be obtained")
 	// ErrBadImage: the image is there and is refused: it can't be read, is
 	// hostile, or is no root file system. Wrapped with the reason, which names
 	// the layer and the entry.
@@ -140,6 +143,14 @@ func (e *NotFound) Error() string { return "no such AMI: " + e.ID }
 
 // Is makes errors.Is(err, ErrNotFound) true.
 func (e *NotFound) Is(target error) bool { return target == ErrNotFound }
+
+// Denied says why an account may not use an AMI that is shared with it.
+type Denied struct{ ID, Reason string }
+
+func (e *Denied) Error() string { return e.ID + " can't be used: " + e.Reason }
+
+// Is makes errors.Is(err, ErrDenied) true.
+func (e *Denied) Is(target error) bool { return target == ErrDenied }
 
 // Invalid is the error for a value that can't be used.
 type Invalid struct {
@@ -183,6 +194,11 @@ type Config struct {
 	// InUse says what names an AMI, such as "version 2.0 of prod-aaaaaaaaaaaaa";
 	// "" if nothing does. Nil means that nothing ever does.
 	InUse func(ctx context.Context, id string) (by string, err error)
+
+	// MayUse says why an account may not use an AMI of another, although that one
+	// lets it: the products that the AMI belongs to, and the account's private
+	// marketplace, decide. "" if it may. Nil: all may.
+	MayUse func(ctx context.Context, account string, a AMI) (why string, err error)
 
 	// AtOnce is up to how many bytes of layers an image is read before Register
 	// returns; larger ones are pending until Run has read them. 0 means DefaultAtOnce.
@@ -273,16 +289,34 @@ func (m *Images) Repository(ctx context.Context, s change.Seller) (string, error
 }
 
 // Find returns an AMI that an account may use: its own, one that is shared with
-// it, or a public one. ErrNotFound.
+// it, or a public one. ErrNotFound, ErrDenied.
 func (m *Images) Find(ctx context.Context, account, id string) (AMI, error) {
 	a, _, err := m.read(ctx, id)
 	if err == nil && !a.MayUse(account) {
 		err = &NotFound{id}
 	}
+	if err == nil {
+		err = m.denied(ctx, account, a)
+	}
 	if err != nil {
 		return AMI{}, err
 	}
 	return a, nil
+}
+
+// denied is nil or a *Denied: whether an account may use an AMI that it sees.
+func (m *Images) denied(ctx context.Context, account string, a AMI) error {
+	if m.config.MayUse == nil || a.Owner == account {
+		return nil
+	}
+	why, err := m.config.MayUse(ctx, account, a)
+	if err != nil {
+		return fmt.Errorf("asking whether account %s may use %s: %w", account, a.ID, err)
+	}
+	if why != "" {
+		return &Denied{a.ID, why}
+	}
+	return nil
 }
 
 // idPattern is the form of an AMI's id (api.md: AmiId; ids of 8 are of old images).

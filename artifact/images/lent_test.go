@@ -1,6 +1,8 @@
 package images
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"souk/artifact/archive/archivetest"
 	"souk/artifact/registry"
+	"souk/catalog/change"
 )
 
 func TestWhoMayUseAnAMIMayExportItAndNothingElse(t *testing.T) {
@@ -127,5 +130,63 @@ func TestATagWithoutARecordIsFoundAndRemovedAfterADay(t *testing.T) {
 	}
 	if _, err := remote.Head(h.ref(repository+":"+kept.ID), as(sellerAccount)); err != nil {
 		t.Errorf("the AMI's own tag is gone: %v", err)
+	}
+}
+
+// TestWhatAProductKeepsFromAnAccount shares two AMIs and makes one of them a
+// product's that the account may not obtain.
+func TestWhatAProductKeepsFromAnAccount(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, onSQLite(t))
+	a, free := h.register(seller, "denied"), h.register(seller, "free", func(r *Registration) {
+		_, r.Digest = h.push(seller, v1Image(t, imageOf(t, "amd64", archivetest.Gzip(archivetest.Good()))))
+	})
+	yes := true
+	for _, id := range []string{a.ID, free.ID} {
+		if _, err := h.Modify(t.Context(), Modification{Account: sellerAccount, ID: id, Public: &yes}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.config.MayUse = func(_ context.Context, account string, ami AMI) (string, error) {
+		if account == sellerAccount {
+			t.Error("the owner is asked about")
+		}
+		if account == otherAccount && ami.ID == a.ID {
+			return "the private marketplace denies product prod-x", nil
+		}
+		return "", nil
+	}
+	for account, want := range map[string]int{sellerAccount: 2, otherAccount: 1, thirdAccount: 2} {
+		page, err := h.List(t.Context(), Query{Account: account})
+		if err != nil || len(page.Images) != want {
+			t.Errorf("account %s lists %d, %v, want %d", account, len(page.Images), err, want)
+		}
+		_, err = h.Find(t.Context(), account, a.ID)
+		if denied := errors.Is(err, ErrDenied); denied != (want == 1) || denied && !strings.Contains(err.Error(), "denies product prod-x") {
+			t.Errorf("account %s finds it: %v", account, err)
+		}
+		_, err = h.List(t.Context(), Query{Account: account, IDs: []string{a.ID}})
+		if errors.Is(err, ErrDenied) != (want == 1) {
+			t.Errorf("account %s lists it by its id: %v", account, err)
+		}
+		_, err = remote.Image(h.ref(a.Repository+"@"+a.Digest), as(account))
+		if (err != nil) != (want == 1) || err != nil && !strings.Contains(err.Error(), "denies product prod-x") {
+			t.Errorf("account %s reads it: %v", account, err)
+		}
+		if _, err := remote.Image(h.ref(free.Repository+"@"+free.Digest), as(account)); err != nil {
+			t.Errorf("account %s reads the other one: %v", account, err)
+		}
+	}
+	_, err := h.AMIs().Find(t.Context(), change.Seller{Account: otherAccount}, a.ID)
+	if !errors.Is(err, change.ErrAMIUnreadable) || !strings.Contains(err.Error(), "denies product prod-x") {
+		t.Errorf("as the source of a version: %v, want ErrAMIUnreadable with the reason", err)
+	}
+	// Another AMI of the same image that it may use lets it read the image.
+	again := h.register(seller, "again", func(r *Registration) { r.Digest = a.Digest })
+	if _, err := h.Modify(t.Context(), Modification{Account: sellerAccount, ID: again.ID, Public: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := remote.Image(h.ref(a.Repository+"@"+a.Digest), as(otherAccount)); err != nil {
+		t.Errorf("an image that another AMI lends: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -83,7 +84,9 @@ const (
 
 var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
 
-// List returns the AMIs that a query asks for. Errors: *NotFound, *Invalid.
+// List returns the AMIs that a query asks for. One that the account may not use
+// (Config.MayUse) is left out; asked for by its id it is an error. Errors:
+// *NotFound, *Denied, *Invalid.
 func (m *Images) List(ctx context.Context, q Query) (Page, error) {
 	matches, err := q.match()
 	if err != nil {
@@ -116,6 +119,13 @@ func (m *Images) List(ctx context.Context, q Query) (Page, error) {
 		}
 		if !matches(a) {
 			continue
+		}
+		err = m.denied(ctx, q.Account, a)
+		if errors.Is(err, ErrDenied) {
+			continue
+		}
+		if err != nil {
+			return Page{}, err
 		}
 		if q.MaxResults > 0 && len(page.Images) == q.MaxResults {
 			last := page.Images[len(page.Images)-1].ID

@@ -148,3 +148,30 @@ func (m *Images) Lent(ctx context.Context, account, repository string) (digests 
 		}
 	}
 }
+
+// Lends says why an account may not have an image that Lent returned: of all
+// AMIs of that digest that it sees there is none that it may use. "" if it may.
+func (m *Images) Lends(ctx context.Context, account, repository, digest string) (why string, err error) {
+	if m.config.MayUse == nil {
+		return "", nil
+	}
+	owner, err := m.config.Registry.Owner(ctx, repository)
+	if err != nil {
+		return "", err
+	}
+	for all := (visible{partition: owner, more: true}); ; all.read = all.read[1:] {
+		a, ok, err := all.peek(ctx, m.config.Store)
+		if err != nil || !ok {
+			return why, err
+		}
+		if a.Repository != repository || a.Digest != digest || !a.MayUse(account) {
+			continue
+		}
+		err = m.denied(ctx, account, a)
+		var no *Denied
+		if !errors.As(err, &no) {
+			return "", err
+		}
+		why = no.Error()
+	}
+}

@@ -76,11 +76,7 @@ func (r *Registry) isWhole(ctx context.Context, name, dgst string, seen map[stri
 func (r *Registry) mayHave(ctx context.Context, a asker, from readable, dgst string) (by string, err error) {
 	unknown := &refusal{http.StatusNotFound, "MANIFEST_UNKNOWN", "no version of a product and no machine image that you may have names it"}
 	if from.lent != nil {
-		by, err = r.naming(from.lent, dgst)
-		if err == nil && by == "" {
-			err = unknown
-		}
-		return "", err
+		return "", r.borrows(ctx, a, from, dgst, unknown)
 	}
 	if from.product == "" || r.config.Delivered == nil {
 		return "", nil
@@ -112,6 +108,32 @@ func (r *Registry) mayHave(ctx context.Context, a asker, from readable, dgst str
 		}
 	}
 	return "", unknown
+}
+
+// borrows says whether an asker may have a manifest or blob of what is lent: one
+// of the images that have it must be one that the asker may use.
+func (r *Registry) borrows(ctx context.Context, a asker, from readable, dgst string, no *refusal) error {
+	for left := slices.Clone(from.lent); ; {
+		by, err := r.naming(left, dgst)
+		if err != nil {
+			return err
+		}
+		if by == "" {
+			return no
+		}
+		if r.config.Lends == nil {
+			return nil
+		}
+		why, err := r.config.Lends(ctx, a.principal.Account, from.name, by)
+		if err != nil {
+			return fmt.Errorf("asking whether %s may have %s of %s: %w", a.principal.Account, by, from.name, err)
+		}
+		if why == "" {
+			return nil
+		}
+		no = &refusal{http.StatusForbidden, "DENIED", why}
+		left = slices.DeleteFunc(left, func(d string) bool { return d == by })
+	}
 }
 
 // naming returns the first of some manifests that is, or names, a manifest or

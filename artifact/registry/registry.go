@@ -106,6 +106,9 @@ type Config struct {
 	// there: of machine images that are shared with it. Asked of repositories that
 	// no product has. Nil means nothing.
 	Lent func(ctx context.Context, account, repository string) (digests []string, err error)
+	// Lends says why an account may not have a manifest that Lent returned; "" if
+	// it may. Nil: it may have all of them.
+	Lends func(ctx context.Context, account, repository, digest string) (why string, err error)
 	// PublicURL is the only source of our own name, such as http://127.0.0.1:8470.
 	PublicURL *url.URL
 	Keyring   Keyring

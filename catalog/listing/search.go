@@ -351,32 +351,30 @@ func (l *Listings) Get(ctx context.Context, product string) (listing Listing, ok
 	return listing, true, nil
 }
 
-// MadeOf returns the ids of the products that are made of an AMI: those of its
-// owner whose versions name it, and those whose product codes it carries.
-func (l *Listings) MadeOf(ctx context.Context, owner, ami string, codes []string) ([]string, error) {
-	var ids []string
-	look := func(index, partition string, keep func(Listing) bool) error {
-		page, err := l.store.List(ctx, store.Query{Kind: Kind, Index: index, Partition: partition, Limit: mostFound})
-		if err != nil {
-			return fmt.Errorf("looking for the products of %s: %w", ami, err)
-		}
-		found, err := read(page.Documents)
-		if err != nil {
-			return err
-		}
-		for _, listing := range found {
-			if keep(listing) {
-				ids = add(ids, listing.Product)
-			}
-		}
-		return nil
+// MadeFrom returns the ids of an account's products whose versions are made of
+// an AMI.
+func (l *Listings) MadeFrom(ctx context.Context, owner, ami string) ([]string, error) {
+	return l.under(ctx, indexSource, ami, func(l Listing) bool { return l.Owner == owner })
+}
+
+// OfCode returns the id of the product that has a product code; none, if none has.
+func (l *Listings) OfCode(ctx context.Context, code string) ([]string, error) {
+	return l.under(ctx, indexCode, code, func(Listing) bool { return true })
+}
+
+func (l *Listings) under(ctx context.Context, index, partition string, keep func(Listing) bool) ([]string, error) {
+	page, err := l.store.List(ctx, store.Query{Kind: Kind, Index: index, Partition: partition, Limit: mostFound})
+	if err != nil {
+		return nil, fmt.Errorf("looking for the products of %s: %w", partition, err)
 	}
-	if err := look(indexSource, ami, func(l Listing) bool { return l.Owner == owner }); err != nil {
+	found, err := read(page.Documents)
+	if err != nil {
 		return nil, err
 	}
-	for _, code := range codes {
-		if err := look(indexCode, code, func(Listing) bool { return true }); err != nil {
-			return nil, err
+	var ids []string
+	for _, listing := range found {
+		if keep(listing) {
+			ids = append(ids, listing.Product)
 		}
 	}
 	return ids, nil

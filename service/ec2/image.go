@@ -57,6 +57,8 @@ func failure(err error) error {
 			return apierror.New("InvalidNextToken", "The token is not one of this list")
 		}
 		return wrong("Value (%s) for parameter %s is invalid. %s", shortened(invalid.Value), invalid.Field, sentence(invalid.Reason))
+	case errors.Is(err, images.ErrDenied): // "You are not authorized to use the requested service. Ensure that you have subscribed [...]"
+		return apierror.New("OptInRequired", "%s", sentence(err.Error()))
 	case errors.Is(err, images.ErrNameTaken):
 		return apierror.New("InvalidAMIName.Duplicate", "%s", sentence(err.Error()))
 	case errors.Is(err, images.ErrNotOwner):
