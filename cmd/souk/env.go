@@ -13,6 +13,9 @@ type EnvCommand struct {
 	Config string `placeholder:"FILE" help:"YAML file with the settings of the server."`
 }
 
+// noSession ends a role's session in the shell: its token belongs to no other key.
+const noSession = "unset AWS_SESSION_TOKEN"
+
 // Run prints export lines for the root user of the management account.
 func (e *EnvCommand) Run(app *App) error {
 	c, err := server.ReadCredentials(e.Data)
@@ -35,7 +38,8 @@ func (e *EnvCommand) Run(app *App) error {
 			return err
 		}
 	}
-	return nil
+	_, err = fmt.Fprintln(app.Out, noSession)
+	return err
 }
 
 // shellWord quotes a word for a POSIX shell, where it needs it.

@@ -50,7 +50,7 @@ func (c *KeyCreateCommand) Run(app *App, parent *KeyCommand) error {
 			_, err = fmt.Fprintf(app.Out, "%s\n", text)
 			return err
 		case c.Env:
-			_, err := fmt.Fprintf(app.Out, "export AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n", shellWord(k.ID), shellWord(k.Secret))
+			_, err := fmt.Fprintf(app.Out, "export AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n%s\n", shellWord(k.ID), shellWord(k.Secret), noSession)
 			return err
 		}
 		if !app.Terminal { // for `read id secret`
