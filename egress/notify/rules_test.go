@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +8,6 @@ import (
 	"souk/gateway/apierror"
 	"souk/storage/store/sqlite/sqlitetest"
 )
-
-func writeFile(name string, text []byte) error { return os.WriteFile(name, text, 0o600) }
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
