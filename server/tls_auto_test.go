@@ -117,3 +117,23 @@ func TestWhereTLSOfItsOwnMayStand(t *testing.T) {
 		t.Errorf("beside files: %v", err)
 	}
 }
+
+func FuzzAuthority(f *testing.F) {
+	a := &authority{hosts: []string{"localhost"}}
+	text, err := a.create(time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add(text[:len(text)/2])
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		a := &authority{hosts: []string{"localhost"}}
+		if err := a.parse(text); err != nil {
+			return
+		}
+		if _, err := a.sign(time.Now()); err != nil {
+			t.Errorf("an authority that was taken signs nothing: %v", err)
+		}
+	})
+}

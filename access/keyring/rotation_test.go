@@ -23,11 +23,17 @@ type faulty struct {
 	commits int
 	at      int  // the commit that fails; 0: none
 	kept    bool // it is kept, and its answer lost
+	// between, if set, is called once, before the next commit.
+	between func()
 }
 
 var errFault = errors.New("the machine died")
 
 func (f *faulty) Commit(ctx context.Context, b store.Batch) error {
+	if between := f.between; between != nil {
+		f.between = nil
+		between()
+	}
 	f.commits++
 	if f.at == 0 || f.commits < f.at {
 		return f.Store.Commit(ctx, b)
@@ -298,6 +304,60 @@ func TestNodesWithCopiesFollow(t *testing.T) {
 	a.check(t, append(keys, k))
 	if f := b.findings(t); f != "" {
 		t.Error(f)
+	}
+}
+
+// What others write between the reading and the writing of a page is not lost,
+// and is sealed anew all the same.
+func TestWritesOfOthersInBetweenAreKept(t *testing.T) {
+	t.Parallel()
+	m, keys := filled(t, 20)
+	ctx := t.Context()
+	added, err := m.rotation.AddKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.rotation.Use(ctx, added.ID); err != nil {
+		t.Fatal(err)
+	}
+	other := open(t, m.store.Store, m.file)
+	m.store.between = func() {
+		if err := other.SetKeyActive(ctx, "123456789012", keys[0].ID, false); err != nil {
+			t.Error(err)
+		}
+	}
+	if n, err := m.reseal(ctx); n != 21 || err != nil {
+		t.Errorf("%d sealed anew, %v; want 21", n, err)
+	}
+	if f := m.findings(t); f != "" {
+		t.Error(f)
+	}
+	if _, _, ok, err := m.Lookup(ctx, keys[0].ID); ok || err != nil {
+		t.Errorf("the key that was disabled in between is good: %v", err)
+	}
+	m.check(t, keys[1:])
+
+	// Somebody chooses yet another key in between: that one seals all.
+	newer, err := m.rotation.AddKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.rotation.Use(ctx, newer.ID); err != nil {
+		t.Fatal(err)
+	}
+	m.store.between = func() {
+		if _, err := other.rotation.Use(ctx, added.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := m.reseal(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if f := m.findings(t); f != "" {
+		t.Error(f)
+	}
+	if now := m.ring.Fingerprint(); now != added.Fingerprint {
+		t.Errorf("%s seals, want %s", now, added.Fingerprint)
 	}
 }
 
