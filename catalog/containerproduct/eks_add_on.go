@@ -145,13 +145,13 @@ func (d *EksAddOnDeliveryOptionDetails) requireAddOn(missing *product.Missing, a
 // alike. others are the product's options that stay as they are.
 func checkAddOns(c *change.Checks, options, others []DeliveryOption) {
 	var taken, versions, repeatedVersions, architectures, repeatedArchitectures, values, keys []string
-	var malformed bool
+	var malformed change.Wrong
 	known := kubernetesVersions()
 	for _, o := range options {
 		if o.AddOn == nil {
 			continue
 		}
-		malformed = malformed || !addOnVersion.MatchString(o.AddOn.Version)
+		malformed.If(!addOnVersion.MatchString(o.AddOn.Version), "AddOnVersion", o.AddOn.Version)
 		if slices.ContainsFunc(others, func(p DeliveryOption) bool { return p.AddOn != nil && p.AddOn.Version == o.AddOn.Version }) {
 			taken = append(taken, o.AddOn.Version)
 		}
@@ -166,7 +166,7 @@ func checkAddOns(c *change.Checks, options, others []DeliveryOption) {
 		keys = append(keys, product.Repeated(given)...)
 		values = append(values, missingFrom(environmentValues, wanted)...)
 	}
-	c.Refuse(malformed, "INVALID_ADDON_VERSION_PATTERN", `Provide an add-on version using the following pattern: "<major>.<minor>.<patch>" (for example, 1.2.3, 0.1.2, 0.1.1)`)
+	c.Refuse(len(malformed) > 0, "INVALID_ADDON_VERSION_PATTERN", `Provide an add-on version using the following pattern: "<major>.<minor>.<patch>" (for example, 1.2.3, 0.1.2, 0.1.1)`, malformed)
 	c.Refuse(len(taken) > 0, "DUPLICATE_ADDON_VERSION", "The add-on version title [duplicate_version_title] is already in use. Provide a different title.", taken)
 	c.Refuse(len(versions) > 0, "INVALID_KUBERNETES_VERSION", "The Kubernetes versions [invalid_versions] are invalid. Provide versions from the supported list: [eks_addon_do_supported_kubernetes_versions].", versions, known)
 	c.Refuse(len(repeatedVersions) > 0, "DUPLICATE_KUBERNETES_VERSIONS", "Duplicate Kubernetes versions: [duplicate_versions]. Provide a list with unique versions.", repeatedVersions)
@@ -180,7 +180,7 @@ func checkAddOns(c *change.Checks, options, others []DeliveryOption) {
 // many there are.
 func checkNewAddOns(c *change.Checks, p *Product, options []DeliveryOption, public bool) {
 	n := 0
-	var strange, short bool
+	var strange, short change.Wrong
 	var types, namespaces, otherNames, otherTypes, otherNamespaces []string
 	present := p.addOn()
 	for _, o := range options {
@@ -188,8 +188,8 @@ func checkNewAddOns(c *change.Checks, p *Product, options []DeliveryOption, publ
 			continue
 		}
 		n++
-		strange = strange || !addOnName.MatchString(o.AddOn.Name)
-		short = short || !addOnLength.MatchString(o.AddOn.Name)
+		strange.If(!addOnName.MatchString(o.AddOn.Name), "AddOnName", o.AddOn.Name)
+		short.If(!addOnLength.MatchString(o.AddOn.Name), "AddOnName", o.AddOn.Name)
 		types = append(types, missingFrom(addOnTypes, []string{o.AddOn.Type})...)
 		if !addOnNamespace.MatchString(o.AddOn.Namespace) {
 			namespaces = append(namespaces, o.AddOn.Namespace)
@@ -204,8 +204,8 @@ func checkNewAddOns(c *change.Checks, p *Product, options []DeliveryOption, publ
 			otherNamespaces = append(otherNamespaces, o.AddOn.Namespace)
 		}
 	}
-	c.Refuse(short, "INVALID_ADDON_NAME", "Provide an AddOn name that follows the following regex pattern: [x]", addOnLength)
-	c.Refuse(strange, "INVALID_ADDON_NAME_PATTERN", "Provide an add-on name that starts with a letter or digit, and then a combination of letters, digits, and hyphens. For example, test-addon, eksaddon")
+	c.Refuse(len(short) > 0, "INVALID_ADDON_NAME", "Provide an AddOn name that follows the following regex pattern: [x]", addOnLength, short)
+	c.Refuse(len(strange) > 0, "INVALID_ADDON_NAME_PATTERN", "Provide an add-on name that starts with a letter or digit, and then a combination of letters, digits, and hyphens. For example, test-addon, eksaddon", strange)
 	c.Refuse(len(types) > 0, "INVALID_ADDON_TYPE", "The add-on types [invalid_types] are invalid. Provide a type from the supported list: [eks_addon_do_supported_types].", types, addOnTypes)
 	c.Refuse(len(namespaces) > 0, "INVALID_ADDON_NAMESPACE", "The namespace values [invalid_namespaces] are invalid. The namespace must follow the  {EKS_ADD_ON_NAMESPACE_REGEX} regular expression. For example, namespace, namespace-test.", namespaces, addOnNamespace)
 	c.Refuse(public, "INVALID_VISIBILITY_STATE", "The states [invalid_states] are invalid for the {EKS_DO} delivery option. Provide a valid visibility state from the following allowed values: Limited.", product.Public, "EksAddOn")
@@ -254,17 +254,18 @@ func displayName(s change.Seller, name string) string { return s.Namespace + "_"
 // probeAddOnName asks whether another product has the name of the product's
 // first add-on.
 func probeAddOnName(ctx context.Context, c *change.Checks, p *Product, options []DeliveryOption) error {
-	taken := false
+	var others change.Wrong
 	for _, o := range options {
 		if o.AddOn == nil || p.addOn() != nil {
 			continue
 		}
-		var err error
-		if taken, err = c.World.Names.Taken(ctx, "addon", displayName(c.Seller, o.AddOn.Name)); err != nil {
+		taken, err := c.World.Names.Taken(ctx, "addon", displayName(c.Seller, o.AddOn.Name))
+		if err != nil {
 			return fmt.Errorf("asking whether add-on %s of %s exists: %w", o.AddOn.Name, c.Entity.ID, err)
 		}
+		others.If(taken, "AddOnName", o.AddOn.Name)
 	}
-	c.Refuse(taken, "DUPLICATE_ADDON_NAME", "The AddOn name you provided is already in use by a different product. Provide a different name.")
+	c.Refuse(len(others) > 0, "DUPLICATE_ADDON_NAME", "The AddOn name you provided is already in use by a different product. Provide a different name.", others)
 	return nil
 }
 

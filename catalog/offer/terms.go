@@ -7,6 +7,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"souk/catalog/product"
 )
 
 // The types of terms.
@@ -231,6 +233,15 @@ func (t *Term) priced() bool { return slices.ContainsFunc(t.prices(), aboveZero)
 
 // aboveZero says whether a price, whose form was checked, is more than 0.
 func aboveZero(price string) bool { return strings.Trim(price, "0.") != "" }
+
+// repeated are the dimensions that a rate card has a price for more than once.
+func (c *RateCard) repeated() []string {
+	var keys []string
+	for _, rate := range c.RateCard {
+		keys = append(keys, rate.DimensionKey)
+	}
+	return product.Repeated(keys)
+}
 
 // rateKeys returns the dimensions of the term's rate cards, each once.
 func (t *Term) rateKeys() []string {

@@ -97,21 +97,23 @@ func (u *UpdatePricingTerms) checkTermTypes(o *Offer, c *change.Checks) {
 // checkRateCards says what rate cards and grants have to have in common.
 func (u *UpdatePricingTerms) checkRateCards(_ *Offer, c *change.Checks) {
 	var twiceGranted, twicePriced, gaps []string
-	var selectors, unequal, mixed, uneven, unlimited bool
+	var grantKeys, rateKeys, selectors, unequal, mixed, uneven, unlimited change.Wrong
 	for _, t := range u.Terms {
 		var granted []string
 		for _, grant := range t.Grants {
 			granted = append(granted, grant.DimensionKey)
-			unlimited = unlimited || t.Type == fixedUpfrontPricingTerm && grant.MaxQuantity == nil
-			uneven = uneven || t.Type == freeTrialPricingTerm && !sameQuantity(grant.MaxQuantity, t.Grants[0].MaxQuantity)
+			unlimited.If(t.Type == fixedUpfrontPricingTerm && grant.MaxQuantity == nil, "DimensionKey", grant.DimensionKey)
+			uneven.If(t.Type == freeTrialPricingTerm && !sameQuantity(grant.MaxQuantity, t.Grants[0].MaxQuantity), "DimensionKey", grant.DimensionKey)
 		}
-		if len(product.Repeated(granted)) > 0 {
+		if twice := product.Repeated(granted); len(twice) > 0 {
 			twiceGranted = append(twiceGranted, t.Type)
+			grantKeys = append(grantKeys, change.In("DimensionKey", twice...)...)
 		}
 		for _, card := range t.RateCards {
 			keys := (&Term{RateCards: []RateCard{card}}).rateKeys()
 			if len(keys) < len(card.RateCard) {
 				twicePriced = append(twicePriced, t.Type)
+				rateKeys = append(rateKeys, change.In("DimensionKey", card.repeated()...)...)
 			}
 			if t.Type != configurableUpfrontPricingTerm {
 				continue
@@ -119,44 +121,45 @@ func (u *UpdatePricingTerms) checkRateCards(_ *Offer, c *change.Checks) {
 			if !subset(t.rateKeys(), keys) {
 				gaps = append(gaps, card.Selector.Value)
 			}
-			unequal = unequal || card.Constraints.MultipleDimensionSelection != card.Constraints.QuantityConfiguration
-			mixed = mixed || *card.Constraints != t.constraints()
+			unequal.If(card.Constraints.MultipleDimensionSelection != card.Constraints.QuantityConfiguration, "Constraints of "+card.Selector.Value, *card.Constraints)
+			mixed.If(*card.Constraints != t.constraints(), "Constraints of "+card.Selector.Value, *card.Constraints)
 		}
-		selectors = selectors || len(product.Repeated(t.selectors())) > 0
+		selectors = append(selectors, change.In("Selector", product.Repeated(t.selectors())...)...)
 	}
-	c.Refuse(len(twiceGranted) > 0, "DUPLICATE_DIMENSION_KEYS", "Provide Grants with a unique list of dimension keys in [x].", twiceGranted)
-	c.Refuse(len(twicePriced) > 0, "DUPLICATE_DIMENSION_KEYS", "Provide RateCard with a unique list of dimension keys in [x].", slices.Compact(twicePriced))
-	c.Refuse(selectors, "DUPLICATE_SELECTORS", "Provide a unique list of Selectors in ConfigurableUpfrontPricingTerm.")
-	c.Refuse(unequal, "INCOMPATIBLE_RATE_CARD_CONSTRAINTS", "Set both MultipleDimensionSelection and QuantityConfiguration to the same value (Allowed or Disallowed) in ConfigurableUpfrontPricingTerm.")
-	c.Refuse(mixed, "INCOMPATIBLE_RATE_CARD_CONSTRAINTS", "Provide the same constraints for all rate cards in ConfigurableUpfrontPricingTerm.")
+	c.Refuse(len(twiceGranted) > 0, "DUPLICATE_DIMENSION_KEYS", "Provide Grants with a unique list of dimension keys in [x].", twiceGranted, grantKeys)
+	c.Refuse(len(twicePriced) > 0, "DUPLICATE_DIMENSION_KEYS", "Provide RateCard with a unique list of dimension keys in [x].", slices.Compact(twicePriced), rateKeys)
+	c.Refuse(len(selectors) > 0, "DUPLICATE_SELECTORS", "Provide a unique list of Selectors in ConfigurableUpfrontPricingTerm.", selectors)
+	c.Refuse(len(unequal) > 0, "INCOMPATIBLE_RATE_CARD_CONSTRAINTS", "Set both MultipleDimensionSelection and QuantityConfiguration to the same value (Allowed or Disallowed) in ConfigurableUpfrontPricingTerm.", unequal)
+	c.Refuse(len(mixed) > 0, "INCOMPATIBLE_RATE_CARD_CONSTRAINTS", "Provide the same constraints for all rate cards in ConfigurableUpfrontPricingTerm.", mixed)
 	c.Refuse(len(gaps) > 0, "INVALID_RATE_CARD", "ConfigurableUpfrontPricingTerm is missing one or more-dimension keys for duration [x]. Provide prices for the same set of dimension keys for all durations.", gaps)
-	c.Refuse(uneven, "INVALID_GRANTS", "Provide the same MaxQuantity for all Grants in FreeTrialPricingTerm.")
-	c.Refuse(unlimited, "INVALID_GRANTS", "Provide MaxQuantity for all Grants in FixedUpfrontPricingTerm.")
+	c.Refuse(len(uneven) > 0, "INVALID_GRANTS", "Provide the same MaxQuantity for all Grants in FreeTrialPricingTerm.", uneven)
+	c.Refuse(len(unlimited) > 0, "INVALID_GRANTS", "Provide MaxQuantity for all Grants in FixedUpfrontPricingTerm.", unlimited)
 }
 
 // checkDurations says how long contracts and free trials may be.
 func (u *UpdatePricingTerms) checkDurations(o *Offer, c *change.Checks) {
-	var long, odd, longSelector, missing, longTrial bool
+	var missing bool
+	var long, odd, longSelector, longTrial change.Wrong
 	for _, t := range u.Terms {
 		switch t.Type {
 		case freeTrialPricingTerm:
 			d, _ := parseDuration(t.Duration)
-			longTrial = d.length() < 1 || d.length() > mostFreeTrialDays
+			longTrial.If(d.length() < 1 || d.length() > mostFreeTrialDays, "Duration", t.Duration)
 		case fixedUpfrontPricingTerm:
 			missing = missing || t.Duration == "" && o.term(validityTerm) == nil
-			long = long || t.Duration != "" && !within(t.Duration, 1, mostMonths)
+			long.If(t.Duration != "" && !within(t.Duration, 1, mostMonths), "Duration", t.Duration)
 		case configurableUpfrontPricingTerm:
 			for _, value := range t.selectors() {
-				longSelector = longSelector || !within(value, 1, mostMonths)
-				odd = odd || !slices.Contains(publicDurations, lengthOf(value))
+				longSelector.If(!within(value, 1, mostMonths), "Selector", value)
+				odd.If(!slices.Contains(publicDurations, lengthOf(value)), "Selector", value)
 			}
 		}
 	}
-	c.Refuse(longTrial, "INVALID_DURATION", "Ensure Duration in FreeTrialPricingTerm is within the allowed range.")
-	c.Refuse(long, "INVALID_DURATION", "Provide duration between [x] and [y] months.", 1, mostMonths)
+	c.Refuse(len(longTrial) > 0, "INVALID_DURATION", "Ensure Duration in FreeTrialPricingTerm is within the allowed range.", longTrial)
+	c.Refuse(len(long) > 0, "INVALID_DURATION", "Provide duration between [x] and [y] months.", 1, mostMonths, long)
 	c.Refuse(missing, "MISSING_DURATION", "Provide Duration in FixedUpfrontPricingTerm.")
-	c.Refuse(longSelector, "INVALID_SELECTOR_DURATION_VALUE", "Provide duration between [x] and [y] months.", 1, mostMonths)
-	c.Refuse(o.public() && odd && !longSelector, "INVALID_SELECTOR_DURATION_VALUE", "Provide one or more supported contract durations.")
+	c.Refuse(len(longSelector) > 0, "INVALID_SELECTOR_DURATION_VALUE", "Provide duration between [x] and [y] months.", 1, mostMonths, longSelector)
+	c.Refuse(o.public() && len(odd) > 0 && len(longSelector) == 0, "INVALID_SELECTOR_DURATION_VALUE", "Provide one or more supported contract durations.", odd)
 }
 
 // publicDurations are those of a public offer's contracts, in days: a month, and
@@ -181,7 +184,8 @@ func (u *UpdatePricingTerms) checkReleased(o *Offer, c *change.Checks) {
 		}
 	}
 	var was, will Constraints
-	var shorter, money bool
+	var gone change.Wrong
+	var shorter, money change.Wrong
 	for _, before := range present {
 		i := slices.IndexFunc(u.Terms, func(t Term) bool { return t.Type == before.Type })
 		if i < 0 {
@@ -193,21 +197,22 @@ func (u *UpdatePricingTerms) checkReleased(o *Offer, c *change.Checks) {
 		after := u.Terms[i]
 		if !subset(before.rateKeys(), after.rateKeys()) {
 			lessRates = append(lessRates, before.Type)
+			gone = append(gone, change.In("DimensionKey", without(before.rateKeys(), after.rateKeys())...)...)
 		}
-		money = money || before.CurrencyCode != after.CurrencyCode
+		money.If(before.CurrencyCode != after.CurrencyCode, "CurrencyCode", after.CurrencyCode)
 		if before.Type == configurableUpfrontPricingTerm {
-			shorter = !subset(before.selectors(), after.selectors())
+			shorter = change.In("Selector", without(before.selectors(), after.selectors())...)
 			was, will = before.constraints(), after.constraints()
 		}
 	}
 	c.Refuse(o.PricingModel != u.PricingModel, "INCOMPATIBLE_PRICING_MODEL", "PricingModel can't change from [x] to [y].", o.PricingModel, u.PricingModel)
-	c.Refuse(money, "INCOMPATIBLE_CURRENCY_CODE", "CurrencyCode can't be changed after the offer is released.")
-	c.Refuse(was.QuantityConfiguration != will.QuantityConfiguration, "INCOMPATIBLE_RATE_CARD_CONSTRAINTS", "QuantityConfiguration in ConfigurableUpfrontPricingTerm can't be changed after the offer is released.")
-	c.Refuse(was.MultipleDimensionSelection != will.MultipleDimensionSelection, "INCOMPATIBLE_RATE_CARD_CONSTRAINTS", "MultipleDimensionSelection in ConfigurableUpfrontPricingTerm can't be changed after the offer is released.")
-	c.Refuse(shorter, "INCOMPATIBLE_SELECTOR_DURATION", "Durations aren't allowed to be removed from rate cards in ConfigurableUpfrontPricingTerm after the offer released.")
+	c.Refuse(len(money) > 0, "INCOMPATIBLE_CURRENCY_CODE", "CurrencyCode can't be changed after the offer is released.", money)
+	c.Refuse(was.QuantityConfiguration != will.QuantityConfiguration, "INCOMPATIBLE_RATE_CARD_CONSTRAINTS", "QuantityConfiguration in ConfigurableUpfrontPricingTerm can't be changed after the offer is released.", change.In("QuantityConfiguration", will.QuantityConfiguration))
+	c.Refuse(was.MultipleDimensionSelection != will.MultipleDimensionSelection, "INCOMPATIBLE_RATE_CARD_CONSTRAINTS", "MultipleDimensionSelection in ConfigurableUpfrontPricingTerm can't be changed after the offer is released.", change.In("MultipleDimensionSelection", will.MultipleDimensionSelection))
+	c.Refuse(len(shorter) > 0, "INCOMPATIBLE_SELECTOR_DURATION", "Durations aren't allowed to be removed from rate cards in ConfigurableUpfrontPricingTerm after the offer released.", shorter)
 	c.Refuse(len(added) > 0, "INCOMPATIBLE_TERMS", "The following terms can't be added after the offer is released: [x,y,z].", added)
 	c.Refuse(len(removed) > 0, "INCOMPATIBLE_TERMS", "The following terms can't be removed after the offer is released: [x,y,z].", removed)
-	c.Refuse(len(lessRates) > 0, "INVALID_RATE_CARD", "Rates can't be removed from [x]. Provide prices for all dimensions in the existing rate card.", lessRates)
+	c.Refuse(len(lessRates) > 0, "INVALID_RATE_CARD", "Rates can't be removed from [x]. Provide prices for all dimensions in the existing rate card.", lessRates, gone)
 }
 
 // Probe compares the terms with the product's dimensions, those that the same
@@ -226,7 +231,7 @@ func (u *UpdatePricingTerms) Probe(ctx context.Context, o *Offer, c *change.Chec
 	}
 	restricting := besideThis(c, "RestrictDimensions", o.ProductID)
 	var unknown, unentitled []string
-	var unmetered bool
+	var unknownKeys, unmetered, unentitledKeys change.Wrong
 	for _, t := range u.Terms {
 		present := &Term{}
 		if was := o.term(t.Type); was != nil {
@@ -239,16 +244,18 @@ func (u *UpdatePricingTerms) Probe(ctx context.Context, o *Offer, c *change.Chec
 			switch {
 			case any == nil || closed:
 				unknown = append(unknown, t.Type)
+				unknownKeys.If(true, "DimensionKey", key)
 			case fit == nil && t.Type == usageBasedPricingTerm:
-				unmetered = true
+				unmetered.If(true, "DimensionKey", key)
 			case fit == nil:
 				unentitled = append(unentitled, t.Type)
+				unentitledKeys.If(true, "DimensionKey", key)
 			}
 		}
 	}
-	c.Refuse(len(unknown) > 0, "INCOMPATIBLE_PRODUCT", "Use existing, available dimensions in the product in [x].", slices.Compact(unknown))
-	c.Refuse(unmetered, "INVALID_RATE_CARD", "Provide a rate card for only metered dimensions in UsageBasedPricingTerm.")
-	c.Refuse(len(unentitled) > 0, "INVALID_RATE_CARD", "Provide only entitled dimensions in [x].", slices.Compact(unentitled))
+	c.Refuse(len(unknown) > 0, "INCOMPATIBLE_PRODUCT", "Use existing, available dimensions in the product in [x].", slices.Compact(unknown), unknownKeys)
+	c.Refuse(len(unmetered) > 0, "INVALID_RATE_CARD", "Provide a rate card for only metered dimensions in UsageBasedPricingTerm.", unmetered)
+	c.Refuse(len(unentitled) > 0, "INVALID_RATE_CARD", "Provide only entitled dimensions in [x].", slices.Compact(unentitled), unentitledKeys)
 	free := u.PricingModel == "Free" && p.kind == "SaaSProduct" && len(u.Terms) == 0
 	c.Refuse(free, "MISSING_MANDATORY_TERMS", "Provide at least one of [x,y,z].", modelTerms["Free"])
 	return nil

@@ -122,6 +122,11 @@ func (t *Targeting) sameCountries(other *Targeting) bool {
 	return equal(t.positive().CountryCodes, other.positive().CountryCodes) && equal(t.negative().CountryCodes, other.negative().CountryCodes)
 }
 
+// without returns the values of a that are not among those of b.
+func without(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(v string) bool { return slices.Contains(b, v) })
+}
+
 // subset says whether all values of a are in b.
 func subset(a, b []string) bool {
 	return !slices.ContainsFunc(a, func(v string) bool { return !slices.Contains(b, v) })

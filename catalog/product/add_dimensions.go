@@ -67,12 +67,11 @@ func (r *AddDimensions) Valid(c *change.Checks) {
 
 // Check states the page's errors.
 func (r *AddDimensions) Check(f *Facets, c *change.Checks) {
-	var empty bool
+	var empty, twice change.Wrong
 	var types, combinations, units, keys []string
-	var twice bool
 	all := slices.Clone(f.Dimensions)
 	for i, n := range r.Dimensions {
-		empty = empty || n.Key == "" || n.Unit == "" || n.Name == "" || len(n.Types) == 0
+		empty.If(n.Key == "" || n.Unit == "" || n.Name == "" || len(n.Types) == 0, "Key", n.Key)
 		unknown := slices.DeleteFunc(slices.Clone(n.Types), func(t string) bool { return t == Entitled || t == Metered || t == ExternallyMetered })
 		types = append(types, unknown...)
 		if len(n.Types) > 0 && len(unknown) == 0 && !slices.ContainsFunc(dimensionCombinations, func(c []string) bool { return sameTypes(c, n.Types) }) {
@@ -81,7 +80,7 @@ func (r *AddDimensions) Check(f *Facets, c *change.Checks) {
 		if n.Unit != "" && !slices.Contains(dimensionUnits, n.Unit) {
 			units = append(units, n.Unit)
 		}
-		twice = twice || slices.ContainsFunc(r.Dimensions[:i], func(o NewDimension) bool { return o.Key == n.Key && overlap(o.Types, n.Types) })
+		twice.If(slices.ContainsFunc(r.Dimensions[:i], func(o NewDimension) bool { return o.Key == n.Key && overlap(o.Types, n.Types) }), "Key", n.Key)
 		reopened := f.exactDimension(n.Key, n.Types)
 		switch {
 		case reopened != nil && reopened.Restricted && reopened.Unit == n.Unit:
@@ -94,11 +93,11 @@ func (r *AddDimensions) Check(f *Facets, c *change.Checks) {
 	texts := r.texts()
 	c.Refuse(len(r.Dimensions) == 0, "MISSING_DATA", "No data provided to perform an update. Provide data for at least 1 dimension.")
 	c.Refuse(tooManyDimensions(c.Entity, r.result(f)), "INVALID_DIMENSION", "Provide no more than 200 dimensions.")
-	c.Refuse(twice, "INVALID_DIMENSION", "Can't add duplicate dimensions.")
+	c.Refuse(len(twice) > 0, "INVALID_DIMENSION", "Can't add duplicate dimensions.", twice)
 	c.Refuse(f.Description.Visibility == Restricted, "INVALID_DIMENSION", "Dimension can't be added in current state '[x]'. States that support dimension updates are [y].", Restricted, "Draft, Limited, Public")
 	c.Refuse(len(keys) > 0, "INVALID_DIMENSION", "Can't add dimension. The field 'Key' has duplicate values '[x]' in other dimensions.", keys)
 	c.Refuse(len(names) > 0, "INVALID_DIMENSION", "Can't add dimension. The field 'Name' has duplicate values '[x]' in other dimensions.", names)
-	c.Refuse(empty, "INVALID_DIMENSION", "Provide non-empty fields (Key, Unit, Name, Types) for each dimension.")
+	c.Refuse(len(empty) > 0, "INVALID_DIMENSION", "Provide non-empty fields (Key, Unit, Name, Types) for each dimension.", empty)
 	c.Refuse(len(types) > 0, "INVALID_TYPE", `Remove invalid type '[x]'. Valid types are ["Metered", "Entitled", "ExternallyMetered"].`, types)
 	c.Refuse(len(combinations) > 0, "INVALID_DIMENSION", "Remove invalid dimension type combination [x]. Allowed values are [y].", combinations, allowedCombinations())
 	c.Refuse(len(units) > 0, "INVALID_UNIT", `Remove invalid Unit '[x]'. Valid units are ["GB", "Gbps", "HostHrs", "Hosts", "MB", "Mbps", "Requests", "TaskHrs", "TB", "TierHrs", "UnitHrs", "Units", "UserHrs", "Users"].`, units)

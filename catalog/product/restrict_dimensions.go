@@ -40,10 +40,10 @@ func (r *RestrictDimensions) Valid(c *change.Checks) {
 func (r *RestrictDimensions) Check(f *Facets, c *change.Checks) {
 	var unknown, closed, alone namedDimensions
 	var others []string
-	var twice bool
+	var twice change.Wrong
 	after := r.result(f)
 	for i, n := range r.Dimensions {
-		twice = twice || slices.ContainsFunc(r.Dimensions[:i], func(o DimensionRestriction) bool { return o.Key == n.Key && sameTypes(o.Types, n.Types) })
+		twice.If(slices.ContainsFunc(r.Dimensions[:i], func(o DimensionRestriction) bool { return o.Key == n.Key && sameTypes(o.Types, n.Types) }), "Key", n.Key)
 		d := f.exactDimension(n.Key, n.Types)
 		switch {
 		case d == nil:
@@ -63,7 +63,7 @@ func (r *RestrictDimensions) Check(f *Facets, c *change.Checks) {
 	c.Refuse(len(r.Dimensions) == 0, "MISSING_DATA", "No data provided to perform an update. Provide data for at least 1 dimension.")
 	c.Refuse(len(closed.keys) > 0, "INVALID_DIMENSION", "The dimension key '[x]' with types '[y]' was already restricted", closed.keys, closed.types)
 	c.Refuse(len(unknown.keys) > 0, "INVALID_DIMENSION", "Cannot restrict dimension. The dimension key '[x]' with types '[y]' does not exist", unknown.keys, unknown.types)
-	c.Refuse(twice, "INVALID_DIMENSION", "Cannot restrict duplicate dimensions.")
+	c.Refuse(len(twice) > 0, "INVALID_DIMENSION", "Cannot restrict duplicate dimensions.", twice)
 	c.Refuse(last, "INVALID_DIMENSION", "All Entitled dimensions cannot be restricted. There must be at least one active Entitled dimension.")
 	c.Refuse(len(alone.keys) > 0 && len(unknown.keys) == 0, "INVALID_DIMENSION", "The dimension key '[x]' with types '[y]' is associated with another dimension of different types '[z]'. Both dimensions of the same key must be restricted at the same time to be valid.", alone.keys, alone.types, others)
 }

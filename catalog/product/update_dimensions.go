@@ -42,12 +42,12 @@ func (r *UpdateDimensions) Valid(c *change.Checks) {
 
 // Check states the page's errors.
 func (r *UpdateDimensions) Check(f *Facets, c *change.Checks) {
-	var empty, restricted bool
+	var empty, restricted change.Wrong
 	var metered []string
 	var twice, unknown namedDimensions
 	for i, u := range r.Dimensions {
 		if u.Key == "" || len(u.Types) == 0 || u.Name == "" && u.Description == "" {
-			empty = true
+			empty.If(true, "Key", u.Key)
 			continue
 		}
 		if slices.ContainsFunc(r.Dimensions[:i], func(o DimensionUpdate) bool { return o.Key == u.Key && sameTypes(o.Types, u.Types) }) {
@@ -58,7 +58,7 @@ func (r *UpdateDimensions) Check(f *Facets, c *change.Checks) {
 			unknown.add(u.Key, u.Types)
 			continue
 		}
-		restricted = restricted || d.Restricted
+		restricted.If(d.Restricted, "Key", u.Key)
 		if sameTypes(d.Types, []string{Metered}) {
 			metered = append(metered, u.Key)
 		}
@@ -68,12 +68,12 @@ func (r *UpdateDimensions) Check(f *Facets, c *change.Checks) {
 	c.Refuse(len(r.Dimensions) == 0, "MISSING_DATA", "No data provided to perform an update. Provide data for at least 1 dimension.")
 	c.Refuse(len(texts.trademarks) > 0, "INVALID_INPUT", "Invalid '[x]' field. Remove spaces before trademark symbol.", texts.trademarks)
 	c.Refuse(len(texts.unsupported) > 0, "INVALID_INPUT", "Invalid '[x]' field. Remove unsupported characters [y].", texts.unsupported, texts.characters)
-	c.Refuse(empty, "INVALID_DIMENSION", "Provide non-empty fields (Key, Types, Name and/or Description) for each dimension.")
+	c.Refuse(len(empty) > 0, "INVALID_DIMENSION", "Provide non-empty fields (Key, Types, Name and/or Description) for each dimension.", empty)
 	c.Refuse(len(names) > 0, "INVALID_DIMENSION", "Cannot update dimension. The field Name has duplicate values '[x]' in other dimensions.", names)
 	c.Refuse(len(twice.keys) > 0, "INVALID_DIMENSION", "Cannot update same dimension with key '[x]' and types '[y]' multiple times in the same request.", twice.keys, twice.types)
 	c.Refuse(len(unknown.keys) > 0, "INVALID_DIMENSION", "Cannot update dimension. The dimension key '[x]' with types '[y]' does not exist.", unknown.keys, unknown.types)
 	c.Refuse(len(metered) > 0, "INVALID_DIMENSION", "Cannot update dimension. The dimension key '[x]' is Metered.", metered)
-	c.Refuse(restricted, "INVALID_DIMENSION", "Dimension cannot be updated for an already restricted dimension.")
+	c.Refuse(len(restricted) > 0, "INVALID_DIMENSION", "Dimension cannot be updated for an already restricted dimension.", restricted)
 }
 
 // Apply writes what was given.
