@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -178,6 +181,51 @@ func TestDiscoveryRefusesWhatTheModelForbids(t *testing.T) {
 		must(t, err)
 		if a.Status != c.status {
 			t.Errorf("%s of a user with a policy: got %d %s, want %d", c.operation, a.Status, a.Body, c.status)
+		}
+	}
+}
+
+// TestAnAMIOfADeniedProductIsNotUsed shares the AMI of a product with everybody.
+// Who may not obtain the product neither lists nor exports it, and is told why.
+func TestAnAMIOfADeniedProductIsNotUsed(t *testing.T) {
+	t.Parallel()
+	server := souktest.Start(t, souktest.Options{})
+	vendor := &rowProduct{Seller: server.Account(t, "amis", "amis").Seller(server), values: map[string]string{"namespace": "amis"}}
+	ami := vendor.importImage(t, "web server", []string{"--arch=x86_64", "--public"})
+	set := vendor.send(t, map[string]any{"Catalog": seller.Catalog, "ChangeSet": amiProduct(ami)})
+	if set.Status != types.ChangeStatusSucceeded {
+		t.Fatalf("the change set is %s: %s", set.Status, seller.Refusals(set))
+	}
+	product := seller.EntityID(set.ChangeSet[0])
+	set = vendor.send(t, map[string]any{"Catalog": seller.Catalog, "ChangeSet": []any{amiChange("UpdateVisibility", product, map[string]any{"TargetVisibility": "Public"})}})
+	if set.Status != types.ChangeStatusSucceeded {
+		t.Fatalf("UpdateVisibility is %s: %s", set.Status, seller.Refusals(set))
+	}
+	governed, free := server.Account(t, "governed", "governed"), server.Account(t, "free", "free")
+	governs(t, server.Root(t), governed.ID, "prod-0000000000000", product)
+	for _, by := range []struct {
+		souktest.Account
+		may bool
+	}{{governed, false}, {free, true}} {
+		run := func(args ...string) (string, bool) {
+			t.Helper()
+			binary, err := souktest.Binary("")
+			must(t, err)
+			c := exec.CommandContext(t.Context(), binary, args...)
+			c.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+server.URL, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID="+by.Key.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+by.Key.SecretAccessKey, "AWS_SESSION_TOKEN=", "NO_COLOR=1")
+			out, err := c.CombinedOutput()
+			return string(out), err == nil
+		}
+		if out, ok := run("image", "list", "--all"); !ok || strings.Contains(out, ami) != by.may {
+			t.Errorf("may %t: the list is %s", by.may, out)
+		}
+		for what, args := range map[string][]string{
+			"described": {"image", "show", ami}, "exported": {"image", "export", ami, "--oci", filepath.Join(t.TempDir(), "image")},
+		} {
+			out, ok := run(args...)
+			if ok != by.may || !ok && !(strings.Contains(out, "OptInRequired") && strings.Contains(out, "denies product "+product)) {
+				t.Errorf("may %t: %s: %t, %s", by.may, what, ok, out)
+			}
 		}
 	}
 }

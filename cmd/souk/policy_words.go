@@ -18,9 +18,10 @@ var services = []string{"aws-marketplace", "ec2", "ecr", "iam", "organizations",
 // which needs none.
 var actions = []string{
 	"aws-marketplace:CancelChangeSet", "aws-marketplace:DeleteResourcePolicy", "aws-marketplace:DescribeAssessment",
-	"aws-marketplace:DescribeChangeSet", "aws-marketplace:DescribeEntity", "aws-marketplace:GetResourcePolicy",
-	"aws-marketplace:ListAssessments", "aws-marketplace:ListChangeSets", "aws-marketplace:ListEntities",
-	"aws-marketplace:ListTagsForResource", "aws-marketplace:PutResourcePolicy", "aws-marketplace:StartChangeSet",
+	"aws-marketplace:DescribeChangeSet", "aws-marketplace:DescribeEntity", "aws-marketplace:GetListing", "aws-marketplace:GetProduct",
+	"aws-marketplace:GetResourcePolicy", "aws-marketplace:ListAssessments", "aws-marketplace:ListChangeSets", "aws-marketplace:ListEntities",
+	"aws-marketplace:ListFulfillmentOptions", "aws-marketplace:ListTagsForResource", "aws-marketplace:PutResourcePolicy",
+	"aws-marketplace:SearchListings", "aws-marketplace:StartChangeSet",
 	"aws-marketplace:TagResource", "aws-marketplace:UntagResource",
 
 	"ec2:DeregisterImage", "ec2:DescribeImageAttribute", "ec2:DescribeImages", "ec2:DescribeInstanceTypes", "ec2:DescribeRegions",
