@@ -29,7 +29,7 @@ they are, and the images lie in a registry of its own.
 
 Start with one of these:
 
-  souk demo                 see a whole publication on a temporary folder
+  souk demo                 see products and a private marketplace come about, on a temporary folder
   souk serve                run a market; its data lies in ./souk-data
   eval "$(souk env)"        point the AWS CLI and SDKs of this shell to it, then:
                             aws marketplace-catalog list-entities --catalog AWSMarketplace \
@@ -41,6 +41,17 @@ Who may do what (before these, run souk serve once):
   souk account create --name Acme --namespace acme     a seller
   souk key create --account ID                         its first access key
   docker login 127.0.0.1:8470                          with that key's id and secret
+  souk quota set --account ID NAME VALUE               its rates and limits
+
+Users, roles, units, private marketplaces, records of calls and topics are kept with
+AWS's own commands, such as:
+
+  aws organizations create-account                     another account
+  aws iam create-user                                  and its groups, roles, policies
+  aws sts assume-role                                  into it, without a key of its own
+  aws marketplace-catalog start-change-set             CreateExperience decides what accounts obtain
+  aws cloudtrail lookup-events                         who has done what
+  aws sns create-topic                                 hear of the end of change sets
 
 What it sells:
 
@@ -55,6 +66,8 @@ What it looks for, and what happens next:
 Look after it:
 
   souk doctor               check every invariant of the store
+  souk topic dead-letters   messages that could not be delivered
+  souk keyring list         the keys under which secrets are kept; add, use, drop
   souk gc                   sweep blobs that nothing refers to
   souk COMMAND --help       all that a command can do
 
