@@ -64,7 +64,7 @@ var conditionKeys = []string{
 	"aws:PrincipalIsAWSService", "aws:PrincipalOrgID", "aws:PrincipalType", "aws:RequestedRegion", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceIdentity", "aws:SourceIp",
 	"aws:TagKeys", "aws:TokenIssueTime", "aws:UserAgent", "aws:userid", "aws:username", "aws:ViaAWSService",
 
-	"aws-marketplace:Intent", "catalog:ChangeType", "iam:PolicyARN",
+	"aws-marketplace:Intent", "catalog:ChangeType", "iam:PolicyARN", "sns:Endpoint", "sns:Protocol",
 	"sts:ExternalId", "sts:RoleSessionName", "sts:SourceIdentity",
 }
 

@@ -45,7 +45,7 @@ func TestPolicyWordsAreThoseOfTheServices(t *testing.T) {
 	}
 	// The operations of these services ask for the action of their own name.
 	operation := regexp.MustCompile(`gateway\.Def\[[^{]+\{\s+Name:\s+"(\w+)"`)
-	for _, service := range []string{"iam", "organizations"} {
+	for _, service := range []string{"iam", "organizations", "sns"} {
 		files, err := fs.Glob(root, "service/"+service+"/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("the operations of %s: %v, %v", service, files, err)
