@@ -322,7 +322,7 @@ const (
 // Lost says what would become invalid at a time if a key left the ring, apart
 // from documents; "" if nothing can.
 func (n Needs) Lost(now time.Time) string {
-	const addresses = "signed addresses of reports (60 days), page tokens and links to confirm subscriptions"
+	const addresses = "signed addresses of reports (60 days) and page tokens"
 	switch age := now.Sub(n.Retired); {
 	case n.Retired.IsZero() || age > addressesLive:
 		return ""
