@@ -195,8 +195,6 @@ func (r Registration) check() error {
 	switch _, name, _ := strings.Cut(r.Repository, "/"); {
 	case !accountPattern.MatchString(r.Account):
 		return &Invalid{"Account", r.Account, "an account id has 12 digits"}
-	case !namePattern.MatchString(r.Name):
-		return &Invalid{"Name", r.Name, "it has 3 to 128 letters, digits, spaces and ()[]./-'@_"}
 	case name != repositoryName:
 		return &Invalid{"Repository", r.Repository, "AMIs lie in the repository NAMESPACE/" + repositoryName}
 	case !digestPattern.MatchString(r.Digest):
@@ -207,10 +205,20 @@ func (r Registration) check() error {
 		return &Invalid{"VirtualizationType", r.VirtualizationType, "it is hvm or paravirtual"}
 	case !slices.Contains([]string{"", EBS, InstanceStore}, r.RootDeviceType):
 		return &Invalid{"RootDeviceType", r.RootDeviceType, "it is ebs or instance-store"}
-	case len(r.ProductCodes) > maxCodes:
-		return &Invalid{"ProductCodes", strings.Join(r.ProductCodes, ","), fmt.Sprintf("at most %d", maxCodes)}
 	case len(r.Source) > maxSource || !utf8.ValidString(r.Source):
 		return &Invalid{"Source", "", fmt.Sprintf("it has %d bytes of text at most", maxSource)}
+	}
+	return r.CheckWords()
+}
+
+// CheckWords looks at what people write: name, description and product codes.
+// Whoever pushes an image to register it asks before. The error is an *Invalid.
+func (r Registration) CheckWords() error {
+	if !namePattern.MatchString(r.Name) {
+		return &Invalid{"Name", r.Name, "it has 3 to 128 letters, digits, spaces and ()[]./-'@_"}
+	}
+	if len(r.ProductCodes) > maxCodes {
+		return &Invalid{"ProductCodes", strings.Join(r.ProductCodes, ","), fmt.Sprintf("at most %d", maxCodes)}
 	}
 	for _, c := range r.ProductCodes {
 		if !codePattern.MatchString(c) {

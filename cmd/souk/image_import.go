@@ -42,6 +42,10 @@ func (c *ImageImportCommand) Run(app *App) (err error) {
 		return err
 	}
 	// What refuses the import is asked before the long work.
+	err = images.Registration{Name: c.Name, Description: c.Description, ProductCodes: c.ProductCode}.CheckWords()
+	if err != nil {
+		return err
+	}
 	repository, err := c.mayImport(app.Ctx, m)
 	if err != nil {
 		return err

@@ -59,6 +59,10 @@ func export(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	for line := range strings.Lines(out) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "unset "); ok {
+			ts.Setenv(name, "")
+			continue
+		}
 		name, value, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
 		if !ok {
 			ts.Fatalf("%q is no line of souk env", line)
