@@ -85,7 +85,8 @@ func idle(t testing.TB, s store.Store, set func(*Config)) *market {
 		Later: map[string][]string{"Thing": {"AddDimensions"}, "Offer": nil},
 		Keys:  keyring.New([32]byte{1}), Observe: m.observed,
 		Lease: 5 * time.Second, Retry: []time.Duration{time.Millisecond, time.Millisecond},
-		Log: slog.New(slog.DiscardHandler), // many tests provoke errors
+		Announce: announced,
+		Log:      slog.New(slog.DiscardHandler), // many tests provoke errors
 		World: change.World{Logos: logos(func(_ context.Context, url string) (string, error) {
 			return "kept:" + url, nil
 		})},
@@ -204,6 +205,7 @@ func (m *market) ended(id string) *Description {
 	for {
 		d, err := m.Describe(ctx, alice, id)
 		if err == nil && d.Status.Ended() {
+			m.heard(d)
 			return d
 		}
 		select {
@@ -219,6 +221,9 @@ func (m *market) described(id string) *Description {
 	d, err := m.Describe(context.Background(), alice, id)
 	if err != nil {
 		m.t.Fatalf("Describe %s: %v", id, err)
+	}
+	if d.Status.Ended() {
+		m.heard(d)
 	}
 	return d
 }
