@@ -2,9 +2,11 @@ package gateway_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"souk/gateway"
 )
@@ -33,7 +36,7 @@ func limited(t *testing.T, l gateway.Limits, secure bool, h http.HandlerFunc) st
 		served = tls.NewListener(listener, &tls.Config{Certificates: certificates, NextProtos: []string{"h2", "http/1.1"}})
 	}
 	server := gateway.Server(h, l)
-	server.ErrorLog = nil
+	server.ErrorLog = log.New(io.Discard, "", 0)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -181,5 +184,53 @@ func TestStreamsOfHTTP2AreBounded(t *testing.T) {
 		if got, ok := settings.Value(http2.SettingMaxHeaderListSize); !ok || got > 2*gateway.MaxHeaderBytes {
 			t.Errorf("headers of %d bytes", got)
 		}
+	}
+}
+
+// The same over HTTP/2, where a connection outlives its requests.
+func TestSlowClientsOfHTTP2AreClosed(t *testing.T) {
+	t.Parallel()
+	short := 20 * time.Millisecond
+	fields := func(t *testing.T, method string) []byte {
+		t.Helper()
+		var block bytes.Buffer
+		e := hpack.NewEncoder(&block)
+		for _, f := range []hpack.HeaderField{{Name: ":method", Value: method}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "x"}, {Name: ":path", Value: "/"}} {
+			if err := e.WriteField(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return block.Bytes()
+	}
+	for name, send := range map[string]func(*testing.T, *http2.Framer) error{
+		"asks nothing": func(*testing.T, *http2.Framer) error { return nil },
+		"never ends its headers": func(t *testing.T, f *http2.Framer) error {
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields(t, "GET")})
+		},
+		"sends no body": func(t *testing.T, f *http2.Framer) error {
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields(t, "POST"), EndHeaders: true})
+		},
+		"sends data of no request": func(t *testing.T, f *http2.Framer) error {
+			return f.WriteRawFrame(http2.FrameData, 0, 1, nil)
+		},
+		"asks once": func(t *testing.T, f *http2.Framer) error {
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields(t, "GET"), EndHeaders: true, EndStream: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn := tls.Client(dial(t, limited(t, gateway.Limits{Read: short, Idle: short}, true, ok)), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+			_, err := io.WriteString(conn, http2.ClientPreface)
+			framer := http2.NewFramer(conn, conn)
+			if err == nil {
+				err = framer.WriteSettings()
+			}
+			if err == nil {
+				err = send(t, framer)
+			}
+			if err == nil {
+				closed(t, conn)
+			} // else it was closed already
+		})
 	}
 }
