@@ -348,7 +348,8 @@ func (s *story) obtain(ctx context.Context) error {
 		return fmt.Errorf("pulling what is denied ended with %w, want a refusal", err)
 	}
 	why := refused.Errors[0]
-	s.tell.bad("%s: %s", strings.ToLower(string(why.Code)), why.Message)
+	// As skopeo says it.
+	s.tell.bad("reading manifest 1.0 in %s/acme/probe: %s: %s", s.host, strings.ToLower(string(why.Code)), why.Message)
 	if why.Code != transport.DeniedErrorCode || !strings.Contains(why.Message, s.private.experience) || !strings.Contains(why.Message, s.private.denied) {
 		return errors.New("the refusal does not name the private marketplace and the product")
 	}

@@ -1,11 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
@@ -28,15 +29,34 @@ func (s *story) lookBack(ctx context.Context) error {
 		"AttachUserPolicy", "PutUserPolicy", "CreateAccessKey", "AssumeRole", "StartChangeSet", "DescribeChangeSet", "DescribeEntity")
 }
 
+// record is what the story looks at of a record of a call.
+type record struct {
+	EventTime, EventName string
+	UserIdentity         struct{ UserName string }
+	RequestParameters    struct{ ChangeSetName, Name, UserName, AccountName, RoleArn, EntityID string }
+}
+
+// recordFilter makes the same line of a record as record.line does.
+const recordFilter = `.[] | fromjson | [.eventTime, (.userIdentity.userName // "root"), .eventName,
+        (.requestParameters | .changeSetName // .name // .userName // .accountName // .roleArn // .entityId)] | @tsv`
+
+// line has the time, who asked, for what, and what it was about.
+func (r record) line() string {
+	in := r.RequestParameters
+	return strings.Join([]string{
+		r.EventTime, cmp.Or(r.UserIdentity.UserName, "root"), r.EventName,
+		cmp.Or(in.ChangeSetName, in.Name, in.UserName, in.AccountName, in.RoleArn, in.EntityID),
+	}, "\t") + "\n"
+}
+
 // lookUp looks up the newest events of the shopper's account, until there is one
-// of each of the names, and shows them: a line with time, user, event and what
-// it is about.
+// of each of the names, and shows a line of each.
 func (s *shopper) lookUp(ctx context.Context, attributes []types.LookupAttribute, names ...string) error {
-	options := []string{"--max-items 50 --output text", "--query 'Events[].[EventTime,Username,EventName,Resources[0].ResourceName]'"}
+	var options []string
 	for _, a := range attributes {
-		options = slices.Insert(options, 0, "--lookup-attributes AttributeKey="+string(a.AttributeKey)+",AttributeValue="+aws.ToString(a.AttributeValue))
+		options = append(options, "--lookup-attributes AttributeKey="+string(a.AttributeKey)+",AttributeValue="+aws.ToString(a.AttributeValue))
 	}
-	s.aws("cloudtrail lookup-events", options...)
+	s.aws("cloudtrail lookup-events", append(options, "--max-items 50 --query 'Events[].CloudTrailEvent' --output json |", "jq -r '"+recordFilter+"'")...)
 	client := cloudtrail.NewFromConfig(s.config)
 	var lines strings.Builder
 	err := again(ctx, fmt.Sprintf("the records of %v", names), func() (bool, error) {
@@ -47,12 +67,12 @@ func (s *shopper) lookUp(ctx context.Context, attributes []types.LookupAttribute
 		lines.Reset()
 		seen := map[string]bool{}
 		for _, e := range out.Events {
-			seen[aws.ToString(e.EventName)] = true
-			about := "None"
-			if len(e.Resources) > 0 {
-				about = aws.ToString(e.Resources[0].ResourceName)
+			var r record
+			if err := json.Unmarshal([]byte(aws.ToString(e.CloudTrailEvent)), &r); err != nil {
+				return false, fmt.Errorf("reading event %s: %w", aws.ToString(e.EventId), err)
 			}
-			fmt.Fprintf(&lines, "%s\t%s\t%s\t%s\n", aws.ToTime(e.EventTime).Format(time.RFC3339), aws.ToString(e.Username), aws.ToString(e.EventName), about)
+			seen[r.EventName] = true
+			lines.WriteString(r.line())
 		}
 		return !slices.ContainsFunc(names, func(n string) bool { return !seen[n] }), nil
 	})
