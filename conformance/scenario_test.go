@@ -83,7 +83,7 @@ func TestScenario(t *testing.T) {
 		}
 		wantReady(t, server, "ready\n")
 		server.Must(t, "scenario", "apply", scenarioFile(t, disturbances))
-		on := "ready\na scenario is on: 6 rules (souk scenario show)\n"
+		on := "ready\na scenario is on, rules: 6 (souk scenario show)\n"
 		wantReady(t, server, on)
 
 		for n := range 2 {
@@ -194,10 +194,10 @@ func TestScenarioWhereOthersReachTheServer(t *testing.T) {
 	}
 	wantReady(t, server, "ready\n")
 	server.Must(t, "scenario", "apply", "--force", file)
-	wantReady(t, server, "ready\na scenario is on: 6 rules (souk scenario show)\n")
+	wantReady(t, server, "ready\na scenario is on, rules: 6 (souk scenario show)\n")
 
 	server = souktest.Start(t, souktest.Options{Flags: append(flags, "--scenarios", file, "--scenarios-force")})
-	wantReady(t, server, "ready\na scenario is on: 6 rules (souk scenario show)\n")
+	wantReady(t, server, "ready\na scenario is on, rules: 6 (souk scenario show)\n")
 }
 
 // TestScenariosOfTheManual: what docs/operating.md shows is taken as it stands.
@@ -214,6 +214,6 @@ func TestScenariosOfTheManual(t *testing.T) {
 	server := souktest.Start(t, souktest.Options{})
 	for _, s := range shown {
 		server.Must(t, "scenario", "apply", scenarioFile(t, s[1]))
-		wantReady(t, server, fmt.Sprintf("ready\na scenario is on: %d rules (souk scenario show)\n", strings.Count(s[1], "\n  - ")))
+		wantReady(t, server, fmt.Sprintf("ready\na scenario is on, rules: %d (souk scenario show)\n", strings.Count(s[1], "\n  - ")))
 	}
 }

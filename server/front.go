@@ -44,7 +44,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		text := "ready\n"
 		if rules > 0 {
-			text += "a scenario is on: " + strconv.Itoa(rules) + " rules (souk scenario show)\n"
+			text += "a scenario is on, rules: " + strconv.Itoa(rules) + " (souk scenario show)\n"
 		}
 		say(w, http.StatusOK, text)
 	case path == "/favicon.ico" && fromBrowser(r):
