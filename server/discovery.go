@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"souk/catalog/change"
 	"souk/catalog/listing"
@@ -25,13 +26,14 @@ func (m *market) discovery() (*gateway.Service, error) {
 	})
 }
 
-// fillListings writes the listings of a market of before there were any.
-func (m *market) fillListings(ctx context.Context) error {
+// fillListings writes the listings of a market of before there were any. Where it
+// can't, the products that changed since are found, and the next start tries again.
+func (m *market) fillListings(ctx context.Context, log *slog.Logger) error {
 	err := m.listings.Fill(ctx, m.eachProduct)
-	if errors.Is(err, context.Canceled) {
-		return nil // the next start does
+	if err != nil && !errors.Is(err, context.Canceled) {
+		log.Error("some products are not found until the next start", "error", err)
 	}
-	return err
+	return nil
 }
 
 // wrongListing says what is wrong with the listing of a product.

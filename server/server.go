@@ -208,11 +208,12 @@ func (s *Server) Run(ctx context.Context) error {
 	working, rest := context.WithCancel(context.WithoutCancel(ctx))
 	defer rest()
 	g.Go(func() error { return s.market.engine.Run(working) })
-	g.Go(func() error { return s.market.fillListings(working) })
+	g.Go(func() error { return s.market.fillListings(working, s.log) })
 	g.Go(func() error { return s.market.images.Run(working) })
 	g.Go(func() error { return s.market.organization.Run(working, s.node, s.log) })
 	g.Go(func() error { return s.market.trail.Run(working) })
 	g.Go(func() error { return s.market.quotas.Run(working) })
+	g.Go(func() error { return s.market.topics.Run(working) })
 	g.Go(func() error { return s.market.watchKeys(working, s.log) })
 	serve := func(server *http.Server, l net.Listener) {
 		g.Go(func() error {
@@ -228,7 +229,6 @@ func (s *Server) Run(ctx context.Context) error {
 		serve(s.adminS, s.admin)
 	}
 	s.log.Info("listening", "address", s.public.Addr().String(), "public_url", s.url, "node", s.node, "database", s.market.database, "took", time.Since(s.started).String())
-	g.Go(func() error { return s.market.topics.Run(working) })
 	// Looking at a large market (souk doctor) takes as long as it takes.
 	socket := gateway.Server(s.market.door(s.url), s.limits("socket", gateway.Limits{Connections: 64, Write: -1}))
 	g.Go(func() error { return control.Serve(running, socket, s.door) })

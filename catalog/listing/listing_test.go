@@ -209,7 +209,7 @@ func TestPagesNeitherRepeatNorHide(t *testing.T) {
 	words := []string{"blue", "red", "green"}
 	type one struct{ title, visibility string }
 	var all []one
-	for i := range 120 {
+	for i := range 60 {
 		p := one{fmt.Sprintf("%s %s thing", words[rnd.IntN(3)], words[rnd.IntN(3)]), []string{"Public", "Public", "Limited"}[rnd.IntN(3)]}
 		all = append(all, p)
 		id, made := item(fmt.Sprintf("prod-%04d", i), p.title, p.visibility, invite(friend))
