@@ -144,7 +144,7 @@ func TestAccountsUsersKeysAndPoliciesByCommand(t *testing.T) {
 				t.Errorf("key create --json: %q, %v", text, err)
 			}
 			lines := s.must(append([]string{"key", "create", "--env"}, of...)...)
-			if !regexp.MustCompile(`^export AWS_ACCESS_KEY_ID=AKIA\w{16}\nexport AWS_SECRET_ACCESS_KEY=\w{40}$`).MatchString(lines) {
+			if !regexp.MustCompile(`^export AWS_ACCESS_KEY_ID=AKIA\w{16}\nexport AWS_SECRET_ACCESS_KEY=\w{40}\nunset AWS_SESSION_TOKEN$`).MatchString(lines) {
 				t.Errorf("key create --env: %q", lines)
 			}
 			s.refused("makes room", append([]string{"key", "create"}, of...)...)
