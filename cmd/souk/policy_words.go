@@ -61,7 +61,7 @@ var actions = []string{
 // conditionKeys are all condition keys that a request may have.
 var conditionKeys = []string{
 	"aws:CurrentTime", "aws:EpochTime", "aws:MultiFactorAuthPresent", "aws:PrincipalAccount", "aws:PrincipalArn",
-	"aws:PrincipalIsAWSService", "aws:PrincipalOrgID", "aws:PrincipalType", "aws:RequestedRegion", "aws:ResourceAccount", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceIdentity", "aws:SourceIp",
+	"aws:PrincipalIsAWSService", "aws:PrincipalOrgID", "aws:PrincipalType", "aws:RequestedRegion", "aws:ResourceAccount", "aws:ResourceAccount", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceIdentity", "aws:SourceIp",
 	"aws:TagKeys", "aws:TokenIssueTime", "aws:UserAgent", "aws:userid", "aws:username", "aws:ViaAWSService",
 
 	"aws-marketplace:Intent", "catalog:ChangeType", "iam:PolicyARN", "sns:Endpoint", "sns:Protocol",
