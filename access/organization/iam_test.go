@@ -309,7 +309,7 @@ func TestPoliciesOfAWSAreThere(t *testing.T) {
 			t.Errorf("%s: %+v", p.Name, p)
 		}
 	}
-	want := []string{"AWSMarketplaceFullAccess", "AWSMarketplaceImageBuildFullAccess", "AWSMarketplaceSellerFullAccess",
+	want := []string{"AWSMarketplaceAmiIngestion", "AWSMarketplaceFullAccess", "AWSMarketplaceImageBuildFullAccess", "AWSMarketplaceSellerFullAccess",
 		"AWSMarketplaceSellerProductsReadOnly", "AWSPrivateMarketplaceAdminFullAccess", "AdministratorAccess"}
 	if !slices.Equal(names, want) {
 		t.Errorf("policies of AWS: %q", names)
