@@ -1,8 +1,8 @@
 // Package fetch gets what lies at addresses that users give: a logo's URL, or the
-// status with which a seller's page answers. It
-// goes nowhere inside: every address is checked when a connection is made, so
-// neither a name that resolves elsewhere the second time nor a redirect leads
-// to a private network, a cloud's metadata or Souk itself.
+// status with which a seller's page answers. It goes nowhere inside: every
+// address is checked when a connection is made, so neither a name that resolves
+// elsewhere the second time nor a redirect leads to a private network, a cloud's
+// metadata or Souk itself.
 //
 // It is for GET of small things. It sends no credentials, keeps no cookies and
 // uses no proxy of the environment.
