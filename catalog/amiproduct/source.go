@@ -41,9 +41,13 @@ func probeSource(ctx context.Context, p *Product, c *change.Checks, title string
 	if err != nil {
 		return nil
 	}
-	if barred, err := roleBarred(ctx, c, s); err != nil || barred {
-		refuseMissing(c, s, false, barred, nil)
+	barred, err := roleBarred(ctx, c, s)
+	if err != nil {
 		return err
+	}
+	if barred {
+		refuseMissing(c, s, false, true, fmt.Errorf("role %s does not trust assets.marketplace.amazonaws.com, or may not ec2:ModifyImageAttribute of %s", s.AccessRoleArn, s.AmiId))
+		return nil
 	}
 	checkAMI(c, p, ami, p.Compatibility.beside(recommended))
 	if len(c.Refusals()) > 0 {
