@@ -50,6 +50,9 @@ type NewSession struct {
 	Chained        bool // a session makes it: it lasts an hour at most
 }
 
+// MaxToken is how long a session token may be, in characters.
+const MaxToken = 8192
+
 // Bounds of sessions (STS API Reference, AssumeRole).
 const (
 	shortestSession = 15 * time.Minute
@@ -58,7 +61,6 @@ const (
 	maxPolicyText   = 2048 // characters of a session policy
 	maxPolicyARNs   = 10
 	maxPacked       = 2048 // bytes of policies and tags, packed
-	maxToken        = 8192 // characters of a token that is looked at
 )
 
 // sessionPurpose is the keyring's purpose for session tokens, which are bound
@@ -200,7 +202,7 @@ func unpack(packed []byte) (x sessionExtras, err error) {
 // openToken reads a token of an access key. ok is false if we did not make it,
 // or not for this key.
 func (o *Organization) openToken(id, token string) (c sessionClaims, ok bool) {
-	if !sessionKeyIDs.MatchString(id) || len(token) > maxToken {
+	if !sessionKeyIDs.MatchString(id) || len(token) > MaxToken {
 		return c, false
 	}
 	sealed, err := base64.StdEncoding.DecodeString(token)
@@ -227,7 +229,7 @@ func (o *Organization) LookupSession(ctx context.Context, accessKeyID, token str
 		}
 		return o.Lookup(ctx, accessKeyID)
 	}
-	if len(token) > maxToken {
+	if len(token) > MaxToken {
 		return "", nil, false, nil
 	}
 	now := o.now()

@@ -56,6 +56,10 @@ type AssumeRoleOutput struct {
 	AssumedRoleUser  AssumedRoleUser
 	PackedPolicySize *int    `xml:",omitempty"` // percent
 	SourceIdentity   *string `xml:",omitempty"`
+
+	// What today's clients read in the place of PackedPolicySize.
+	SessionTokenSize        int // bytes
+	SessionTokenUtilization int // percent of the longest token
 }
 
 // Credentials are temporary credentials.
@@ -117,6 +121,9 @@ func (s *service) assumeRole() gateway.Operation {
 					Expiration: session.Expires.UTC().Format(time.RFC3339),
 				},
 				AssumedRoleUser: AssumedRoleUser{AssumedRoleId: session.ID, Arn: session.ARN},
+
+				SessionTokenSize:        len(session.Token),
+				SessionTokenUtilization: (len(session.Token)*100 + organization.MaxToken - 1) / organization.MaxToken,
 			}
 			if session.Packed > 0 {
 				out.PackedPolicySize = &session.Packed

@@ -150,7 +150,7 @@ func TestASessionIsGoodEverywhereUntilItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	arn := "arn:aws:sts::" + seller + ":assumed-role/ops/ann"
-	if *out.AssumedRoleUser.Arn != arn || *out.AssumedRoleUser.AssumedRoleId != role.ID+":ann" || out.PackedPolicySize != nil {
+	if *out.AssumedRoleUser.Arn != arn || *out.AssumedRoleUser.AssumedRoleId != role.ID+":ann" {
 		t.Errorf("session: %+v", out.AssumedRoleUser)
 	}
 	if !strings.HasPrefix(*out.Credentials.AccessKeyId, "ASIA") || time.Until(*out.Credentials.Expiration) > 15*time.Minute {
@@ -374,8 +374,12 @@ func TestASessionPolicyLimitsTheRole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out.PackedPolicySize == nil || *out.PackedPolicySize < 1 || *out.PackedPolicySize > 20 {
-		t.Errorf("packed size %v", out.PackedPolicySize)
+	//lint:ignore SA1019 clients of before read it
+	if packed := aws.ToInt32(out.PackedPolicySize); packed < 1 || packed > 20 {
+		t.Errorf("the policies and tags take %d%% of the room for them", packed)
+	}
+	if size, used := aws.ToInt32(out.SessionTokenSize), aws.ToInt32(out.SessionTokenUtilization); int(size) != len(*out.Credentials.SessionToken) || used < 1 || used > 20 {
+		t.Errorf("the token takes %d bytes, %d%%", size, used)
 	}
 	_, p, ok, err := m.organization.LookupSession(ctx, *out.Credentials.AccessKeyId, *out.Credentials.SessionToken)
 	if err != nil || !ok {
