@@ -32,7 +32,7 @@ func (c *call) identify() (refused, err error) {
 		return nil, c.unauthenticated(&sigv4.Error{Reason: sigv4.Mismatch,
 			Message: "Credential should be scoped to correct service: '" + shortened(c.auth.Service) + "' is not offered here, " + g.routes.offered() + "."})
 	}
-	secret, principal, ok, err := g.config.Credentials.Credential(c.r, c.auth.AccessKeyID, c.auth.SessionToken)
+	secret, principal, ok, err := g.config.Credentials.LookupSession(c.ctx, c.auth.AccessKeyID, c.auth.SessionToken)
 	if errors.Is(err, iam.ErrExpiredToken) {
 		return nil, c.expiredToken()
 	}

@@ -13,7 +13,7 @@ import (
 // allowed; one denial refuses the call.
 func (c *call) authorize() error {
 	p := c.caller.Principal
-	questions, err := c.route.op.Authorize(c.r.Context(), c.caller, c.input)
+	questions, err := c.route.op.Authorize(c.ctx, c.caller, c.input)
 	if err != nil {
 		return err
 	}

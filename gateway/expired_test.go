@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 
@@ -10,7 +11,7 @@ import (
 // over has sessions, all of which are over.
 type over struct{}
 
-func (over) Credential(*http.Request, string, string) (string, *iam.Principal, bool, error) {
+func (over) LookupSession(context.Context, string, string) (string, *iam.Principal, bool, error) {
 	return "", nil, false, iam.ErrExpiredToken
 }
 

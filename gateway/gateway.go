@@ -115,6 +115,7 @@ type call struct {
 	g       *Gateway
 	w       http.ResponseWriter
 	r       *http.Request
+	ctx     *patience // of the work on it
 	service *Service
 	route   *route // nil until the operation is known
 	table   *table // of the signing name
@@ -134,30 +135,30 @@ type call struct {
 
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// net/http ends a request's context when the client ends its side of the
-	// connection, which a client may do once it has said everything. What has
-	// arrived whole is answered; the time that it may take is bounded instead.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), answerTime)
-	defer cancel()
-	r = r.WithContext(ctx)
-	c := call{g: g, w: w, r: r}
-	c.caller = &Caller{
+	begun := time.Now()
+	kept := &struct { // what others may keep, in one piece
+		caller Caller
+		ctx    patience
+	}{}
+	c := call{g: g, w: w, r: r, ctx: &kept.ctx, caller: &kept.caller}
+	c.ctx.begin(r.Context(), begun)
+	defer c.ctx.end()
+	kept.caller = Caller{
 		RequestID: g.config.RequestID(),
 		SourceIP:  sourceIP(r.RemoteAddr),
 		UserAgent: r.UserAgent(),
 		Time:      g.config.Clock().UTC(),
 	}
-	begun := time.Now()
 	w.Header()["X-Amzn-Requestid"] = []string{c.caller.RequestID}
 	c.serve()
 	took := time.Since(begun)
-	c.log(ctx, took)
+	c.log(c.ctx, took)
 	if g.config.Observe != nil {
 		o := Outcome{Service: c.service, Caller: c.caller, Input: c.input, Err: c.failed, Took: took}
 		if c.route != nil {
 			o.Operation = c.route.op
 		}
-		g.config.Observe(ctx, o)
+		g.config.Observe(c.ctx, o)
 	}
 }
 
@@ -171,7 +172,7 @@ func (c *call) serve() {
 		if p == http.ErrAbortHandler {
 			panic(p) // the server's own way to cut a connection
 		}
-		c.g.config.Log.ErrorContext(c.r.Context(), "a request made the server panic",
+		c.g.config.Log.ErrorContext(c.ctx, "a request made the server panic",
 			"request", c.caller.RequestID, "operation", c.operation(), "panic", p, "stack", string(debug.Stack()))
 		e := c.internal()
 		c.finish(nil, e)
@@ -196,7 +197,7 @@ func (c *call) serve() {
 
 // finish records the call. What can't be recorded is not answered as done.
 func (c *call) finish(output any, failed *apierror.Error) *apierror.Error {
-	err := c.record(c.r.Context(), output, failed)
+	err := c.record(c.ctx, output, failed)
 	if err != nil {
 		return c.apiError(err)
 	}
@@ -238,7 +239,7 @@ func (c *call) answer() (any, error) {
 	if err := c.authorize(); err != nil {
 		return nil, err
 	}
-	if l := c.g.config.Limiter; l != nil && !l.Allow(c.r.Context(), c.caller.Principal.Account, c.service.Name, op.Name) {
+	if l := c.g.config.Limiter; l != nil && !l.Allow(c.ctx, c.caller.Principal.Account, c.service.Name, op.Name) {
 		return nil, c.throttled()
 	}
 	if c.g.config.Disturb != nil {
@@ -249,7 +250,7 @@ func (c *call) answer() (any, error) {
 
 // disturbed does the call, with what else happens to it.
 func (c *call) disturbed() (any, error) {
-	ctx, op := c.r.Context(), c.route.op
+	ctx, op := context.Context(c.ctx), c.route.op
 	d, err := c.g.config.Disturb(ctx, Outcome{Service: c.service, Operation: op, Caller: c.caller, Input: c.input})
 	if err != nil {
 		return nil, err

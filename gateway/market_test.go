@@ -166,7 +166,7 @@ func services() []*gateway.Service {
 // keys are the credentials of the test's accounts.
 type keys map[string]*iam.Principal
 
-func (k keys) Credential(_ *http.Request, id, session string) (string, *iam.Principal, bool, error) {
+func (k keys) LookupSession(_ context.Context, id, session string) (string, *iam.Principal, bool, error) {
 	if id == "AKIDBROKEN" {
 		return "", nil, false, errors.New("reading the key: secret inner text")
 	}

@@ -41,10 +41,10 @@ type Codec interface {
 
 // Credentials finds the secret and the owner of an access key.
 type Credentials interface {
-	// Credential returns the secret of an access key and whose it is. ok is
+	// LookupSession returns the secret of an access key and whose it is. ok is
 	// false if there is no such key or it is not active. session is the
 	// security token of the request, "" if none.
-	Credential(r *http.Request, accessKeyID, session string) (secret string, p *iam.Principal, ok bool, err error)
+	LookupSession(ctx context.Context, accessKeyID, session string) (secret string, p *iam.Principal, ok bool, err error)
 }
 
 // Limiter says whether an account may do an operation now.

@@ -11,7 +11,7 @@ import (
 // do does the operation's work. The record of a call that writes goes along
 // with the first commit of that work.
 func (c *call) do() (any, error) {
-	ctx, op := c.r.Context(), c.route.op
+	ctx, op := context.Context(c.ctx), c.route.op
 	if c.g.config.Trail != nil && !op.ReadOnly {
 		c.entry = c.g.config.Trail.Begin(c.described())
 		ctx = c.entry.Context(ctx)
@@ -26,10 +26,6 @@ func (c *call) record(ctx context.Context, output any, failed *apierror.Error) e
 		return nil
 	}
 	c.recorded = true
-	entry := c.entry
-	if entry == nil {
-		entry = c.g.config.Trail.Begin(c.described())
-	}
 	o := trail.Outcome{Output: output, Throttled: c.surplus}
 	if raw, ok := output.(Raw); ok {
 		o.Output = []byte(raw)
@@ -37,7 +33,10 @@ func (c *call) record(ctx context.Context, output any, failed *apierror.Error) e
 	if failed != nil {
 		o.Output, o.Code, o.Message = nil, failed.Code, failed.Message
 	}
-	return entry.End(ctx, o)
+	if c.entry == nil {
+		return c.g.config.Trail.Record(ctx, c.described(), o)
+	}
+	return c.entry.End(ctx, o)
 }
 
 // described is what is known of the call before it is done.

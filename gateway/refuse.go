@@ -23,7 +23,7 @@ func (c *call) apiError(err error) *apierror.Error {
 		with.Status = c.status(e)
 		return &with
 	}
-	c.g.config.Log.ErrorContext(c.r.Context(), "a request failed", "request", c.caller.RequestID, "operation", c.operation(), "error", err)
+	c.g.config.Log.ErrorContext(c.ctx, "a request failed", "request", c.caller.RequestID, "operation", c.operation(), "error", err)
 	return c.internal()
 }
 

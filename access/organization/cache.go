@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -151,11 +150,6 @@ func (o *Organization) Lookup(ctx context.Context, accessKeyID string) (secret s
 		return "", nil, false, nil
 	}
 	return c.secret, c.principal, true, nil
-}
-
-// Credential is LookupSession for a request.
-func (o *Organization) Credential(r *http.Request, accessKeyID, session string) (secret string, p *iam.Principal, ok bool, err error) {
-	return o.LookupSession(r.Context(), accessKeyID, session)
 }
 
 // load reads a key and all that its owner's permissions are made from: nil if

@@ -3,7 +3,6 @@ package organization_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -99,12 +98,11 @@ func TestCachedKeyAsksNobody(t *testing.T) {
 	o := m.started()
 	mustUser(t, o, account, "ci")
 	key := mustKey(t, o, account, "ci")
-	r := httptest.NewRequestWithContext(t.Context(), "POST", "/", nil)
-	if _, _, ok, err := o.Credential(r, key.ID, ""); !ok || err != nil {
+	if _, _, ok, err := o.LookupSession(t.Context(), key.ID, ""); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	before := m.store.gets.Load()
-	if n := testing.AllocsPerRun(1000, func() { o.Credential(r, key.ID, "") }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { o.LookupSession(t.Context(), key.ID, "") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	if asked := m.store.gets.Load() - before; asked != 0 {

@@ -38,7 +38,7 @@ type group struct {
 
 // Bounds of a pack: what is reached first ends it.
 const (
-	packRecords = 500
+	packRecords = 2000
 	packBytes   = 1 << 20
 )
 

@@ -71,6 +71,34 @@ func (t *Trail) Begin(c Call) *Entry {
 	return &Entry{trail: t, call: c, id: newID(c.Time)}
 }
 
+// Record records a read, or a call that was refused before it began: Begin and
+// End in one, with less memory.
+func (t *Trail) Record(ctx context.Context, c Call, o Outcome) error {
+	if !c.ReadOnly && o.Code == "" {
+		return t.Begin(c).End(ctx, o)
+	}
+	if o.Throttled && t.floods.drop(c.Principal.Account, t.cfg.Clock()) {
+		return nil
+	}
+	var r Record
+	c.fill(&r, newID(c.Time), elements(c.Input), "", o)
+	return t.keep(ctx, &r)
+}
+
+// keep puts the record of a read or a refusal where it waits to be packed.
+func (t *Trail) keep(ctx context.Context, r *Record) error {
+	scratch := scratches.Get().(*[]byte)
+	*scratch = r.append((*scratch)[:0])
+	err := t.buffer.add(ctx, r.Account, *scratch)
+	if cap(*scratch) <= keptScratch {
+		scratches.Put(scratch)
+	}
+	if err != nil {
+		return fmt.Errorf("recording %s of request %s: %w", r.Name, r.Request, err)
+	}
+	return nil
+}
+
 type entryKey struct{}
 
 // Context returns a context for the work of a call that writes: the first
@@ -140,17 +168,8 @@ func (e *Entry) End(ctx context.Context, o Outcome) error {
 	if was == nowhere && (e.call.ReadOnly || o.Code != "") {
 		var r Record
 		e.fill(&r, o, e.shown(o))
-		scratch := scratches.Get().(*[]byte)
-		*scratch = r.append((*scratch)[:0])
 		e.mu.Unlock()
-		err := e.trail.buffer.add(ctx, account, *scratch)
-		if cap(*scratch) <= keptScratch {
-			scratches.Put(scratch)
-		}
-		if err != nil {
-			return fmt.Errorf("recording %s of request %s: %w", e.call.Name, e.call.RequestID, err)
-		}
-		return nil
+		return e.trail.keep(ctx, &r)
 	}
 	if was == written && o.Code == "" && (same(o.Output, e.answer) || e.shown(o) == e.output) {
 		e.mu.Unlock()
@@ -203,15 +222,22 @@ func (e *Entry) shown(o Outcome) string {
 // fill makes the record of all that is known, with what is shown of the answer.
 // e.mu is held.
 func (e *Entry) fill(r *Record, o Outcome, output string) {
-	c := &e.call
-	p := c.Principal
 	if !e.rendered {
-		e.input, e.rendered = elements(c.Input), true
+		e.input, e.rendered = elements(e.call.Input), true
 	}
+	e.call.fill(r, e.id, e.input, output, o)
+	for _, arn := range e.resources {
+		r.addResource(arn)
+	}
+}
+
+// fill makes the record of a call.
+func (c *Call) fill(r *Record, id, input, output string, o Outcome) {
+	p := c.Principal
 	*r = Record{
-		ID: e.id, Source: c.Source, Name: c.Name, Region: c.Region, Account: p.Account, Key: c.AccessKeyID,
+		ID: id, Source: c.Source, Name: c.Name, Region: c.Region, Account: p.Account, Key: c.AccessKeyID,
 		ARN: p.ARN, Principal: p.ID, Role: p.Role, Session: p.Issued, Agent: short(c.UserAgent, mostAgent), Request: c.RequestID,
-		ReadOnly: c.ReadOnly, Code: o.Code, Message: short(o.Message, mostMessage), Input: e.input, Output: output,
+		ReadOnly: c.ReadOnly, Code: o.Code, Message: short(o.Message, mostMessage), Input: input, Output: output,
 	}
 	if c.SourceIP.IsValid() {
 		r.IP = c.SourceIP.String()
@@ -224,10 +250,8 @@ func (e *Entry) fill(r *Record, o Outcome, output string) {
 		b = member(b, "clientProvidedHostHeader", short(c.Host, 255))
 		r.TLS = string(append(b, '}'))
 	}
-	for _, all := range [2][]string{c.Resources, e.resources} {
-		for _, arn := range all {
-			r.addResource(arn)
-		}
+	for _, arn := range c.Resources {
+		r.addResource(arn)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 const (
 	// kindSingle is a record on its own, that of a write. Its id is the event's.
 	kindSingle = "trail"
-	// kindPack has the records of one account and minute, 500 at most. Its id
+	// kindPack has the records of one account and minute, 2,000 at most. Its id
 	// begins with that of the newest of them. It is due when its time is over.
 	kindPack = "trail-pack"
 	// kindDelivery says that a pack, which has the same id, is to be delivered.

@@ -98,16 +98,18 @@ func (s *service) guarded(op gateway.Operation) gateway.Operation {
 
 // addPolicy puts the policy of the entity that a question is about into it.
 func (s *service) addPolicy(ctx context.Context, c *gateway.Caller, q *iam.Question) error {
-	fields := strings.SplitN(q.Resource, ":", 6)
-	if len(fields) != 6 {
+	// arn:aws:aws-marketplace:REGION:ACCOUNT:AWSMarketplace/KIND/ID
+	head, path, ok := strings.Cut(q.Resource, ":"+theCatalog+"/")
+	if !ok {
 		return nil
 	}
-	kind, id, ok := strings.Cut(strings.TrimPrefix(fields[5], theCatalog+"/"), "/")
+	kind, id, ok := strings.Cut(path, "/")
 	if !ok || kind == "ChangeSet" || id == "*" {
 		return nil
 	}
+	account := head[strings.LastIndexByte(head, ':')+1:]
 	p, err := s.policy(ctx, id, c.Time)
-	if err != nil || p.policy == nil || p.account != fields[4] {
+	if err != nil || p.policy == nil || p.account != account {
 		return err
 	}
 	q.Policy = p.policy
