@@ -45,7 +45,6 @@ func TestAWSCommandLine(t *testing.T) {
 		account := server.Account(t, "command line", "cli")
 		s := account.Seller(server)
 		logos := souktest.ServeLogos(t)
-		p.Deadline = time.Now().Add(5 * time.Minute)
 		p.Setup = func(e *testscript.Env) error { return setupScript(e, s, account, logos) }
 		p.Cmds = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"keep":     keepOutput,

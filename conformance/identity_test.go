@@ -29,7 +29,7 @@ func TestIdentitiesByTheCommandLine(t *testing.T) {
 	must(t, err)
 	logos := souktest.ServeLogos(t)
 	p := testscript.Params{
-		Dir: "testdata/identity", Deadline: time.Now().Add(5 * time.Minute),
+		Dir: "testdata/identity",
 		Setup: func(e *testscript.Env) error {
 			return setupScript(e, s, souktest.Account{ID: account, Key: root}, logos)
 		},

@@ -30,7 +30,7 @@ func TestStoriesByTheCommandLine(t *testing.T) {
 	must(t, err)
 	logos := souktest.ServeLogos(t)
 	p := testscript.Params{
-		Dir: "testdata/story", Deadline: time.Now().Add(5 * time.Minute),
+		Dir: "testdata/story",
 		Setup: func(e *testscript.Env) error {
 			return setupScript(e, s, souktest.Account{ID: account, Key: root}, logos)
 		},

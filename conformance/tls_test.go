@@ -51,7 +51,7 @@ func TestTLSOfItsOwn(t *testing.T) {
 		t.Error("a client that does not know the authority trusts the server")
 	}
 	logos := souktest.ServeLogos(t)
-	p := testscript.Params{Dir: "testdata/tls", Deadline: time.Now().Add(5 * time.Minute)}
+	p := testscript.Params{Dir: "testdata/tls"}
 	p.Setup = func(e *testscript.Env) error {
 		e.Setenv("DATA", server.Dir)
 		e.Setenv("LOCALHOST", strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
