@@ -235,10 +235,23 @@ func (e *Engine) PutPolicy(ctx context.Context, r Resource, policy string, grant
 	for _, g := range grantees {
 		w.Index = append(w.Index, store.Entry{Index: indexGrantee, Partition: g + "/" + r.Kind})
 	}
-	if err := e.store.Commit(ctx, store.Batch{Put: []store.Write{w}}); err != nil {
+	if err := e.store.Commit(ctx, store.Batch{Put: []store.Write{w, policyChanged}}); err != nil {
 		return fmt.Errorf("writing the policy of %s: %w", r.ID, err)
 	}
 	return nil
+}
+
+// policyChanged is written with each change of a policy: its revision tells all
+// nodes at once that what they know of policies is old.
+var policyChanged = store.Write{Was: store.Any, Document: store.Document{Key: store.Key{Kind: "policies", ID: "changed"}}}
+
+// PolicyChanges counts the changes of policies of entities.
+func (e *Engine) PolicyChanges(ctx context.Context) (int64, error) {
+	d, err := e.store.Get(ctx, policyChanged.Key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return 0, fmt.Errorf("asking whether policies have changed: %w", err)
+	}
+	return d.Revision, nil
 }
 
 // Policy returns the policy of an entity and its account; "" if it has none.
@@ -276,7 +289,10 @@ func (e *Engine) DeletePolicy(ctx context.Context, r Resource) error {
 	if _, err := e.OwnPolicy(ctx, r); err != nil {
 		return err
 	}
-	err := e.store.Commit(ctx, store.Batch{Delete: []store.Removal{{Key: store.Key{Kind: kindPolicy, ID: r.ID}, Was: store.Any}}})
+	err := e.store.Commit(ctx, store.Batch{
+		Put:    []store.Write{policyChanged},
+		Delete: []store.Removal{{Key: store.Key{Kind: kindPolicy, ID: r.ID}, Was: store.Any}},
+	})
 	if err != nil {
 		return fmt.Errorf("deleting the policy of %s: %w", r.ID, err)
 	}

@@ -22,7 +22,7 @@ func (s *service) deleteResourcePolicy() gateway.Operation {
 			return []iam.Question{{Action: action("DeleteResourcePolicy"), Resource: in.ResourceArn, Context: keys}}, err
 		},
 		Call: func(ctx context.Context, _ *gateway.Caller, in *ResourcePolicyInput) (*struct{}, error) {
-			defer s.policies.forget(in.resource.ID)
+			defer s.policies.forget()
 			return &struct{}{}, s.engine.DeletePolicy(ctx, in.resource)
 		},
 	})

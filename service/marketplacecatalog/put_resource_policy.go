@@ -45,7 +45,7 @@ func (s *service) putResourcePolicy() gateway.Operation {
 			if unfit := policy.Unfit(actions(), entity); len(unfit) > 0 {
 				return nil, invalid("Policy is not valid. It can't match: %s.", strings.Join(unfit, "; "))
 			}
-			defer s.policies.forget(in.resource.ID)
+			defer s.policies.forget()
 			return &struct{}{}, s.engine.PutPolicy(ctx, in.resource, in.Policy, policy.Grantees())
 		},
 	})

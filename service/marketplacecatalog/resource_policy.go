@@ -11,64 +11,94 @@ import (
 	"souk/gateway"
 )
 
-// policyTrust is how long this node believes what it knows of an entity's
-// policy. Its own changes hold at once, those of other nodes within that time.
+// policyTrust is how long this node believes that no policy has changed. Its own
+// changes hold at once, those of other nodes within that time.
 const policyTrust = 1500 * time.Millisecond
 
 // maxPolicies bounds the policies that are remembered.
 const maxPolicies = 20_000
 
-// policies remembers the parsed policies of entities. The zero value is empty.
+// policies remembers the parsed policies of entities until one changes. The zero
+// value is empty.
 type policies struct {
-	mu         sync.RWMutex // guards what follows
-	byID       map[string]entityPolicy
-	generation uint64 // counts calls of forget: what was read before is not kept after
+	mu      sync.RWMutex // guards what follows
+	byID    map[string]entityPolicy
+	changes int64     // as they were counted when byID was empty
+	looked  time.Time // when it was last seen that they are as many still
+	own     uint64    // counts this node's changes: what was read before one is not kept after it
 }
 
 // entityPolicy is the policy of an entity; nil if it has none.
 type entityPolicy struct {
 	policy  *iam.Policy
 	account string // whose the entity is
-	read    time.Time
 }
 
 // policy returns the policy of an entity, nil if it has none.
 func (s *service) policy(ctx context.Context, id string, now time.Time) (entityPolicy, error) {
 	s.policies.mu.RLock()
 	p, ok := s.policies.byID[id]
-	generation := s.policies.generation
+	age, changes, own := now.Sub(s.policies.looked), s.policies.changes, s.policies.own
 	s.policies.mu.RUnlock()
-	if age := now.Sub(p.read); ok && age >= 0 && age < policyTrust {
+	if age < 0 || age >= policyTrust {
+		var err error
+		if changes, err = s.engine.PolicyChanges(ctx); err != nil {
+			return p, err
+		}
+		p, ok = s.policies.at(changes, own, id, now)
+	}
+	if ok {
 		return p, nil
 	}
 	text, account, err := s.engine.Policy(ctx, id)
 	if err != nil {
 		return p, err
 	}
-	p = entityPolicy{account: account, read: now}
+	p = entityPolicy{account: account}
 	if text != "" {
 		if p.policy, err = iam.ParseResourcePolicy([]byte(text)); err != nil {
 			return p, fmt.Errorf("reading the policy of entity %s: %w", id, err)
 		}
 	}
-	s.policies.mu.Lock()
-	defer s.policies.mu.Unlock()
-	if s.policies.generation != generation {
-		return p, nil // it may be older than a change that came between
-	}
-	if s.policies.byID == nil || len(s.policies.byID) >= maxPolicies {
-		s.policies.byID = map[string]entityPolicy{}
-	}
-	s.policies.byID[id] = p
+	s.policies.keep(id, p, changes, own)
 	return p, nil
 }
 
-// forget makes this node look at an entity's policy anew.
-func (p *policies) forget(id string) {
+// at says what is known of a policy when there have been so many changes.
+func (p *policies) at(changes int64, own uint64, id string, now time.Time) (known entityPolicy, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.generation++
-	delete(p.byID, id)
+	if own != p.own {
+		return known, false
+	}
+	if changes != p.changes {
+		p.byID, p.changes = nil, changes
+	}
+	p.looked = now
+	known, ok = p.byID[id]
+	return known, ok
+}
+
+// keep remembers a policy that was read after so many changes, unless there have
+// been more since.
+func (p *policies) keep(id string, policy entityPolicy, changes int64, own uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changes != changes || p.own != own {
+		return
+	}
+	if p.byID == nil || len(p.byID) >= maxPolicies {
+		p.byID = map[string]entityPolicy{}
+	}
+	p.byID[id] = policy
+}
+
+// forget makes this node look at all policies anew.
+func (p *policies) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.byID, p.looked = nil, time.Time{}
+	p.own++
 }
 
 // guarded is an operation whose questions about entities are also answered by
