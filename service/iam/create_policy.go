@@ -3,7 +3,6 @@ package iam
 import (
 	"context"
 
-	"souk/access/iam"
 	"souk/access/organization"
 	"souk/gateway"
 )
@@ -26,8 +25,8 @@ type CreatePolicyOutput struct{ Policy Policy }
 func (s *service) createPolicy() gateway.Operation {
 	return gateway.Op(gateway.Def[CreatePolicyInput, *CreatePolicyOutput]{
 		Name: "CreatePolicy",
-		Authorize: with(made("CreatePolicy", "policy", func(in *CreatePolicyInput) (*string, string) { return in.Path, in.PolicyName }),
-			func(in *CreatePolicyInput) iam.Context { return tagKeys(in.Tags) }),
+		Authorize: tagged(made("CreatePolicy", "policy", func(in *CreatePolicyInput) (*string, string) { return in.Path, in.PolicyName }),
+			"TagPolicy", func(in *CreatePolicyInput) []Tag { return in.Tags }),
 		Call: func(ctx context.Context, c *gateway.Caller, in *CreatePolicyInput) (*CreatePolicyOutput, error) {
 			tags, err := tagMap(in.Tags)
 			if err != nil {

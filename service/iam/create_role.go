@@ -3,7 +3,6 @@ package iam
 import (
 	"context"
 
-	"souk/access/iam"
 	"souk/access/organization"
 	"souk/gateway"
 )
@@ -28,8 +27,8 @@ type CreateRoleOutput struct{ Role Role }
 func (s *service) createRole() gateway.Operation {
 	return gateway.Op(gateway.Def[CreateRoleInput, *CreateRoleOutput]{
 		Name: "CreateRole",
-		Authorize: with(made("CreateRole", "role", func(in *CreateRoleInput) (*string, string) { return in.Path, in.RoleName }),
-			func(in *CreateRoleInput) iam.Context { return tagKeys(in.Tags) }),
+		Authorize: tagged(made("CreateRole", "role", func(in *CreateRoleInput) (*string, string) { return in.Path, in.RoleName }),
+			"TagRole", func(in *CreateRoleInput) []Tag { return in.Tags }),
 		Call: func(ctx context.Context, c *gateway.Caller, in *CreateRoleInput) (*CreateRoleOutput, error) {
 			if err := noBoundary(in.PermissionsBoundary); err != nil {
 				return nil, err

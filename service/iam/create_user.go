@@ -3,7 +3,6 @@ package iam
 import (
 	"context"
 
-	"souk/access/iam"
 	"souk/access/organization"
 	"souk/gateway"
 )
@@ -25,8 +24,8 @@ type CreateUserOutput struct{ User User }
 func (s *service) createUser() gateway.Operation {
 	return gateway.Op(gateway.Def[CreateUserInput, *CreateUserOutput]{
 		Name: "CreateUser",
-		Authorize: with(made("CreateUser", "user", func(in *CreateUserInput) (*string, string) { return in.Path, in.UserName }),
-			func(in *CreateUserInput) iam.Context { return tagKeys(in.Tags) }),
+		Authorize: tagged(made("CreateUser", "user", func(in *CreateUserInput) (*string, string) { return in.Path, in.UserName }),
+			"TagUser", func(in *CreateUserInput) []Tag { return in.Tags }),
 		Call: func(ctx context.Context, c *gateway.Caller, in *CreateUserInput) (*CreateUserOutput, error) {
 			if err := noBoundary(in.PermissionsBoundary); err != nil {
 				return nil, err

@@ -457,6 +457,70 @@ func TestTagsOfAUserAndWhoMayGiveThem(t *testing.T) {
 	}
 }
 
+// TestTagsAreNotGivenAtBirthByWhoMayNotGiveThem: policies go by tags.
+func TestTagsAreNotGivenAtBirthByWhoMayNotGiveThem(t *testing.T) {
+	t.Parallel()
+	m := start(t)
+	ctx := t.Context()
+	ada := m.user(t, "ada")
+	put := func(actions string) {
+		t.Helper()
+		ok(t)(m.PutUserPolicy(ctx, &sdk.PutUserPolicyInput{UserName: aws.String("ada"), PolicyName: aws.String("p"), PolicyDocument: aws.String(
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":[` + actions + `],"Resource":"*"}}`)}))
+	}
+	tags := []types.Tag{{Key: aws.String("team"), Value: aws.String("admins")}}
+	births := map[string]func(name string, tags []types.Tag) error{
+		"user": func(name string, tags []types.Tag) error {
+			_, err := ada.CreateUser(ctx, &sdk.CreateUserInput{UserName: &name, Tags: tags})
+			return err
+		},
+		"role": func(name string, tags []types.Tag) error {
+			_, err := ada.CreateRole(ctx, &sdk.CreateRoleInput{RoleName: &name, Tags: tags, AssumeRolePolicyDocument: aws.String(
+				`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}}`)})
+			return err
+		},
+		"policy": func(name string, tags []types.Tag) error {
+			_, err := ada.CreatePolicy(ctx, &sdk.CreatePolicyInput{PolicyName: &name, Tags: tags, PolicyDocument: aws.String(everything)})
+			return err
+		},
+	}
+	put(`"iam:Create*"`)
+	for what, birth := range births {
+		if err := birth("plain", nil); err != nil {
+			t.Errorf("%s without tags: %v", what, err)
+		}
+		refused(t, what+" with tags", birth("tagged", tags), "AccessDenied", 403)
+	}
+	put(`"iam:Create*","iam:Tag*"`)
+	for what, birth := range births {
+		if err := birth("tagged", tags); err != nil {
+			t.Errorf("%s with tags: %v", what, err)
+		}
+	}
+}
+
+// TestAUserGetsNoNameOrPathOfOthers: who changes a user needs leave for what it
+// is and for what it becomes.
+func TestAUserGetsNoNameOrPathOfOthers(t *testing.T) {
+	t.Parallel()
+	m := start(t)
+	ctx := t.Context()
+	ada, bob := m.user(t, "ada"), aws.String("bob")
+	ok(t)(m.PutUserPolicy(ctx, &sdk.PutUserPolicyInput{UserName: aws.String("ada"), PolicyName: aws.String("p"), PolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:UpdateUser","Resource":"arn:aws:iam::` + account + `:user/staff/*"}}`)}))
+	ok(t)(m.CreateUser(ctx, &sdk.CreateUserInput{UserName: bob, Path: aws.String("/staff/")}))
+	_, err := ada.UpdateUser(ctx, &sdk.UpdateUserInput{UserName: bob, NewPath: aws.String("/admins/")})
+	refused(t, "a path of others", err, "AccessDenied", 403)
+	_, err = ada.UpdateUser(ctx, &sdk.UpdateUserInput{UserName: bob, NewUserName: aws.String("root"), NewPath: aws.String("/")})
+	refused(t, "a name at the root of paths", err, "AccessDenied", 403)
+	_, err = ada.UpdateUser(ctx, &sdk.UpdateUserInput{UserName: aws.String("ada"), NewPath: aws.String("/staff/")})
+	refused(t, "a user of another path", err, "AccessDenied", 403)
+	ok(t)(ada.UpdateUser(ctx, &sdk.UpdateUserInput{UserName: bob, NewUserName: aws.String("robert"), NewPath: aws.String("/staff/sales/")}))
+	if u := must(m.GetUser(ctx, &sdk.GetUserInput{UserName: aws.String("robert")})).User; *u.Arn != "arn:aws:iam::"+account+":user/staff/sales/robert" {
+		t.Errorf("%s", *u.Arn)
+	}
+}
+
 // TestWhoIsNamedByNobody: the caller, also a root user; nobody reaches
 // identities of another account.
 func TestWhoIsNamedByNobody(t *testing.T) {

@@ -77,6 +77,29 @@ func with[In any](a authorize[In], keys func(*In) iam.Context) authorize[In] {
 	}
 }
 
+// tagged adds the condition keys of tags to the questions of an operation that
+// makes something, and asks for the action that tags it, too: who may not give
+// tags gives none at birth, or policies that go by tags would be no bounds.
+//
+// IAM User Guide, "Tags for IAM resources", permissions required for tagging.
+func tagged[In any](a authorize[In], action string, tags func(*In) []Tag) authorize[In] {
+	return func(ctx context.Context, c *gateway.Caller, in *In) ([]iam.Question, error) {
+		questions, err := a(ctx, c, in)
+		given := tags(in)
+		if err != nil || len(given) == 0 {
+			return questions, err
+		}
+		for _, q := range questions {
+			q.Action = "iam:" + action
+			questions = append(questions, q)
+		}
+		for i := range questions {
+			questions[i].Context = tagKeys(given)
+		}
+		return questions, nil
+	}
+}
+
 // policyKey is the condition key of a managed policy that is attached or detached.
 func policyKey(arn string) iam.Context { return iam.Context{"iam:policyarn": {arn}} }
 
