@@ -47,9 +47,12 @@ func sensitive(f reflect.StructField) bool {
 	return ok
 }
 
-// suspicious says whether a text has a word that names of secrets have. It must
-// be in lower case.
+// suspicious says whether a text has a word that names of secrets have, or might
+// have one as JSON. It must be in lower case.
 func suspicious(lower string) bool {
+	if strings.Contains(lower, `\u`) { // JSON may spell every letter so
+		return true
+	}
 	for _, word := range [...]string{"secret", "password", "passphrase", "token", "privatekey", "private_key"} {
 		if strings.Contains(lower, word) {
 			return true

@@ -24,7 +24,7 @@ func TestSecretsAreNotInRecords(t *testing.T) {
 	s := "HUSH-secret"
 	got := elements(&in{
 		UserName: "Bob", Password: s, NewPassword: &s, ClientRequestToken: "once", NextToken: "page",
-		Details: `{"title":"a","login":{"password":"HUSH-1","list":[{"ApiToken":"HUSH-2"}]}}`, Document: json.RawMessage(`{"ClientSecret":{"deep":["HUSH-3"]},"n":1}`),
+		Details: `{"title":"a","login":{"password":"HUSH-1","list":[{"ApiToken":"HUSH-2"}]}}`, Document: json.RawMessage(`{"ClientSecret":{"deep":["HUSH-3"]},"p\u0061ss\u0057ord":"HUSH-4","n":1}`),
 		Keys: []accessKey{{"AKIA1", s}}, More: map[string]string{"db_password": s}, PrivateKey: []byte(s), Tokens: []string{s},
 	})
 	if strings.Contains(got, "HUSH") || strings.Contains(got, "SFVTSC") {
