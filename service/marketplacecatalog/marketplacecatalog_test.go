@@ -73,6 +73,19 @@ var productType = &change.EntityType{
 	Describe: func(s any, _ change.Entity) any { return map[string]any{"Description": s} },
 }
 
+// sharedType is one whose entities all accounts share.
+var sharedType = &change.EntityType{
+	Name: "Experience", Version: "1.0", Shared: true,
+	Types: []change.Type{
+		change.Of[product, createProduct](change.Type{Name: "CreateExperience", Creates: true}),
+		change.Of[product, updateInformation](change.Type{Name: "UpdateExperience"}),
+	},
+	New:      func() any { return &product{Visibility: "Limited"} },
+	NewID:    func(ids *change.IDs) string { return ids.New("exp-", 13) },
+	List:     func(s any) change.Listing { return change.Listing{Name: s.(*product).Title, Visibility: "Limited"} },
+	Describe: func(s any, _ change.Entity) any { return map[string]any{"Description": s} },
+}
+
 // market is a server with this one service.
 type market struct {
 	*catalog.Client
@@ -91,7 +104,7 @@ func open(t *testing.T) *market {
 		t.Fatal(err)
 	}
 	ring := keyring.New([32]byte{1})
-	e, err := changeset.New(changeset.Config{Store: s, Types: []*change.EntityType{productType, offerType}, Keys: ring, Log: slog.New(slog.DiscardHandler)})
+	e, err := changeset.New(changeset.Config{Store: s, Types: []*change.EntityType{productType, offerType, sharedType}, Keys: ring, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package marketplacecatalog
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -138,6 +139,11 @@ func (s *service) addPolicy(ctx context.Context, c *gateway.Caller, q *iam.Quest
 		return nil
 	}
 	account := head[strings.LastIndexByte(head, ':')+1:]
+	if account != c.Principal.Account && s.engine.Shared(kind) { // whose it is, for policies that keep to their own account
+		keys := iam.Context{"aws:resourceaccount": {account}}
+		maps.Copy(keys, q.Context)
+		q.Context = keys
+	}
 	p, err := s.policy(ctx, id, c.Time)
 	if err != nil || p.policy == nil || p.account != account {
 		return err

@@ -1,7 +1,9 @@
 package marketplacecatalog_test
 
 import (
+	"crypto/rand"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -101,6 +103,75 @@ func TestAnEntitysPolicyLooksAtItsTags(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", c.state, err, c.code)
 		}
 	}
+}
+
+// TestWhatAllAccountsShareIsStillItsOwners: policies that keep to their own
+// account do not reach it, and its owner's policy may close it to others, their
+// root users too.
+func TestWhatAllAccountsShareIsStillItsOwners(t *testing.T) {
+	t.Parallel()
+	m := open(t)
+	ctx := t.Context()
+	change := func(changeType, id string) types.Change {
+		c := edit(changeType, id, `{"ProductTitle":"`+rand.Text()+`"}`)
+		c.Entity.Type = aws.String("Experience@1.0")
+		return c
+	}
+	out, err := start(m.Client, change("CreateExperience", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _, _ := strings.Cut(*m.ended(out.ChangeSetId).ChangeSet[0].Entity.Identifier, "@")
+	other, err := m.org.CreateAccount(ctx, organization.NewAccount{Name: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := func(user, condition string) *catalog.Client {
+		t.Helper()
+		if user != "" {
+			if _, err := m.org.CreateUser(ctx, other.ID, user); err != nil {
+				t.Fatal(err)
+			}
+			policy := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"aws-marketplace:*","Resource":"*"` + condition + `}}`
+			if err := m.org.PutPolicy(ctx, other.ID, user, organization.Policy{Name: "p", Document: policy}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		key, err := m.org.CreateKey(ctx, other.ID, user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.as(key)
+	}
+	try := func(what string, c *catalog.Client, code string) {
+		t.Helper()
+		out, err := start(c, change("UpdateExperience", id))
+		if got := errorCode(err); got != code {
+			t.Errorf("%s changes it: got %v, want %q", what, err, code)
+		}
+		if err == nil {
+			m.ended(out.ChangeSetId)
+		}
+		_, err = c.DescribeEntity(ctx, &catalog.DescribeEntityInput{Catalog: aws.String("AWSMarketplace"), EntityId: &id})
+		if got := errorCode(err); got != code {
+			t.Errorf("%s looks at it: got %v, want %q", what, err, code)
+		}
+	}
+	root, able := client("", ""), client("able", "")
+	try("a root user", root, "")
+	try("a user", able, "")
+	try("who keeps to its own account", client("own", `,"Condition":{"StringEquals":{"aws:ResourceAccount":"${aws:PrincipalAccount}"}}`), "AccessDeniedException")
+
+	arn := strings.Replace(*entityARN(account, id), "ContainerProduct", "Experience", 1)
+	_, err = m.PutResourcePolicy(ctx, &catalog.PutResourcePolicyInput{ResourceArn: &arn, Policy: aws.String(
+		`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":["aws-marketplace:StartChangeSet","aws-marketplace:DescribeEntity"],"Resource":"` + arn + `",
+		"Condition":{"StringNotEquals":{"aws:PrincipalAccount":"` + account + `"}}}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	try("a root user, against the owner's policy,", root, "AccessDeniedException")
+	try("a user, against the owner's policy,", able, "AccessDeniedException")
+	try("the owner", m.Client, "")
 }
 
 func errorCode(err error) string {
