@@ -46,7 +46,7 @@ type Config struct {
 	Tokens Sealer
 
 	Keep     time.Duration    // how long records are kept; 0: 90 days
-	Memory   int              // bytes of records that wait in memory; 0: 32 MiB
+	Memory   int              // bytes of records that wait in memory; 0: 8 MiB
 	Delivery Delivery         // files; the zero value delivers none
 	Clock    func() time.Time // nil: time.Now
 	Log      *slog.Logger     // nil: nothing is logged
@@ -91,7 +91,7 @@ func New(c Config) (*Trail, error) {
 		c.Keep = Keep
 	}
 	if c.Memory <= 0 {
-		c.Memory = 32 << 20
+		c.Memory = 8 << 20
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now

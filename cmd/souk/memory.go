@@ -11,12 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ballastSize is how much lies on a server's heap and is never touched, so that
-// it takes no memory. The collector counts it: the heap may double until it is
-// collected, and with the ballast by 32 MB more. So it is collected half as
-// often while a small market is busy. Where GOGC is set there is none.
-const ballastSize = 32 << 20
-
 // keepSmall lets a server that has little to do be small: what starting has
 // touched is given back.
 func keepSmall() error {

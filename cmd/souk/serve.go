@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 
 	"github.com/alecthomas/kong"
 
@@ -37,10 +36,6 @@ func (s *ServeCommand) Run(app *App, line *kong.Context) error {
 	_, err = fmt.Fprintf(app.Out, "souk: listening on %s\n", market.LocalURL())
 	if err != nil {
 		config.Log.Warn("the line that says we are ready could not be written", "error", err)
-	}
-	if os.Getenv("GOGC") == "" {
-		ballast := make([]byte, ballastSize)
-		defer runtime.KeepAlive(ballast)
 	}
 	err = keepSmall()
 	if err != nil {
