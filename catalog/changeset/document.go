@@ -69,7 +69,7 @@ type setBody struct {
 
 	// Marks are the names that it has marked while it is open, see change.Marker.
 	Marks []string `json:",omitempty"`
-	// Shared: it changes entities that all accounts share.
+	// Shared: it changes nothing but entities that all accounts share.
 	Shared bool `json:",omitzero"`
 
 	// Fixed when PREPARING ends, so that a redo of APPLYING gives the same bytes.

@@ -176,6 +176,13 @@ func TestWhatAllShareIsSeenAndChangedByAll(t *testing.T) {
 		private := m.done(alice, doc("Rename", own, `{"Title":"still alone"}`))
 		_, err = m.Describe(t.Context(), bob, private.ID)
 		refused(t, err, "ResourceNotFoundException", private.ID)
+		// What else a set changes is not shared by what is.
+		mixed := m.done(alice, ofExperience("UpdateExperience", second, `{"Description":"Again."}`), doc("Rename", own, `{"Title":"a secret"}`))
+		_, err = m.Describe(t.Context(), bob, mixed.ID)
+		refused(t, err, "ResourceNotFoundException", mixed.ID)
+		if list, _, err = m.List(t.Context(), Query{Account: bob, Max: 10, Filters: scope}); err != nil || len(list) != 2 {
+			t.Errorf("shared change sets with one that changes a product, too: %+v, %v", list, err)
+		}
 		m.sound()
 	})
 }

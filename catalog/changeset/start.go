@@ -156,8 +156,9 @@ func (e *Engine) accept(r *Request) (*setBody, *plan, error) {
 			return nil, nil, because(ofChange(invalid("%s", refused[0].ErrorMessage), i, &s.Changes[i]), c.Reason())
 		}
 	}
+	s.Shared = true
 	for i := range p.steps {
-		s.Shared = s.Shared || p.steps[i].entity.Shared
+		s.Shared = s.Shared && p.steps[i].entity.Shared // details of anything else are the account's own
 		s.Marks = append(s.Marks, p.steps[i].change.Marks...)
 	}
 	slices.Sort(s.Marks)
