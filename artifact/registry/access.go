@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -65,8 +66,13 @@ func (r *Registry) asker(p *iam.Principal, req *http.Request) asker {
 // only to those who know of the repository anyway.
 func (r *Registry) decide(a asker, p permission, owner, name string) error {
 	resource := "arn:aws:ecr:us-east-1:" + owner + ":repository/" + name
+	keys := a.context
+	if owner != a.principal.Account { // for policies that keep to their own account
+		keys = maps.Clone(keys)
+		keys["aws:resourceaccount"] = []string{owner}
+	}
 	ok, action, d := p.given(func(action string) iam.Decision {
-		return r.config.Decide(a.principal, iam.Question{Action: action, Resource: resource, Context: a.context})
+		return r.config.Decide(a.principal, iam.Question{Action: action, Resource: resource, Context: keys})
 	})
 	if ok {
 		return nil

@@ -276,8 +276,10 @@ func TestBuyersReadWhatIsPublishedAndNoMore(t *testing.T) {
 	}
 	for policy, status := range map[string]int{
 		"": http.StatusForbidden,
-		`{"Statement":{"Effect":"Allow","Action":"ecr:BatchGetImage","Resource":"arn:aws:ecr:us-east-1:` + otherAccount + `:repository/*"}}`:                                   http.StatusForbidden,
-		`{"Statement":{"Effect":"Allow","Action":"ecr:BatchGetImage","Resource":["arn:aws:ecr:*:` + sellerAccount + `:repository/acme/*","arn:aws:ecr:*:` + Account + `:*"]}}`: http.StatusOK,
+		`{"Statement":{"Effect":"Allow","Action":"ecr:BatchGetImage","Resource":"arn:aws:ecr:us-east-1:` + otherAccount + `:repository/*"}}`:                                                       http.StatusForbidden,
+		`{"Statement":{"Effect":"Allow","Action":"ecr:BatchGetImage","Resource":["arn:aws:ecr:*:` + sellerAccount + `:repository/acme/*","arn:aws:ecr:*:` + Account + `:*"]}}`:                     http.StatusOK,
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecr:*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceAccount":"${aws:PrincipalAccount}"}}}}`:                   http.StatusForbidden,
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecr:*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceAccount":["` + sellerAccount + `","` + Account + `"]}}}}`: http.StatusOK,
 	} {
 		user := m.user(otherAccount, policy)
 		for _, ref := range []string{theRepository, published} {
