@@ -43,10 +43,10 @@ test: setup ## everything: lint, race, conformance on both databases, crash runs
 	@$(MAKE) --no-print-directory -j2 --output-sync=target race outside
 
 race: ## the tests of the rooms inside, with the race detector
-	$(GO) test -race -vet=off -count=1 -timeout 10m $(INSIDE)
+	$(GO) test -race -vet=off -count=1 -timeout 30m $(INSIDE)
 
 outside: build ## the tests that drive the binary: conformance, crashes, command line, documents
-	SOUK_BINARY=$(CURDIR)/$(BIN) $(GO) test -vet=off -count=1 -timeout 12m $(OUTSIDE)
+	SOUK_BINARY=$(CURDIR)/$(BIN) $(GO) test -vet=off -count=1 -timeout 30m $(OUTSIDE)
 
 demo: build ## a whole publication, step by step; fails if a step does not come out as it should
 	@out=$$(mktemp) && if $(BIN) demo --exit >$$out 2>&1; then tail -n 1 $$out; rm -f $$out; else cat $$out; rm -f $$out; exit 1; fi
