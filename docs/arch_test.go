@@ -52,13 +52,15 @@ var edges = map[string][]string{
 		"gateway", "gateway/apierror", "gateway/restjson", "access/*", "catalog/listing", "catalog/procurement",
 		"catalog/change", "catalog/product", "catalog/amiproduct", "catalog/containerproduct", "catalog/saasproduct",
 	},
-	"service/sts":           {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
-	"service/ec2":           {"gateway", "gateway/apierror", "gateway/ec2query", "access/*", "catalog/instancetype", "artifact/images"},
-	"service/cloudtrail":    {"gateway", "gateway/apierror", "gateway/awsjson", "access/*"},
-	"service/ecr":           {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "artifact/registry"},
-	"service/organizations": {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "storage/store"},
-	"service/sns":           {"gateway", "gateway/apierror", "gateway/awsquery", "access/*", "egress/notify"},
-	"service/iam":           {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
+	"service/sts":                   {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
+	"service/ec2":                   {"gateway", "gateway/apierror", "gateway/ec2query", "access/*", "catalog/instancetype", "artifact/images"},
+	"service/cloudtrail":            {"gateway", "gateway/apierror", "gateway/awsjson", "access/*"},
+	"service/ecr":                   {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "artifact/registry"},
+	"service/organizations":         {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "storage/store"},
+	"service/sns":                   {"gateway", "gateway/apierror", "gateway/awsquery", "access/*", "egress/notify"},
+	"service/imagebuilder":          {"gateway", "gateway/apierror", "gateway/restjson", "access/*", "artifact/component", "artifact/component/document"},
+	"service/marketplaceimagebuild": {"gateway", "gateway/apierror", "gateway/awsjson", "access/*", "artifact/build"},
+	"service/iam":                   {"gateway", "gateway/apierror", "gateway/awsquery", "access/*"},
 
 	// What a market holds. An entity's room knows facets and change types only.
 	"catalog":                  {"catalog/change", "catalog/containerproduct", "catalog/saasproduct", "catalog/dataproduct", "catalog/amiproduct", "catalog/offer", "catalog/experience"},
@@ -86,6 +88,15 @@ var edges = map[string][]string{
 	"artifact/scan/assessment":      {"storage/store"},
 	"artifact/scan/inventory":       {"artifact/scan/version"},
 	"artifact/scan/version":         {},
+	"artifact/layer":                {"artifact/archive", "artifact/images"},
+	"artifact/machine":              {"artifact/images"},
+	"artifact/machine/agent":        {"artifact/machine"},
+	"artifact/machine/machinetest":  {"artifact/machine", "artifact/images"},
+	"artifact/machine/sandbox":      {"artifact/machine", "artifact/layer", "egress/proxy"},
+	"artifact/component":            {"artifact/component/document", "artifact/archive", "artifact/registry", "catalog/change", "storage/store", "storage/store/audit"},
+	"artifact/component/document":   {},
+	"artifact/build":                {"artifact/installer", "artifact/images", "storage/*", "gateway/apierror"},
+	"artifact/installer":            {"artifact/component", "artifact/component/document", "artifact/images", "artifact/machine"},
 	"artifact/logo":                 {"catalog/change", "egress/fetch", "storage/blob"},
 	"storage/store":                 {},
 	"storage/store/audit":           {"storage/store", "storage/store/internal/layout"},
@@ -96,6 +107,7 @@ var edges = map[string][]string{
 	"storage/work":                  {"storage/store"},
 	"storage/blob":                  {},
 	"egress/fetch":                  {},
+	"egress/proxy":                  {"egress/fetch"},
 	"egress/notify":                 {"egress/fetch", "gateway/apierror", "storage/store", "storage/store/audit", "storage/work"},
 
 	// Tables of the documentation, and what looks at Souk from outside.
@@ -109,7 +121,7 @@ var edges = map[string][]string{
 }
 
 // Engines are named by the server alone; suites by tests alone.
-var engines = []string{"storage/store/sqlite", "storage/store/postgres"}
+var engines = []string{"storage/store/sqlite", "storage/store/postgres", "artifact/machine/sandbox"}
 
 // vague are names that say nothing about what is in a package.
 var vague = []string{"util", "utils", "common", "helper", "helpers", "misc", "models", "types", "base", "shared"}
