@@ -59,8 +59,9 @@ func refuse(format string, args ...any) error {
 	return &Refused{Reason: fmt.Sprintf(format, args...)}
 }
 
-// errAddress is what Control says; Get turns it into a Refused.
-var errAddress = errors.New("address is not public")
+// ErrAddress: the place's address is not public, or Souk's own, and
+// Config.Allow does not open it. Dial's error is it; Get says it as a Refused.
+var ErrAddress = errors.New("address is not public")
 
 // Resolver finds the addresses of a host; *net.Resolver.
 type Resolver interface {
@@ -263,7 +264,7 @@ func (f *Fetcher) dial(ctx context.Context, network, address string) (net.Conn, 
 	d := net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)
 		if err != nil || !f.allowed(at.Addr()) {
-			return errAddress
+			return ErrAddress
 		}
 		return nil
 	}}
@@ -283,12 +284,24 @@ func (f *Fetcher) dial(ctx context.Context, network, address string) (net.Conn, 
 		if err == nil {
 			return conn, nil
 		}
-		if errors.Is(err, errAddress) {
+		if errors.Is(err, ErrAddress) {
 			// A host with one address outside and one inside is a trap.
 			return nil, err
 		}
 	}
 	return nil, err
+}
+
+// Dial connects to HOST:PORT by TCP under the same guard as Get: the name is
+// looked up once, and the address that is connected to is the one that was
+// checked. ErrAddress if it is closed; other errors are those of the look-up and
+// the network, and say more of them than a stranger should read.
+func (f *Fetcher) Dial(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := f.dial(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w", address, err)
+	}
+	return conn, nil
 }
 
 // explain tells a wrong request from a failure of ours or of the network.
@@ -304,7 +317,7 @@ func (f *Fetcher) explain(ctx context.Context, u *url.URL, err error) error {
 		return fmt.Errorf("fetching %s: %w", place(u), ctx.Err())
 	case errors.As(err, &refused):
 		return refused
-	case errors.Is(err, errAddress):
+	case errors.Is(err, ErrAddress):
 		return refuse("the host's address is not public (--fetch-allow opens networks)")
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return refuse("no host has that name")

@@ -280,3 +280,28 @@ func TestNamesThatAreReboundLeadNowhere(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingInsideIsDialled(t *testing.T) {
+	t.Parallel()
+	port := inner(t)
+	f := New(Config{Resolver: gullible{}, Allow: outsideNetwork})
+	for name, host := range spellings {
+		conn, err := f.Dial(t.Context(), strings.Trim(host, "[]")+":"+port)
+		if strings.HasPrefix(host, "[") {
+			conn, err = f.Dial(t.Context(), host+":"+port)
+		}
+		if err == nil {
+			conn.Close()
+			t.Errorf("%s: dialling %q: no error", name, host)
+		}
+	}
+	if _, err := f.Dial(t.Context(), "inside.example:"+port); !errors.Is(err, ErrAddress) {
+		t.Errorf("dialling a name that leads inside: %v, want ErrAddress", err)
+	}
+	server := outside(t, func(http.ResponseWriter, *http.Request) {})
+	conn, err := f.Dial(t.Context(), server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal("dialling what is open:", err)
+	}
+	conn.Close()
+}

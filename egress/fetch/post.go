@@ -59,7 +59,7 @@ func (f *Fetcher) unanswered(ctx context.Context, u *url.URL, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("posting to %s: %w", place(u), context.Cause(ctx))
 	}
-	if errors.Is(err, errAddress) {
+	if errors.Is(err, ErrAddress) {
 		return f.explain(ctx, u, err)
 	}
 	var refused *Refused
