@@ -17,6 +17,8 @@ type World struct {
 	Entities Entities
 	// Branding is as Logos is, with the requirements of a private marketplace's logo.
 	Branding Logos
+	// Components is nil where products have no installers.
+	Components Components
 	// Pages is nil where the market looks at no pages of sellers.
 	Pages        Pages
 	Organization Organization
