@@ -2,13 +2,10 @@ package gateway
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
-	"net/netip"
 	"reflect"
 	"runtime/debug"
 	"sync"
@@ -92,7 +89,7 @@ func New(c Config) (*Gateway, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.RequestID == nil {
-		c.RequestID = randomID
+		c.RequestID = trail.NewRequestID
 	}
 	if c.MaxBody == 0 {
 		c.MaxBody = DefaultMaxBody
@@ -145,7 +142,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer c.ctx.end()
 	kept.caller = Caller{
 		RequestID: g.config.RequestID(),
-		SourceIP:  sourceIP(r.RemoteAddr),
+		SourceIP:  trail.SourceIP(r),
 		UserAgent: r.UserAgent(),
 		Time:      g.config.Clock().UTC(),
 	}
@@ -288,34 +285,6 @@ func (c *call) operation() string {
 		return c.service.Name
 	}
 	return ""
-}
-
-// sourceIP reads the address of the other end of the connection.
-func sourceIP(remote string) netip.Addr {
-	a, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return a.Addr().Unmap()
-}
-
-// randomID makes a random UUID. Request ids tell requests apart; nobody's
-// rights depend on their being hard to guess.
-func randomID() string {
-	var b [16]byte
-	hi, lo := rand.Uint64(), rand.Uint64()
-	for i := range 8 {
-		b[i], b[8+i] = byte(hi>>(8*i)), byte(lo>>(8*i))
-	}
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	var s [36]byte
-	hex.Encode(s[0:], b[0:4])
-	hex.Encode(s[9:], b[4:6])
-	hex.Encode(s[14:], b[6:8])
-	hex.Encode(s[19:], b[8:10])
-	hex.Encode(s[24:], b[10:])
-	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
-	return string(s[:])
 }
 
 // compileInput reads the constraints of an operation's input.

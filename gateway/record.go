@@ -41,12 +41,14 @@ func (c *call) record(ctx context.Context, output any, failed *apierror.Error) e
 
 // described is what is known of the call before it is done.
 func (c *call) described() trail.Call {
-	return trail.Call{
+	d := trail.Call{
 		Principal: c.caller.Principal, AccessKeyID: c.caller.AccessKeyID, Region: c.caller.Region,
-		RequestID: c.caller.RequestID, SourceIP: c.caller.SourceIP, UserAgent: c.caller.UserAgent, Time: c.caller.Time,
+		RequestID: c.caller.RequestID, Time: c.caller.Time,
 		Source: c.service.EventSource, Name: c.route.op.Name, ReadOnly: c.route.op.ReadOnly,
-		Input: c.input, Resources: resources(c.asked), TLS: c.r.TLS, Host: c.r.Host,
+		Input: c.input, Resources: resources(c.asked),
 	}
+	d.Came(c.r)
+	return d
 }
 
 // resources are those that the questions are about, without the one that stands

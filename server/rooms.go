@@ -82,6 +82,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		Keyring:      keys,
 		MaxBlob:      config.MaxLayer, // 0: its own default
 		ChartCommand: config.ChartCommand,
+		Trail:        m.trail,
 		Log:          config.Log,
 	})
 	if err != nil {

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"souk/access/iam"
+	"souk/access/trail"
 	"souk/catalog/procurement"
 	"souk/storage/store"
 )
@@ -44,6 +44,7 @@ func nameUnknown() *refusal {
 type asker struct {
 	principal *iam.Principal
 	context   iam.Context
+	asked     *[]string // resources that policies were asked about; see ask
 }
 
 func (r *Registry) asker(p *iam.Principal, req *http.Request) asker {
@@ -53,19 +54,20 @@ func (r *Registry) asker(p *iam.Principal, req *http.Request) asker {
 		"aws:epochtime":       {strconv.FormatInt(now.Unix(), 10)},
 		"aws:securetransport": {strconv.FormatBool(req.TLS != nil)},
 	}
-	if host, _, err := net.SplitHostPort(req.RemoteAddr); err == nil {
-		c["aws:sourceip"] = []string{host}
+	if from := trail.SourceIP(req); from.IsValid() {
+		c["aws:sourceip"] = []string{from.String()}
 	}
 	if agent := req.UserAgent(); agent != "" {
 		c["aws:useragent"] = []string{agent}
 	}
-	return asker{p, c}
+	return asker{principal: p, context: c, asked: new([]string)}
 }
 
 // decide asks the asker's policies. The refusal names what is missing: it goes
 // only to those who know of the repository anyway.
 func (r *Registry) decide(a asker, p permission, owner, name string) error {
-	resource := "arn:aws:ecr:us-east-1:" + owner + ":repository/" + name
+	resource := arnOf(owner, name)
+	a.ask(resource)
 	keys := a.context
 	if owner != a.principal.Account { // for policies that keep to their own account
 		keys = maps.Clone(keys)

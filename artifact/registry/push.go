@@ -308,7 +308,7 @@ func (r *Registry) putManifest(w http.ResponseWriter, req *http.Request, c call)
 		err := r.layout.settle(files...)
 		if err != nil {
 			r.config.Log.Error("registry: image not made durable", "repository", c.repository, "digest", digest, "error", err)
-			return &refusal{http.StatusInternalServerError, "UNKNOWN", "unknown error"}
+			return unknown()
 		}
 		return nil
 	}

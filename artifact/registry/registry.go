@@ -28,6 +28,7 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 
 	"souk/access/iam"
+	"souk/access/trail"
 	"souk/artifact/chart"
 	"souk/catalog/procurement"
 	"souk/storage/store"
@@ -121,6 +122,11 @@ type Config struct {
 	// (chart.Main): a chart's templates are a program that a stranger wrote.
 	// Nil renders in this process, which is for tests.
 	ChartCommand []string
+
+	// Trail records every request of who is known, as a call of Amazon ECR; nil:
+	// none is recorded. A request that can't be recorded is answered as one that
+	// failed.
+	Trail *trail.Trail
 
 	Log *slog.Logger     // nil means slog.Default
 	Now func() time.Time // nil means time.Now

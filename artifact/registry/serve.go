@@ -36,41 +36,47 @@ type call struct {
 }
 
 // serve answers a request: who is it, what does it ask for, is that allowed;
-// then it is the library's.
+// then it is the library's. The record of it is made before it is answered.
 func (r *Registry) serve(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 
-	err := r.route(w, req)
-	if err == nil {
-		return
+	a := r.newRecorder(w, req)
+	err := r.route(a, req)
+	if err != nil {
+		r.refuse(a, req, err)
 	}
+	a.end()
+}
+
+// refuse answers a request with the error that it ended in.
+func (r *Registry) refuse(a *recorder, req *http.Request, err error) {
 	var no *refusal
 	if !errors.As(err, &no) {
 		if req.Context().Err() == nil {
-			r.config.Log.Error("registry: request failed", "method", req.Method, "path", req.URL.Path, "error", err)
+			r.config.Log.Error("registry: request failed", "request", a.record.RequestID, "method", req.Method, "path", req.URL.Path, "error", err)
 		}
-		no = &refusal{http.StatusInternalServerError, "UNKNOWN", "unknown error"}
+		no = unknown()
 	}
-	r.logRefusal(req, no)
-	no.write(w)
+	r.logRefusal(req, no, a.record.RequestID)
+	no.write(a)
 }
 
 // logRefusal writes down who was kept out, and for debugging every other
 // refusal: clients ask for much that is not there, and begin without
 // credentials.
-func (r *Registry) logRefusal(req *http.Request, no *refusal) {
+func (r *Registry) logRefusal(req *http.Request, no *refusal, id string) {
 	level := slog.LevelDebug
 	_, _, claimed := req.BasicAuth()
 	if no.status == http.StatusForbidden || no.status == http.StatusUnauthorized && claimed {
 		level = slog.LevelInfo
 	}
-	r.config.Log.Log(req.Context(), level, "registry: refused", "method", req.Method, "path", req.URL.Path,
+	r.config.Log.Log(req.Context(), level, "registry: refused", "request", id, "method", req.Method, "path", req.URL.Path,
 		"from", req.RemoteAddr, "status", no.status, "error", no.code, "reason", no.message)
 }
 
 // route does the request. An error has not been answered yet.
-func (r *Registry) route(w http.ResponseWriter, req *http.Request) error {
+func (r *Registry) route(w *recorder, req *http.Request) error {
 	key, principal, ok, err := r.authenticate(req)
 	if err != nil {
 		return err
@@ -101,6 +107,7 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request) error {
 		digest:     match.Vars["digest"],
 		upload:     match.Vars["uuid"],
 	}
+	w.begin(&c)
 	read := req.Method == http.MethodGet || req.Method == http.MethodHead
 
 	switch c.route {

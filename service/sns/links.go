@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -122,11 +121,12 @@ func (l *Links) do(r *http.Request, id, action string, q url.Values) (output any
 	if l.trail == nil {
 		return call(ctx)
 	}
-	from, _ := netip.ParseAddrPort(r.RemoteAddr) // else it is left out
-	record := l.trail.Begin(trail.Call{
-		Principal: &iam.Principal{Account: account}, Region: region, RequestID: id, SourceIP: from.Addr().Unmap(), UserAgent: r.UserAgent(),
-		Time: time.Now().UTC(), Source: l.service.EventSource, Name: action, Input: input, Resources: []string{topic}, TLS: r.TLS, Host: r.Host,
-	})
+	described := trail.Call{
+		Principal: &iam.Principal{Account: account}, Region: region, RequestID: id,
+		Time: time.Now().UTC(), Source: l.service.EventSource, Name: action, Input: input, Resources: []string{topic},
+	}
+	described.Came(r)
+	record := l.trail.Begin(described)
 	output, err = call(record.Context(ctx))
 	if err == nil {
 		err = record.End(ctx, trail.Outcome{Output: output})
