@@ -152,3 +152,12 @@ func (r *Registry) Untag(ctx context.Context, repository, tag string) error {
 	}
 	return nil
 }
+
+// Current returns the digest that a tag of a repository names now, "" if it
+// names nothing.
+func (r *Registry) Current(ctx context.Context, repository, tag string) (digest string, err error) {
+	if !validName(repository) || !tagPattern.MatchString(tag) {
+		return "", fmt.Errorf("%w: %s:%s", change.ErrImageNotFound, repository, tag)
+	}
+	return r.current(ctx, repository, tag)
+}
