@@ -95,8 +95,10 @@ func (p *Proxy) Handler(places []string) (*Handler, error) {
 		ReadHeaderTimeout: p.config.HeaderTimeout,
 		IdleTimeout:       p.config.Idle,
 		MaxHeaderBytes:    maxHeader,
-		Protocols:         &protocols,
-		ErrorLog:          quiet,
+
+		DisableGeneralOptionsHandler: true, // OPTIONS * is no request to a place
+		Protocols:                    &protocols,
+		ErrorLog:                     quiet,
 	}
 	h.queue = &queue{conns: make(chan net.Conn), closed: make(chan struct{})}
 	go h.server.Serve(h.queue) //nolint:errcheck // it ends when Close closes the queue
