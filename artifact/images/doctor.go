@@ -106,6 +106,13 @@ func (m *Images) wrongAMI(ctx context.Context, d store.Document) (string, error)
 
 // wrongName says what is wrong with a name, "" if nothing is.
 func (m *Images) wrongName(ctx context.Context, d store.Document) (string, error) {
+	if h := parseHeld(d.Body); h.holder != (store.Key{}) {
+		_, err := m.config.Store.Get(ctx, h.holder)
+		if errors.Is(err, store.ErrNotFound) {
+			return fmt.Sprintf("it is held for %s %s, which is not there", h.holder.Kind, h.holder.ID), nil
+		}
+		return "", err
+	}
 	a, _, err := m.read(ctx, string(d.Body))
 	if errors.Is(err, ErrNotFound) {
 		return fmt.Sprintf("there is no AMI %q", d.Body), nil

@@ -35,7 +35,8 @@ const (
 	// KindAMI has the AMI's id and an AMI as its body.
 	KindAMI = "ami"
 	// KindName has the id ACCOUNT/NAME and the AMI's id as its body: names are
-	// unique among the images of an account.
+	// unique among the images of an account. One that is held for an AMI that is
+	// yet to be made says by what (Hold).
 	KindName = "ami-name"
 )
 
@@ -169,6 +170,7 @@ type Registry interface {
 	Owner(ctx context.Context, repository string) (account string, err error)
 	Manifest(ctx context.Context, repository, digest string) (mediaType string, payload []byte, err error)
 	Blob(ctx context.Context, repository, digest string) (io.ReadSeekCloser, error)
+	Put(ctx context.Context, repository string, p registry.Parcel) error
 	Tag(ctx context.Context, repository, tag, digest string) error
 	Untag(ctx context.Context, repository, tag string) error
 	Tags(ctx context.Context, repository string) (map[string]time.Time, error) // when each was written

@@ -2,7 +2,6 @@ package images
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -11,7 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"souk/artifact/registry"
 	"souk/storage/store"
 )
 
@@ -124,24 +122,14 @@ func (m *Images) keep(ctx context.Context, a AMI) (AMI, error) {
 	if err != nil {
 		return AMI{}, noImage(err)
 	}
-	d, err := a.document()
+	batch, err := a.batch()
 	if err != nil {
 		return AMI{}, err
 	}
-	tag, err := json.Marshal(registry.Tag{Digest: a.Digest})
-	if err != nil {
-		return AMI{}, fmt.Errorf("writing the tag of %s: %w", a.ID, err)
-	}
 	name := nameKey(a.Owner, a.Name)
-	batch := store.Batch{}
 	if a.State == StatePending {
-		d.Due = m.runner.Now()
+		batch.Put[0].Due = m.runner.Now()
 		batch.Bounds = []store.Bound{{Kind: KindAMI, Index: pendingIndex, Partition: a.Owner, Most: maxPending}}
-	}
-	batch.Put = []store.Write{
-		{Document: d},
-		{Document: store.Document{Key: name, Body: []byte(a.ID)}},
-		{Document: store.Document{Key: store.Key{Kind: registry.KindTag, ID: a.Repository + ":" + a.ID}, Body: tag}},
 	}
 	err = m.config.Store.Commit(ctx, batch)
 	if err == nil {
