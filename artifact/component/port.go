@@ -46,7 +46,7 @@ func (p port) Find(ctx context.Context, s change.Seller, arn string) (change.Com
 	found := change.Component{
 		ARN: c.ARN, Name: c.Name, Version: c.Version, Build: c.Build, Description: c.Description, Platform: c.Platform,
 		SupportedOSVersions: c.SupportedOS, Document: c.Document, Phases: c.Phases,
-		Files: change.ComponentFiles{Repository: c.Files.Repository, Digest: c.Files.Digest},
+		Files: change.ComponentFiles{Repository: c.Files.Repository, Digest: c.Files.Digest, Size: c.Files.Size},
 	}
 	for _, parameter := range c.Parameters {
 		found.Parameters = append(found.Parameters, change.ComponentParameter{Name: parameter.Name, Default: parameter.Default, Description: parameter.Description})

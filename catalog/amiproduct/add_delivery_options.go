@@ -4,18 +4,22 @@ import (
 	"cmp"
 	"context"
 	"strconv"
+	"unicode/utf8"
 
 	"souk/catalog/change"
 	"souk/catalog/product"
 )
 
 // AddDeliveryOptions adds a version to an AMI product. "A version is made up of
-// a single delivery option, which is the AMI that you are making available."
+// a single delivery option, which is the AMI that you are making available." A
+// version may also have EC2 Image Builder components, in the AMI's place or
+// beside it.
 //
-// Catalog API Reference, "Adding a new version to an AMI-based product".
+// Catalog API Reference, "Adding a new version to an AMI-based product" and "Work
+// with EC2 Image Builder component products".
 type AddDeliveryOptions struct {
 	Version         *NewVersion         // "Details about the software version you are adding. Made up of a title and release notes."
-	DeliveryOptions []NewDeliveryOption // one AMI option
+	DeliveryOptions []NewDeliveryOption // at most one AMI option, and options with components
 }
 
 // NewVersion names a version.
@@ -24,10 +28,12 @@ type NewVersion struct {
 	ReleaseNotes string // "Notes for buyers to tell them about changes from one version to the next." At most 30,000 characters.
 }
 
-// NewDeliveryOption is a delivery option of the new version. An AMI option has
-// no title of its own.
+// NewDeliveryOption is a delivery option of the new version.
 type NewDeliveryOption struct {
-	Details *DeliveryOptionDetails // "Holds the details of an AMI delivery option."
+	// DeliveryOptionTitle is that of an option with a component, at most 72
+	// characters; "" for the component's name. An AMI option has no title of its own.
+	DeliveryOptionTitle string
+	Details             *DeliveryOptionDetails // "Holds the details of an AMI delivery option", or of a component
 }
 
 // Valid refuses documents that lack what no listed error speaks of.
@@ -47,6 +53,9 @@ func (r *AddDeliveryOptions) Valid(c *change.Checks) {
 		if option.Details.ami() != nil {
 			amis++
 		}
+		if utf8.RuneCountInString(option.DeliveryOptionTitle) > 72 {
+			missing = append(missing, "JSON at /DeliveryOptions/"+strconv.Itoa(i)+"/DeliveryOptionTitle has more than 72 characters")
+		}
 	}
 	if amis > 1 {
 		missing = append(missing, "JSON at /DeliveryOptions has "+strconv.Itoa(amis)+" AMI delivery options, not 1")
@@ -57,14 +66,11 @@ func (r *AddDeliveryOptions) Valid(c *change.Checks) {
 // Check states the page's errors.
 func (r *AddDeliveryOptions) Check(p *Product, c *change.Checks) {
 	var templates bool
-	var components []ComponentDeliveryOptionDetails
+	var titles []string
 	for _, option := range r.DeliveryOptions {
-		if option.Details == nil {
-			continue
-		}
-		templates = templates || option.Details.DeploymentTemplateDeliveryOptionDetails != nil
-		if component := option.Details.Ec2ImageBuilderComponentDeliveryOptionDetails; component != nil {
-			components = append(components, *component)
+		templates = templates || option.Details != nil && option.Details.DeploymentTemplateDeliveryOptionDetails != nil
+		if option.Details.component() != nil && option.DeliveryOptionTitle != "" {
+			titles = append(titles, option.DeliveryOptionTitle)
 		}
 	}
 	title, notes := r.version()
@@ -76,66 +82,67 @@ func (r *AddDeliveryOptions) Check(p *Product, c *change.Checks) {
 		checkDetails(c, p, []*AmiDeliveryOptionDetails{details})
 		checkSource(c, *details.AmiSource, p.Compatibility.beside(details.RecommendedInstanceType.Value))
 	}
-	checkComponents(c, components)
+	checkComponents(c, p, r.components())
+	c.Refuse(len(product.Repeated(titles)) > 0, "DUPLICATE_DELIVERY_OPTION_TITLES", "Provide unique delivery option title.", change.In("DeliveryOptionTitle", product.Repeated(titles)...))
 	c.Refuse(templates, "INVALID_DETAILS", "CloudFormation delivery options are not offered. Provide AmiDeliveryOptionDetails.")
-	c.Refuse(len(components) > 0, "INVALID_DETAILS", "EC2 Image Builder component delivery options are not offered yet. Provide AmiDeliveryOptionDetails.")
 }
 
-// checkComponents states the rules of the form of component options. The texts
-// of their usage instructions are those of AMI options.
-func checkComponents(c *change.Checks, components []ComponentDeliveryOptionDetails) {
-	var usages, malformed []string
-	var roles change.Wrong
-	for _, component := range components {
-		usages = append(usages, component.UsageInstructions)
-		roles.If(!roleARN.MatchString(component.AccessRoleArn), "AccessRoleArn", component.AccessRoleArn)
-		if !componentARN.MatchString(component.ComponentArn) {
-			malformed = append(malformed, component.ComponentArn)
+// Probe looks the AMI up, has it scanned, and keeps a copy of it; then it looks
+// the components up, tries them, and keeps copies of them.
+func (r *AddDeliveryOptions) Probe(ctx context.Context, p *Product, c *change.Checks) error {
+	if details := r.amiDetails(); details != nil {
+		title, _ := r.version()
+		err := probeSource(ctx, p, c, title, *details.AmiSource, details.RecommendedInstanceType.Value)
+		if err != nil || len(c.Refusals()) > 0 {
+			return err
 		}
 	}
-	checkUsage(c, usages)
-	c.Refuse(len(roles) > 0, "INVALID_ARN", "Provide a valid ARN for component access.", roles)
-	c.Refuse(len(malformed) > 0, "INVALID_IB_COMPONENT", "Provide the ARN of a version of an EC2 Image Builder component. Invalid: [x].", malformed)
+	return probeComponents(ctx, p, c, r.components())
 }
 
-// Probe looks the AMI up, has it scanned, and keeps a copy of it.
-func (r *AddDeliveryOptions) Probe(ctx context.Context, p *Product, c *change.Checks) error {
-	details := r.amiDetails()
-	if details == nil {
-		return nil
-	}
-	title, _ := r.version()
-	return probeSource(ctx, p, c, title, *details.AmiSource, details.RecommendedInstanceType.Value)
-}
-
-// Apply adds the version. The first one brings the instance type that it
-// recommends, if none was chosen.
+// Apply adds the version. The first one with an AMI brings the instance type that
+// it recommends, if none was chosen.
 func (r *AddDeliveryOptions) Apply(p *Product, a *change.Applying) {
-	details := r.amiDetails()
-	if details == nil {
+	title, notes := r.version()
+	v := Version{
+		Title: title, ReleaseNotes: notes, Created: a.Now.UTC().Format("2006-01-02T15:04:05.000Z07:00"), Sources: []Source{}, DeliveryOptions: []DeliveryOption{},
+	}
+	if details := r.amiDetails(); details != nil {
+		v.ID = a.IDs.UUID()
+		source := foundSource(*details.AmiSource, a)
+		option := DeliveryOption{
+			ID:             cmp.Or(a.Found[foundOption], a.IDs.UUID()), // the latter after a probe that kept none
+			SourceID:       source.ID,
+			Title:          "(" + source.Architecture + ") Amazon Machine Image",
+			SecurityGroups: []SecurityGroup{},
+			Visibility:     product.Public,
+		}
+		details.update(&option)
+		v.Sources, v.DeliveryOptions = append(v.Sources, source), append(v.DeliveryOptions, option)
+		if len(p.Compatibility.AvailableInstanceTypes) == 0 {
+			p.Compatibility.AvailableInstanceTypes = []string{option.RecommendedInstanceType}
+		}
+	}
+	components, options := r.foundComponents(a)
+	v.Components, v.DeliveryOptions = components, append(v.DeliveryOptions, options...)
+	if len(v.DeliveryOptions) == 0 {
 		return
 	}
-	title, notes := r.version()
-	id, source := a.IDs.UUID(), foundSource(*details.AmiSource, a)
-	option := DeliveryOption{
-		ID:             cmp.Or(a.Found[foundOption], a.IDs.UUID()), // the latter after a probe that kept none
-		SourceID:       source.ID,
-		Title:          "(" + source.Architecture + ") Amazon Machine Image",
-		SecurityGroups: []SecurityGroup{},
-		Visibility:     product.Public,
+	if v.ID == "" {
+		v.ID = a.IDs.UUID()
 	}
-	details.update(&option)
-	p.Versions = append(p.Versions, Version{
-		ID:              id,
-		Title:           title,
-		ReleaseNotes:    notes,
-		Created:         a.Now.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
-		Sources:         []Source{source},
-		DeliveryOptions: []DeliveryOption{option},
-	})
-	if len(p.Compatibility.AvailableInstanceTypes) == 0 {
-		p.Compatibility.AvailableInstanceTypes = []string{option.RecommendedInstanceType}
+	p.Versions = append(p.Versions, v)
+}
+
+// components are the details of the options with components.
+func (r *AddDeliveryOptions) components() []ComponentDeliveryOptionDetails {
+	var all []ComponentDeliveryOptionDetails
+	for _, option := range r.DeliveryOptions {
+		if details := option.Details.component(); details != nil {
+			all = append(all, *details)
+		}
 	}
+	return all
 }
 
 func (r *AddDeliveryOptions) version() (title, notes string) {

@@ -48,7 +48,7 @@ func EntityType() *change.EntityType {
 		New:      func() any { return new(Product) },
 		NewID:    func(ids *change.IDs) string { return ids.Entity("prod-") },
 		Overlaps: overlaps,
-		List:     func(state any) change.Listing { return state.(*Product).Listing() },
+		List:     func(state any) change.Listing { return state.(*Product).listing() },
 		Describe: func(state any, e change.Entity) any { return state.(*Product).describe(e.ID) },
 	}
 }

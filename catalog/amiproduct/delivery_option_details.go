@@ -16,8 +16,8 @@ import (
 // exactly one member is given.
 type DeliveryOptionDetails struct {
 	AmiDeliveryOptionDetails                      *AmiDeliveryOptionDetails
-	DeploymentTemplateDeliveryOptionDetails       *struct{}                       // CloudFormation: known, and not offered
-	Ec2ImageBuilderComponentDeliveryOptionDetails *ComponentDeliveryOptionDetails // checked, and not offered yet
+	DeploymentTemplateDeliveryOptionDetails       *struct{} // CloudFormation: known, and not offered
+	Ec2ImageBuilderComponentDeliveryOptionDetails *ComponentDeliveryOptionDetails
 }
 
 // AmiDeliveryOptionDetails is "the details of one AMI delivery option". All but
@@ -77,9 +77,9 @@ func (p *Port) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 //
 // Work with EC2 Image Builder component products.
 type ComponentDeliveryOptionDetails struct {
-	UsageInstructions string // at most 4,000 characters
-	AccessRoleArn     string // the role by which the component is read
-	ComponentArn      string // of one version of the component
+	UsageInstructions change.Optional[string] // at most 4,000 characters
+	AccessRoleArn     string                  // the role by which the component is read
+	ComponentArn      string                  // of a version of the component, or of its build 1
 }
 
 var (
@@ -91,7 +91,7 @@ var (
 	roleARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}$`)
 	// componentARN is the form of a component version's ARN, or of one build of
 	// it (EC2 Image Builder API Reference, "GetComponent").
-	componentARN = regexp.MustCompile(`^arn:aws[a-z-]*:imagebuilder:[a-z0-9-]+:(?:[0-9]{12}|aws):component/[a-z0-9_-]+/[0-9]+\.[0-9]+\.[0-9]+(?:/[0-9]+)?$`)
+	componentARN = regexp.MustCompile(`^arn:aws[a-z-]*:imagebuilder:[a-z0-9-]+:(?:[0-9]{12}|aws):component/[a-z0-9_-]+/[0-9]+\.[0-9]+\.[0-9]+(?:/([0-9]+))?$`)
 )
 
 // kinds counts the members that are given.
@@ -116,6 +116,14 @@ func (d *DeliveryOptionDetails) ami() *AmiDeliveryOptionDetails {
 	return d.AmiDeliveryOptionDetails
 }
 
+// component returns the details of an option with a component, nil of others.
+func (d *DeliveryOptionDetails) component() *ComponentDeliveryOptionDetails {
+	if d == nil {
+		return nil
+	}
+	return d.Ec2ImageBuilderComponentDeliveryOptionDetails
+}
+
 // requireNew notes what a new option lacks and no listed error speaks of.
 func (d *DeliveryOptionDetails) requireNew(missing *product.Missing, at string) {
 	if n := d.kinds(); n != 1 {
@@ -123,7 +131,7 @@ func (d *DeliveryOptionDetails) requireNew(missing *product.Missing, at string) 
 		return
 	}
 	if k := d.Ec2ImageBuilderComponentDeliveryOptionDetails; k != nil {
-		missing.Require(at+"/Ec2ImageBuilderComponentDeliveryOptionDetails", "UsageInstructions", k.UsageInstructions, "AccessRoleArn", k.AccessRoleArn, "ComponentArn", k.ComponentArn)
+		missing.Require(at+"/Ec2ImageBuilderComponentDeliveryOptionDetails", "UsageInstructions", k.UsageInstructions.Value, "AccessRoleArn", k.AccessRoleArn, "ComponentArn", k.ComponentArn)
 	}
 	a := d.AmiDeliveryOptionDetails
 	if a == nil {
@@ -151,6 +159,16 @@ func (d *DeliveryOptionDetails) requireNew(missing *product.Missing, at string) 
 // requireUpdated notes what an update would empty, and what a new option would
 // not have either.
 func (d *DeliveryOptionDetails) requireUpdated(missing *product.Missing, at string) {
+	if n := d.kinds(); n > 1 {
+		*missing = append(*missing, "JSON at "+at+" has the details of "+strconv.Itoa(n)+" kinds of delivery options, not of 1")
+		return
+	}
+	if k := d.component(); k != nil {
+		if k.UsageInstructions.Given {
+			missing.Require(at+"/Ec2ImageBuilderComponentDeliveryOptionDetails", "UsageInstructions", k.UsageInstructions.Value)
+		}
+		return
+	}
 	a := d.ami()
 	if a == nil {
 		*missing = append(*missing, "JSON at "+at+" is missing required properties: ['AmiDeliveryOptionDetails']")

@@ -47,9 +47,8 @@ func checkUsage(c *change.Checks, usages []string) {
 }
 
 // checkDetails states the rules of what is given of AMI options, for new
-// options and updated ones alike.
-func checkDetails(c *change.Checks, p *Product, given []*AmiDeliveryOptionDetails) {
-	var usages []string
+// options and updated ones alike, with the usage instructions of others.
+func checkDetails(c *change.Checks, p *Product, given []*AmiDeliveryOptionDetails, usages ...string) {
 	var unavailable, unknown change.Wrong
 	for _, details := range given {
 		usages = append(usages, details.UsageInstructions.Value)

@@ -8,8 +8,11 @@ import (
 	"souk/catalog/product"
 )
 
-// amiType is the Type of sources and of delivery options.
-const amiType = "AmazonMachineImage"
+// The Type of sources and of delivery options.
+const (
+	amiType       = "AmazonMachineImage"
+	componentType = "Ec2ImageBuilderComponent"
+)
 
 // document is the DetailsDocument that DescribeEntity shows: AWS's published
 // shape AmiProductEntityDetail. Programs in production read members that are
@@ -31,7 +34,7 @@ type versionDocument struct {
 	UpgradeInstructions string // no change type sets it: always N/A, as for containers
 	VersionTitle        string
 	CreationDate        string
-	Sources             []sourceDocument
+	Sources             []any // sourceDocument, componentDocument
 	DeliveryOptions     []optionDocument
 	DeliveryMethods     []optionDocument // the same in the older spelling, which publishing programs read
 }
@@ -46,17 +49,29 @@ type sourceDocument struct {
 	Compatibility      Compatibility
 }
 
+// componentDocument is our own form: the published shape knows AMIs alone.
+type componentDocument struct {
+	Type                string
+	Id                  string
+	ComponentArn        string
+	ComponentName       string
+	ComponentVersion    string
+	SupportedOsVersions []string
+}
+
 type optionDocument struct {
-	Id               string
-	Type             string
-	SourceId         string
-	Title            string
-	ShortDescription string // an AMI option has none
-	LongDescription  string // an AMI option has none
-	Instructions     instructionsDocument
-	Recommendations  recommendationsDocument
-	Visibility       product.Visibility
-	AmiAlias         string // by which instances may be started without an AMI's id
+	Id string
+	// FulfillmentOptionId is the id for StartBuild; of options with a component alone.
+	FulfillmentOptionId string `json:",omitempty"`
+	Type                string
+	SourceId            string
+	Title               string
+	ShortDescription    string // an AMI option has none
+	LongDescription     string // an AMI option has none
+	Instructions        instructionsDocument
+	Recommendations     recommendationsDocument
+	Visibility          product.Visibility
+	AmiAlias            string `json:",omitempty"` // by which instances may be started without an AMI's id
 }
 
 type instructionsDocument struct {
@@ -108,14 +123,21 @@ func (v *Version) describe(product string, compatibility Compatibility) versionD
 		UpgradeInstructions: "N/A",
 		VersionTitle:        v.Title,
 		CreationDate:        v.Created,
-		Sources:             []sourceDocument{},
+		Sources:             []any{},
 		DeliveryOptions:     []optionDocument{},
 	}
 	for _, source := range v.Sources {
 		d.Sources = append(d.Sources, source.describe(compatibility))
 	}
+	for _, component := range v.Components {
+		d.Sources = append(d.Sources, component.describe())
+	}
 	for _, option := range v.DeliveryOptions {
-		d.DeliveryOptions = append(d.DeliveryOptions, option.describe(alias(product, v.Title)))
+		shown := option.describe(alias(product, v.Title))
+		if v.component(&option) != nil {
+			shown.Type, shown.AmiAlias = componentType, ""
+		}
+		d.DeliveryOptions = append(d.DeliveryOptions, shown)
 	}
 	d.DeliveryMethods = d.DeliveryOptions
 	return d
@@ -142,9 +164,16 @@ func (s *Source) describe(compatibility Compatibility) sourceDocument {
 	}
 }
 
+func (c *Component) describe() componentDocument {
+	return componentDocument{
+		Type: componentType, Id: c.ID, ComponentArn: c.ARN, ComponentName: c.Name, ComponentVersion: c.Version,
+		SupportedOsVersions: append([]string{}, c.SupportedOSVersions...),
+	}
+}
+
 func (o *DeliveryOption) describe(alias string) optionDocument {
 	d := optionDocument{
-		Id:              o.ID,
+		Id: o.ID, FulfillmentOptionId: o.FulfillmentOptionID,
 		Type:            amiType,
 		SourceId:        o.SourceID,
 		Title:           o.Title,

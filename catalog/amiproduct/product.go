@@ -3,6 +3,7 @@ package amiproduct
 import (
 	"slices"
 
+	"souk/catalog/change"
 	"souk/catalog/instancetype"
 	"souk/catalog/product"
 )
@@ -28,6 +29,7 @@ type Version struct {
 	ReleaseNotes    string
 	Created         string // RFC 3339 with milliseconds, UTC
 	Sources         []Source
+	Components      []Component `json:",omitempty"`
 	DeliveryOptions []DeliveryOption
 }
 
@@ -54,10 +56,14 @@ type OperatingSystem struct {
 	ScanningPort int    // SSH or RDP
 }
 
-// DeliveryOption is the way to get a version: starting its AMI.
+// DeliveryOption is a way to get a version: starting its AMI, or having a
+// component installed on an image of one's own.
 type DeliveryOption struct {
-	ID                      string // UUID
-	SourceID                string // of the Source
+	ID       string // UUID
+	SourceID string // of the Source or the Component
+	// FulfillmentOptionID (fo-...) is the id by which the Image Build Service
+	// knows an option with a component; "" of an AMI option.
+	FulfillmentOptionID     string `json:",omitempty"`
 	Title                   string // such as (x86_64) Amazon Machine Image
 	UsageInstructions       string
 	Access                  *Endpoint `json:",omitempty"` // nil if nothing listens
@@ -81,6 +87,19 @@ type SecurityGroup struct {
 	IpRanges   []string // "IP ranges to allow, in CIDR format". 1 to 5.
 }
 
+// listing is that of all products, with the names of components.
+func (p *Product) listing() change.Listing {
+	l := p.Facets.Listing()
+	if arns, _ := p.installers(); len(arns) > 0 {
+		var names []string
+		for _, arn := range arns {
+			names = union(names, []string{nameInARN(arn)})
+		}
+		l.Fields = map[string][]string{ComponentName: names}
+	}
+	return l
+}
+
 // find returns the delivery option with an id and its version, or nil.
 func (p *Product) find(id string) (*Version, *DeliveryOption) {
 	for v := range p.Versions {
@@ -101,6 +120,15 @@ func (v *Version) source(o *DeliveryOption) *Source {
 		return nil
 	}
 	return &v.Sources[i]
+}
+
+// component returns the component of an option, nil of an AMI option.
+func (v *Version) component(o *DeliveryOption) *Component {
+	i := slices.IndexFunc(v.Components, func(c Component) bool { return c.ID == o.SourceID })
+	if i < 0 {
+		return nil
+	}
+	return &v.Components[i]
 }
 
 // visibilities are those of all delivery options, by their ids.

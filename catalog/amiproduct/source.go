@@ -81,12 +81,17 @@ func probeSource(ctx context.Context, p *Product, c *change.Checks, title string
 // Seller Guide, "Giving AWS Marketplace access to your AMI": the role has
 // ec2:ModifyImageAttribute on the image.
 func roleBarred(ctx context.Context, c *change.Checks, s AmiSource) (bool, error) {
-	if c.World.Roles == nil || s.AccessRoleArn == "" {
+	return roleBarredFrom(ctx, c, s.AccessRoleArn, "ec2:ModifyImageAttribute", "arn:aws:ec2:us-east-1::image/"+s.AmiId)
+}
+
+// roleBarredFrom is roleBarred for any action and resource.
+func roleBarredFrom(ctx context.Context, c *change.Checks, role, action, resource string) (bool, error) {
+	if c.World.Roles == nil || role == "" {
 		return false, nil
 	}
-	there, allowed, err := c.World.Roles.May(ctx, c.Seller, s.AccessRoleArn, "ec2:ModifyImageAttribute", "arn:aws:ec2:us-east-1::image/"+s.AmiId)
+	there, allowed, err := c.World.Roles.May(ctx, c.Seller, role, action, resource)
 	if err != nil {
-		return false, fmt.Errorf("asking for role %s of %s: %w", s.AccessRoleArn, c.Entity.ID, err)
+		return false, fmt.Errorf("asking for role %s of %s: %w", role, c.Entity.ID, err)
 	}
 	return there && !allowed, nil
 }

@@ -53,6 +53,7 @@ func (u *UpdateDeliveryOptions) Check(p *Product, c *change.Checks) {
 	var given []*AmiDeliveryOptionDetails
 	var updated *Version
 	several := false
+	var usages []string
 	for _, option := range u.DeliveryOptions {
 		version, present := p.find(option.Id)
 		if version == nil {
@@ -61,6 +62,15 @@ func (u *UpdateDeliveryOptions) Check(p *Product, c *change.Checks) {
 		}
 		several = several || updated != nil && updated != version
 		updated = version
+		installer := version.component(present)
+		if details := option.Details.component(); details != nil && installer != nil {
+			usages = append(usages, details.UsageInstructions.Value)
+			fixed = union(fixed, details.changed(installer))
+		}
+		if option.Details != nil && (option.Details.component() != nil) != (installer != nil) {
+			fixed = union(fixed, []string{"the type of option " + option.Id})
+			continue
+		}
 		if details := option.Details.ami(); details != nil {
 			given = append(given, details)
 			fixed = union(fixed, details.AmiSource.changed(version.source(present)))
@@ -79,7 +89,7 @@ func (u *UpdateDeliveryOptions) Check(p *Product, c *change.Checks) {
 	if u.Version != nil {
 		checkReleaseNotes(c, u.Version.ReleaseNotes.Value)
 	}
-	checkDetails(c, p, given)
+	checkDetails(c, p, given, usages...)
 }
 
 // Apply writes what was given.
@@ -93,6 +103,9 @@ func (u *UpdateDeliveryOptions) Apply(p *Product, _ *change.Applying) {
 			u.Version.ReleaseNotes.Update(&version.ReleaseNotes)
 		}
 		given.Details.ami().update(option)
+		if details := given.Details.component(); details != nil {
+			details.UsageInstructions.Update(&option.UsageInstructions)
+		}
 	}
 }
 

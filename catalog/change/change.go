@@ -193,7 +193,7 @@ type Applying struct {
 // Claim takes a unique name: a document of the kind and id that must not exist
 // yet, written with the entity. Kinds: "repository" (id NAMESPACE/NAME), "tag"
 // (id NAMESPACE/NAME:TAG; taking it twice is no conflict), "principal" (an id of
-// an account, organisational unit or organisation). Whether it is free is
+// an account, organisational unit or organisation), "fulfillment-option" (fo-...). Whether it is free is
 // asked by Probe with Names.Taken.
 func (a *Applying) Claim(kind, id string, body []byte) {
 	a.claims = append(a.claims, Claim{Kind: kind, ID: id, Body: body})

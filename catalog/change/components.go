@@ -56,6 +56,7 @@ type ComponentParameter struct {
 type ComponentFiles struct {
 	Repository string `json:",omitempty"` // NAMESPACE/NAME, of the seller
 	Digest     string `json:",omitempty"` // sha256:..., of the manifest
+	Size       int64  `json:",omitempty"` // bytes of its layers as they are stored
 }
 
 // Trial is a component that is to be tried.
