@@ -27,10 +27,12 @@ type world struct {
 	published []string // product, then id of the AMI
 	unscanned bool     // there is no scanner
 	copyFails error    // of Publish
+
+	installers *installers
 }
 
 func newWorld() *world {
-	w := &world{amis: map[string]change.AMI{
+	w := &world{installers: &installers{}, amis: map[string]change.AMI{
 		"good":          {},
 		"other":         {},
 		"arm":           {Architecture: "arm64"},
@@ -62,7 +64,7 @@ func newWorld() *world {
 
 // Ports implements producttest.World, with one offer of the product.
 func (w *world) Ports(i *producttest.Item) change.World {
-	ports := change.World{AMIs: w, Roles: w.role, Scanner: w, Logos: w, Entities: producttest.Offers{"offer-1": {ProductID: i.Entity.ID}}}
+	ports := change.World{AMIs: w, Roles: w.role, Scanner: w, Logos: w, Components: w.installers, Entities: entities{producttest.Offers{"offer-1": {ProductID: i.Entity.ID}}}}
 	if w.unscanned {
 		ports.Scanner = nil
 	}
@@ -114,6 +116,9 @@ func (w *world) Copy(_ context.Context, url string) (string, error) {
 // roleOfAMI is the one role of a market.
 type roleOfAMI struct{ there, allowed bool }
 
-func (r roleOfAMI) May(context.Context, change.Seller, string, string, string) (there, allowed bool, err error) {
+func (r roleOfAMI) May(_ context.Context, _ change.Seller, _, action, resource string) (there, allowed bool, err error) {
+	if action == "imagebuilder:GetComponent" {
+		return true, !strings.Contains(resource, ":component/barred/"), nil
+	}
 	return r.there, r.allowed, nil
 }
