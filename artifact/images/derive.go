@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,6 +43,18 @@ func Free(account, name string) store.Removal {
 	return store.Removal{Key: NameKey(account, name), Was: heldRevision}
 }
 
+// Holds says whether a holder holds a name of an account.
+func (m *Images) Holds(ctx context.Context, account, name string, holder store.Key) (bool, error) {
+	d, err := m.config.Store.Get(ctx, nameKey(account, name))
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for the name %q: %w", name, err)
+	}
+	return parseHeld(d.Body).holder == holder, nil
+}
+
 // heldRevision is that of a name that is held: the first.
 const heldRevision = 1
 
@@ -75,18 +88,17 @@ type Derivation struct {
 	CreatedBy   string   // of the layer, for the history of the image
 	Codes       []string // product codes beside those of the source
 	Origin      string   // where it came from, for people
-	// Also adds to the batch that makes the AMI: what it does is done together
-	// with it or not at all.
-	Also func(a AMI, b *store.Batch) error
 }
 
-// Derive pushes the image, and then makes the AMI in one commit, which conflicts
-// where Also's expectations don't hold. seller owns the account's repository.
-// Errors: *Invalid, ErrNoImage (of the source), ErrBadImage, store.ErrConflict.
-func (m *Images) Derive(ctx context.Context, seller change.Seller, d Derivation) (AMI, error) {
+// Derive pushes the image of an AMI that is to be, and returns the batch that
+// makes the AMI. The caller adds what is to be done together with it, and commits
+// it; of a derivation that was committed before, it conflicts. Until then there
+// is nothing but a tag, which is souk gc's if nobody does. seller owns the
+// account's repository. Errors: *Invalid, ErrNoImage (of the source), ErrBadImage.
+func (m *Images) Derive(ctx context.Context, seller change.Seller, d Derivation) (AMI, store.Batch, error) {
 	repository, err := m.Repository(ctx, seller)
 	if err != nil {
-		return AMI{}, err
+		return AMI{}, store.Batch{}, err
 	}
 	a := d.Source
 	a.ID, a.Owner, a.Name, a.Description = d.ID, d.Account, d.Name, d.Description
@@ -100,34 +112,26 @@ func (m *Images) Derive(ctx context.Context, seller change.Seller, d Derivation)
 	a.Source, a.Repository, a.Public, a.SharedWith, a.Tries, a.Read = d.Origin, repository, false, nil, 0, 0
 	err = Registration{Name: a.Name, Description: a.Description, ProductCodes: a.ProductCodes}.CheckWords()
 	if err != nil {
-		return AMI{}, err
+		return AMI{}, store.Batch{}, err
 	}
 	err = m.examine(ctx, &a, d)
 	if err != nil {
-		return AMI{}, err
+		return AMI{}, store.Batch{}, err
 	}
 	a.Digest, err = m.append(ctx, repository, d, a.Created)
 	if err != nil {
-		return AMI{}, err
+		return AMI{}, store.Batch{}, err
 	}
 	err = m.config.Registry.Tag(ctx, a.Repository, a.ID, a.Digest)
 	if err != nil {
-		return AMI{}, noImage(err)
+		return AMI{}, store.Batch{}, noImage(err)
 	}
 	batch, err := a.batch()
-	if err == nil {
-		batch.Put[1].Was = heldRevision
-		err = d.Also(a, &batch)
-	}
 	if err != nil {
-		return AMI{}, err
+		return AMI{}, store.Batch{}, err
 	}
-	err = m.config.Store.Commit(ctx, batch)
-	if err != nil {
-		// The tag of one that was not made is souk gc's; whoever has this id makes it again.
-		return AMI{}, fmt.Errorf("making %s: %w", a.ID, err)
-	}
-	return a, nil
+	batch.Put[1].Was = heldRevision
+	return a, batch, nil
 }
 
 // batch are the documents of an AMI: its record, its name, its tag.

@@ -56,11 +56,18 @@ func (h *house) holding(name string, source AMI, l *LayerFile) Derivation {
 	}
 	return Derivation{
 		ID: id, Account: buyer.Account, Name: name, Source: source, Layer: l, CreatedBy: "a test", Codes: []string{"abc"}, Origin: "test",
-		Also: func(_ AMI, b *store.Batch) error {
-			b.Put = append(b.Put, store.Write{Document: store.Document{Key: store.Key{Kind: "test-end", ID: id}}})
-			return nil
-		},
 	}
+}
+
+// derive makes an AMI, with a document beside it.
+func (h *house) derive(d Derivation) (AMI, error) {
+	h.t.Helper()
+	a, b, err := h.Derive(h.t.Context(), buyer, d)
+	if err != nil {
+		return AMI{}, err
+	}
+	b.Put = append(b.Put, store.Write{Document: store.Document{Key: store.Key{Kind: "test-end", ID: d.ID}}})
+	return a, h.config.Store.Commit(h.t.Context(), b)
 }
 
 func TestAnAMIIsMadeOfAnotherAndALayer(t *testing.T) {
@@ -77,7 +84,7 @@ func TestAnAMIIsMadeOfAnotherAndALayer(t *testing.T) {
 			if _, err := h.Register(ctx, Registration{Account: buyer.Account, Name: "derived", Repository: repository, Digest: digest}); !errors.Is(err, ErrNameTaken) {
 				t.Errorf("another takes the name that is held: %v", err)
 			}
-			a, err := h.Derive(ctx, buyer, d)
+			a, err := h.derive(d)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +107,7 @@ func TestAnAMIIsMadeOfAnotherAndALayer(t *testing.T) {
 			if err != nil || len(all) != 2 || all[1].DiffID != d.Layer.DiffID {
 				t.Errorf("layers %+v, %v", all, err)
 			}
-			if _, err := h.Derive(ctx, buyer, d); !errors.Is(err, store.ErrConflict) {
+			if _, err := h.derive(d); !errors.Is(err, store.ErrConflict) {
 				t.Errorf("made a second time: %v", err)
 			}
 			if wrong, err := h.Doctor(ctx); err != nil || len(wrong) > 0 {
@@ -118,12 +125,12 @@ func TestALayerMayChangeWhichSystemItIs(t *testing.T) {
 	h := newHouse(t, onSQLite(t))
 	source := h.register(seller, "base", func(r *Registration) { r.Public = true })
 	d := h.holding("derived", source, layerOf(t, archivetest.File("usr/lib/os-release", "NAME=Other\nVERSION_ID=2\n")))
-	a, err := h.Derive(t.Context(), buyer, d)
+	a, err := h.derive(d)
 	if err != nil || a.Platform != "Other 2" {
 		t.Errorf("platform %q, %v", a.Platform, err)
 	}
 	gone := h.holding("rootless", source, layerOf(t, archivetest.File("usr/lib/.wh.os-release", ""), archivetest.File("etc/.wh.os-release", "")))
-	if _, err := h.Derive(t.Context(), buyer, gone); !errors.Is(err, ErrBadImage) {
+	if _, err := h.derive(gone); !errors.Is(err, ErrBadImage) {
 		t.Errorf("without os-release: %v", err)
 	}
 }
@@ -133,7 +140,7 @@ func TestAHostileLayerBecomesNoAMI(t *testing.T) {
 	h := newHouse(t, onSQLite(t))
 	source := h.register(seller, "base", func(r *Registration) { r.Public = true })
 	d := h.holding("derived", source, layerOf(t, archivetest.File("../outside", "")))
-	if _, err := h.Derive(t.Context(), buyer, d); !errors.Is(err, ErrBadImage) {
+	if _, err := h.derive(d); !errors.Is(err, ErrBadImage) {
 		t.Errorf("made of a hostile layer: %v", err)
 	}
 	if _, err := h.Find(t.Context(), buyer.Account, d.ID); !errors.Is(err, ErrNotFound) {
