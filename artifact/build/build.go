@@ -84,6 +84,9 @@ type Detail struct {
 	Message string
 }
 
+// Codes are all that a Detail's Code may be, beside none.
+func Codes() []string { return []string{installer.SSMAgentNotFound, installer.InstallFailed} }
+
 // Option is a fulfillment option: what installs a version of a product.
 type Option struct {
 	ID        string // fo-...
