@@ -16,6 +16,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"souk/artifact/component/document"
 	"souk/artifact/images"
 	"souk/artifact/machine"
 )
@@ -172,15 +173,6 @@ func (r *run) tests() bool {
 	return false
 }
 
-// input is what the tool reads: document.Job.
-type input struct {
-	Document   []byte
-	Parameters map[string]string
-	Phases     []string
-	Name       string
-	Files      string
-}
-
 // components runs phases of all components in a machine.
 func (r *run) components(ctx context.Context, id string, phases ...string) error {
 	for n, c := range r.job.Components {
@@ -190,7 +182,7 @@ func (r *run) components(ctx context.Context, id string, phases ...string) error
 		}
 		r.doing = c.Name
 		fmt.Fprintf(r.stdout, "== %s (component %d of %d), phases: %s\n", c.Name, n+1, len(r.job.Components), strings.Join(phases, ", "))
-		job := input{Document: c.Document, Parameters: c.Parameters, Phases: phases, Name: c.Name}
+		job := document.Job{Document: c.Document, Parameters: c.Parameters, Phases: phases, Name: c.Name}
 		if r.names[n] != "" {
 			job.Files = path.Join(machine.FilesPath, r.names[n])
 		}
