@@ -426,7 +426,7 @@ func target(dir int, base, name string) (string, error) {
 		}
 		rest = more
 	}
-	cleaned := path.Clean(strings.Repeat("../", min(up, depth))+".") + "/" + rest
+	cleaned := cmp.Or(strings.Repeat("../", min(up, depth))+rest, ".")
 	if rest == "" {
 		cleaned = strings.TrimSuffix(cleaned, "/")
 	}
