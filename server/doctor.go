@@ -50,6 +50,11 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 		return nil, err
 	}
 	findings = append(findings, images...)
+	components, err := m.components.Doctor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, components...)
 	records, err := m.trail.Verify(ctx)
 	if err != nil {
 		return nil, err
@@ -128,6 +133,11 @@ func (m *market) verifyProduct(ctx context.Context, e change.Entity, state any) 
 			wrong = append(wrong, fmt.Sprintf("version %s names %s@%s, which is not in the registry", d.Version, d.Repository, d.Digest))
 		}
 	}
+	options, err := m.verifyFulfillment(ctx, e, state)
+	if err != nil {
+		return nil, err
+	}
+	wrong = append(wrong, options...)
 	facets, ok := product.Of(state)
 	if !ok || facets.PromotionalResources.LogoUrl == "" {
 		return wrong, nil

@@ -98,6 +98,11 @@ func (m *market) deliveredBy(state any) []delivered {
 						all = append(all, delivered{Version: v.Title, Repository: images.Repository, Digest: source.Digest, Visibility: string(o.Visibility)})
 					}
 				}
+				for _, c := range v.Components {
+					if c.ID == o.SourceID && c.Files.Digest != "" {
+						all = append(all, delivered{Version: v.Title, Repository: c.Files.Repository, Digest: c.Files.Digest, Visibility: string(o.Visibility)})
+					}
+				}
 			}
 		}
 	}
@@ -145,6 +150,9 @@ func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
 	if _, err := m.scanner.Tidy(ctx); err != nil {
 		return 0, err
 	}
+	if err := m.tidyTrials(ctx); err != nil {
+		return 0, err
+	}
 	return m.registry.Collect(ctx, registry.Sweep{
 		Keep: func(ctx context.Context, repository, digest string) (bool, error) {
 			return m.keeps(ctx, open, repository, digest)
@@ -153,7 +161,7 @@ func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
 		// A tag holds the image of each AMI: what has none was deregistered, or
 		// never became one.
 		Untagged: func(r registry.Repository) bool { return r.Product == "" },
-		Stale:    m.images.Lost,
+		Stale:    m.staleTag,
 	})
 }
 

@@ -41,6 +41,7 @@ type rooms struct {
 	// operations are those of all services, by "service.Operation".
 	operations map[string]bool
 	scanning
+	installing
 }
 
 // join makes the rooms and gives each what it needs of the others. public is
@@ -88,11 +89,11 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
-	m.images, err = images.New(images.Config{Store: m.store, Registry: m.registry, InUse: m.imageUse, MayUse: m.mayUse, Node: node, Log: config.Log})
+	m.images, err = images.New(crashImages(images.Config{Store: m.store, Registry: m.registry, InUse: m.imageUse, MayUse: m.mayUse, Node: node, Log: config.Log}))
 	if err != nil {
 		return err
 	}
-	err = m.joinScanning(config)
+	err = errors.Join(m.joinScanning(config), m.joinComponents(config))
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		Announce: m.announce,
 		Types:    m.types,
 		Later:    catalog.Later(),
-		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Roles: roles{m.organization}, Scanner: m.scanner, Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Branding: logo.NewBranding(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Pages: newPages(config, fetcher), Organization: members{m.organization}},
+		World:    change.World{Images: m.registry.Images(), AMIs: m.images.AMIs(), Roles: roles{m.organization}, Scanner: m.scanner, Logos: logo.New(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Branding: logo.NewBranding(logo.Config{Fetcher: fetcher, Keeper: m.blobs}), Components: m.components.Port(m.tryComponent), Pages: newPages(config, fetcher), Organization: members{m.organization}},
 		Keys:     m.ring,
 		Sellers:  m.seller,
 		Beside:   listing.Write,

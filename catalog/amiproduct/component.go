@@ -58,6 +58,20 @@ func (p *Product) Installer(fulfillmentOption string) (*Version, *DeliveryOption
 	return nil, nil, nil
 }
 
+// Installs returns the version by which new buyers get the component of an ARN.
+func (p *Product) Installs(arn string) (title string, ok bool) {
+	for v := range p.Versions {
+		version := &p.Versions[v]
+		for o := range version.DeliveryOptions {
+			option := &version.DeliveryOptions[o]
+			if c := version.component(option); c != nil && c.ARN == arn && option.Visibility == product.Public {
+				return version.Title, true
+			}
+		}
+	}
+	return "", false
+}
+
 // The limits of components in the Marketplace. Those of names and of descriptions
 // are the greatest that the page's texts leave open.
 const (
@@ -247,14 +261,14 @@ func (f *componentFaults) refuse(c *change.Checks) {
 // tryComponent installs a component on the newest AMI of the product, that of the
 // same request first; without one, on what the market finds.
 func tryComponent(ctx context.Context, p *Product, c *change.Checks, component change.Component) (change.Tried, error) {
-	base := c.Found()[foundDigest]
+	base, platform := c.Found()[foundDigest], c.Found()[foundPlatform]
 	for v := len(p.Versions) - 1; v >= 0 && base == ""; v-- {
 		for _, source := range p.Versions[v].Sources {
-			base = source.Digest
+			base, platform = source.Digest, source.Platform
 		}
 	}
 	tried, err := c.World.Components.Try(ctx, change.Trial{
-		ID: c.ID("trial of " + component.ARN), Seller: c.Seller, ChangeSet: c.ChangeSet, EntityID: c.Entity.ID, Component: component, Base: base,
+		ID: c.ID("trial of " + component.ARN), Seller: c.Seller, ChangeSet: c.ChangeSet, EntityID: c.Entity.ID, Component: component, Base: base, BasePlatform: platform,
 	})
 	if err != nil {
 		return change.Tried{}, fmt.Errorf("trying component %s for %s: %w", component.ARN, c.Entity.ID, err)

@@ -69,6 +69,8 @@ type Trial struct {
 	// Base is the digest of the product's own copy of an AMI; "": the newest
 	// public image of a system that the component supports.
 	Base string
+	// BasePlatform is its system, such as Debian GNU/Linux 13; "" if it is not known.
+	BasePlatform string
 }
 
 // Tried is what a trial came to.

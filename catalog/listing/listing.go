@@ -57,6 +57,7 @@ const (
 	AddOn     = "EKS_ADD_ON"
 	Helm      = "HELM"
 	SaaS      = "SAAS"
+	Component = "EC2_IMAGE_BUILDER_COMPONENT"
 )
 
 // Of makes the listing of a product; ok is false for what is none, and for a
@@ -89,8 +90,8 @@ func Of(e change.Entity, state any) (l Listing, ok bool) {
 			for _, s := range v.Sources {
 				l.Sources = add(l.Sources, s.AMI)
 			}
-			for _, o := range v.DeliveryOptions {
-				l.offer(AMI, o.Visibility)
+			for i := range v.DeliveryOptions {
+				l.offer(AMIKind(&v.DeliveryOptions[i]), v.DeliveryOptions[i].Visibility)
 			}
 		}
 	case *saasproduct.Product:
@@ -119,6 +120,14 @@ func ContainerKind(o *containerproduct.DeliveryOption) string {
 		return Helm
 	}
 	return Container
+}
+
+// AMIKind is the type of an option of an AMI product.
+func AMIKind(o *amiproduct.DeliveryOption) string {
+	if o.FulfillmentOptionID != "" {
+		return Component
+	}
+	return AMI
 }
 
 // SaaSKind is the type of an option of a SaaS product.

@@ -1,6 +1,7 @@
 package marketplacediscovery
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -38,6 +39,7 @@ type FulfillmentOption struct {
 	Helm      *Option `json:"helmFulfillmentOption,omitempty"`
 	AddOn     *Option `json:"eksAddOnFulfillmentOption,omitempty"`
 	SaaS      *Option `json:"saasFulfillmentOption,omitempty"`
+	Component *Option `json:"ec2ImageBuilderComponentFulfillmentOption,omitempty"`
 }
 
 // Option is a fulfillment option of any type; what a type does not have is absent.
@@ -54,6 +56,8 @@ type Option struct {
 	UsageInstructions    string                `json:"usageInstructions,omitempty"`
 	FulfillmentURL       string                `json:"fulfillmentUrl,omitempty"`
 	Procurement          Procurement           `json:"procurement"`
+
+	option string // id of the delivery option, where ID is another: that of StartBuild
 }
 
 // OperatingSystem is one that a fulfillment option runs.
@@ -152,6 +156,8 @@ func union(o *Option) FulfillmentOption {
 		return FulfillmentOption{AddOn: o}
 	case listing.SaaS:
 		return FulfillmentOption{SaaS: o}
+	case listing.Component:
+		return FulfillmentOption{Component: o}
 	}
 	return FulfillmentOption{Container: o}
 }
@@ -166,7 +172,7 @@ func shown(k *procurement.Case, all []Option) []Option {
 		v := &k.Product.Versions[i]
 		for j := range v.Options {
 			o := &v.Options[j]
-			at := slices.IndexFunc(all, func(a Option) bool { return a.ID == o.ID })
+			at := slices.IndexFunc(all, func(a Option) bool { return cmp.Or(a.option, a.ID) == o.ID })
 			if at < 0 || !open.ObtainOption(v, o).OK {
 				continue
 			}
@@ -195,9 +201,11 @@ func options(state any) []Option {
 		}
 	case *amiproduct.Product:
 		for _, v := range p.Versions {
-			for _, o := range v.DeliveryOptions {
+			for i := range v.DeliveryOptions {
+				o := &v.DeliveryOptions[i]
+				kind := listing.AMIKind(o)
 				option := Option{
-					ID: o.ID, Name: o.Title, Version: v.Title, Type: listing.AMI, DisplayName: optionNames[listing.AMI],
+					ID: cmp.Or(o.FulfillmentOptionID, o.ID), option: o.ID, Name: o.Title, Version: v.Title, Type: kind, DisplayName: optionNames[kind],
 					ReleaseNotes: v.ReleaseNotes, UsageInstructions: o.UsageInstructions,
 				}
 				if o.RecommendedInstanceType != "" {
@@ -206,6 +214,11 @@ func options(state any) []Option {
 				for _, source := range v.Sources {
 					if source.ID == o.SourceID {
 						option.OperatingSystems = []OperatingSystem{system(source.OperatingSystem)}
+					}
+				}
+				for _, component := range v.Components {
+					if component.ID == o.SourceID {
+						option.OperatingSystems = []OperatingSystem{{FamilyName: "Linux", Name: strings.Join(component.SupportedOSVersions, ", ")}}
 					}
 				}
 				all = append(all, option)

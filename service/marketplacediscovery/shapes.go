@@ -84,7 +84,7 @@ func categories(names []string) []CategoryInformation {
 // optionNames are the types of fulfillment options as people read them.
 var optionNames = map[string]string{
 	listing.AMI: "Amazon Machine Image", listing.API: "API", listing.Container: "Container image",
-	listing.AddOn: "Amazon EKS add-on", listing.Helm: "Helm chart", listing.SaaS: "Software as a Service",
+	listing.AddOn: "Amazon EKS add-on", listing.Helm: "Helm chart", listing.SaaS: "Software as a Service", listing.Component: "EC2 Image Builder component",
 }
 
 func optionSummaries(kinds []string) []FulfillmentOptionSummary {
