@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -146,6 +147,10 @@ func fetch(ctx context.Context, client *http.Client, source, destination, checks
 	}
 	request.Header.Set("User-Agent", "souk-component")
 	response, err := client.Do(request)
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return permanent{err}
+	}
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ const rebootCode = 194
 // executeBash runs all commands as one script, as AWSTOE does: its last command
 // decides, unless the script says set -e.
 func executeBash(ctx context.Context, w *work, in input) (string, error) {
-	shell, err := w.shell()
+	shell, err := w.shell("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash")
 	if err != nil {
 		return "", err
 	}
@@ -41,9 +41,10 @@ func executeBash(ctx context.Context, w *work, in input) (string, error) {
 	return w.execute(ctx, shell, script)
 }
 
-// shell finds bash, and sh where there is none.
-func (w *work) shell() (string, error) {
-	for _, path := range []string{"/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"} {
+// shell returns the first of the places of bash where it is, and sh where it is
+// nowhere; that is said once.
+func (w *work) shell(places ...string) (string, error) {
+	for _, path := range places {
 		if executable(path) {
 			return path, nil
 		}

@@ -168,7 +168,7 @@ func (c *checker) document(v *value) *Document {
 	for _, item := range c.items(v.get("phases"), maxPhases) {
 		phase, place := c.phase(item)
 		if _, again := d.find(phase.Name); again != nil && phase.Name != "" {
-			c.fault(place, "there is another phase [%s]", phase.Name)
+			c.fault(place, "there is another phase [%s]", cut(phase.Name, 60))
 		}
 		known = known || phase.Name == "build" || phase.Name == "validate" || phase.Name == "test"
 		steps += len(phase.Steps)
@@ -239,11 +239,11 @@ func (c *checker) phase(v *value) (Phase, *value) {
 	for _, item := range c.items(v.get("steps"), maxSteps) {
 		step, at := c.step(item)
 		if _, again := p.find(step.Name); again != nil && step.Name != "" {
-			c.fault(at, "the phase has another step [%s]", step.Name)
+			c.fault(at, "the phase has another step [%s]", cut(step.Name, 60))
 		}
 		if l := step.loop; l != nil && l.name != "" {
 			if loops[l.name] {
-				c.fault(item, "the phase has another loop [%s]", l.name)
+				c.fault(item, "the phase has another loop [%s]", cut(l.name, 60))
 			}
 			loops[l.name] = true
 		}

@@ -14,6 +14,9 @@ var (
 	referenceForm = regexp.MustCompile(`^[A-Za-z0-9_-]+(\[[0-9]{1,6}\])?(\.[A-Za-z0-9_-]+(\[[0-9]{1,6}\])?)*$`)
 )
 
+// maxReference is the most bytes of a reference: three names and what is between.
+const maxReference = 600
+
 // part of a reference: a name and perhaps an index behind it.
 type part struct {
 	name  string
@@ -29,7 +32,7 @@ type reference struct {
 // asReference returns false for what is none.
 func asReference(inner string) (reference, bool) {
 	inner = strings.TrimSpace(inner)
-	if !referenceForm.MatchString(inner) {
+	if len(inner) > maxReference || !referenceForm.MatchString(inner) {
 		return reference{}, false
 	}
 	r := reference{text: inner}
