@@ -88,7 +88,7 @@ func (m *market) services(url string) ([]*gateway.Service, error) {
 		identities,
 		login,
 		machines,
-		cloudtrail.Service(m.trail),
+		cloudtrail.Service(m.trail, m.organization.Overseen),
 		topics,
 	}
 	for _, service := range services {

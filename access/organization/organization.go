@@ -107,6 +107,9 @@ type Info struct {
 	Fingerprint string // of the key that seals this database's secrets
 	// Retired says of keys that sealed before, by fingerprint, when they stopped.
 	Retired map[string]time.Time `json:",omitzero"`
+	// Trusted says which services are trusted with the organisation, by their
+	// principal, and since when; see Trust.
+	Trusted map[string]time.Time `json:",omitzero"`
 }
 
 var organizationKey = store.Key{Kind: kindOrganization, ID: "organization"}

@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -45,6 +46,7 @@ func AttributeNamed(name string) (a Attribute, ok bool) {
 // Query asks for the records of an account, the newest first.
 type Query struct {
 	Account   string
+	Others    []string // accounts whose records it sees, too, among its own in the order of time
 	Attribute Attribute
 	Value     string    // that the attribute has
 	Start     time.Time // not older; zero: no bound
@@ -58,9 +60,10 @@ var ErrToken = errors.New("not a token of this query")
 
 const tokenPurpose = "trail page"
 
-// bound is what a token is bound to: everything but the page's size.
+// bound is what a token is bound to: everything but the page's size, and which
+// other accounts there are by now.
 func (q *Query) bound() []byte {
-	return []byte(strings.Join([]string{q.Account, strconv.Itoa(int(q.Attribute)), q.Value, q.Start.String(), q.End.String()}, "\x00"))
+	return []byte(strings.Join([]string{q.Account, strconv.FormatBool(len(q.Others) > 0), strconv.Itoa(int(q.Attribute)), q.Value, q.Start.String(), q.End.String()}, "\x00"))
 }
 
 // value is what a record has for an attribute that it has one of.
@@ -154,9 +157,11 @@ func (t *Trail) openToken(q *Query) (string, error) {
 }
 
 const (
-	// lookupRounds bounds the work for a page: lists that are read.
+	// lookupRounds bounds the work for a page: lists and packs that are read,
+	// beside the first two lists of each account.
 	lookupRounds = 40
-	// packsAtOnce is how many packs are opened together: few, since one may do.
+	// packsAtOnce is how many packs are listed, and opened, together: few, since
+	// one may do.
 	packsAtOnce = 4
 	// singlesAtOnce is the same of records on their own.
 	singlesAtOnce = 64
@@ -164,9 +169,9 @@ const (
 	packSpan = time.Minute
 )
 
-// lookup walks back through single records and packs together. Both lists are in
-// the order of ids. What was read and is younger than all that both still have
-// is in its place.
+// lookup walks back through the single records and packs of all accounts
+// together. Ids begin with the time, so all lists are in one order. What was
+// read and is younger than all that any list still has is in its place.
 type lookup struct {
 	t         *Trail
 	q         *Query
@@ -176,13 +181,26 @@ type lookup struct {
 	rest  string    // the next page has ids below that; "" at the end
 }
 
-// source is one of the two lists.
+// source is one of the lists.
 type source struct {
-	query store.Query
-	bound string // no record that is still in it has an id above that; "" at its end
+	query  store.Query
+	listed []store.Key // and not read yet, the newest first
+	beyond string      // no id that is not listed yet is above that; "" if all are
 }
 
-func (l *lookup) run(ctx context.Context) error {
+// bound is what no record that is still in the list has an id above; "" at its end.
+func (s *source) bound() string {
+	if len(s.listed) > 0 {
+		return newest(s.listed[0].ID)
+	}
+	return s.beyond
+}
+
+// newest is the id of the newest record behind a document's id.
+func newest(id string) string { return id[:min(36, len(id))] }
+
+// sources are the lists of all accounts.
+func (l *lookup) sources() []*source {
 	print, whole := fingerprint(l.q.Attribute, l.q.Value), l.q.Attribute == None || l.q.Attribute == EventID
 	top, youngest := l.high, int64(1)<<62
 	if at, ok := idTime((l.high + noID)[:36]); ok {
@@ -192,26 +210,42 @@ func (l *lookup) run(ctx context.Context) error {
 	match := func(_, id string, cover []byte) bool {
 		return id >= l.low && oldestOf(cover) <= youngest && (whole || mayHave(cover, print))
 	}
-	list := func(kind string, limit int, from string) *source {
-		return &source{bound: from, query: store.Query{
-			Kind: kind, Index: indexTime, Partition: l.q.Account, Backward: true, Limit: limit, Match: match, After: store.Position{ID: from},
-		}}
+	all := make([]*source, 0, 2+2*len(l.q.Others))
+	list := func(account, kind string, limit int, from string) {
+		all = append(all, &source{beyond: from, query: store.Query{
+			Kind: kind, Index: indexTime, Partition: account, Backward: true, Limit: limit, Match: match, After: store.Position{ID: from},
+		}})
 	}
-	packs, singles := list(kindPack, packsAtOnce, top), list(kindSingle, singlesAtOnce, l.high)
+	for i := -1; i < len(l.q.Others); i++ {
+		account := l.q.Account
+		if i >= 0 {
+			account = l.q.Others[i]
+		}
+		list(account, kindPack, packsAtOnce, top)
+		list(account, kindSingle, singlesAtOnce, l.high)
+	}
+	return all
+}
+
+// first finds the source whose next record may be the newest, and how new those
+// of all others are.
+func first(all []*source) (s *source, others string) {
+	s = all[0]
+	for _, other := range all[1:] {
+		if other.bound() > s.bound() {
+			s, other = other, s
+		}
+		others = max(others, other.bound())
+	}
+	return s, others
+}
+
+func (l *lookup) run(ctx context.Context) error {
+	all := l.sources()
 	var waiting []*Record // read, and not in their place yet; the newest first
-	for range lookupRounds {
-		s := packs
-		if singles.bound > packs.bound {
-			s = singles
-		}
-		more, err := l.read(ctx, s)
-		if err != nil {
-			return err
-		}
-		waiting = append(waiting, more...)
-		slices.SortFunc(waiting, func(a, b *Record) int { return strings.Compare(b.ID, a.ID) })
-		waiting = slices.CompactFunc(waiting, func(a, b *Record) bool { return a.ID == b.ID })
-		limit := max(packs.bound, singles.bound)
+	for range lookupRounds + len(all) {
+		s, others := first(all)
+		limit := s.bound()
 		for len(waiting) > 0 && waiting[0].ID > limit {
 			if len(l.found) == l.q.Most {
 				l.rest = l.found[len(l.found)-1].ID
@@ -225,6 +259,23 @@ func (l *lookup) run(ctx context.Context) error {
 		}
 		// What is not in its place is read again for the next page.
 		l.rest = min(l.high, limit+"~")
+		if len(s.listed) == 0 {
+			if err := l.list(ctx, s); err != nil {
+				return err
+			}
+			continue
+		}
+		more, err := l.read(ctx, s, others)
+		if err != nil {
+			return err
+		}
+		waiting = append(waiting, more...)
+		// A record that is written again while it is moved may stand twice: that
+		// with the answer is the later one.
+		slices.SortFunc(waiting, func(a, b *Record) int {
+			return cmp.Or(strings.Compare(b.ID, a.ID), len(b.Output)-len(a.Output))
+		})
+		waiting = slices.CompactFunc(waiting, func(a, b *Record) bool { return a.ID == b.ID })
 	}
 	return nil
 }
@@ -232,26 +283,34 @@ func (l *lookup) run(ctx context.Context) error {
 // noID fills what is only the beginning of an id.
 const noID = "-0000-000000000000000000000000000000"
 
-// read reads the next part of a source, and returns what is asked for of it.
-func (l *lookup) read(ctx context.Context, s *source) ([]*Record, error) {
+// list lists the next part of a source.
+func (l *lookup) list(ctx context.Context, s *source) error {
 	page, err := l.t.store.List(ctx, s.query)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	keys := make([]store.Key, len(page.Documents))
 	for i := range page.Documents {
-		keys[i] = page.Documents[i].Key
+		s.listed = append(s.listed, page.Documents[i].Key)
 	}
-	s.query.After, s.bound = page.Next, ""
+	s.query.After, s.beyond = page.Next, ""
 	if page.More {
-		s.bound = page.Next.ID[:min(36, len(page.Next.ID))]
+		s.beyond = newest(page.Next.ID)
 	}
-	if s.bound < l.low {
-		s.bound = ""
+	if s.beyond < l.low {
+		s.beyond = ""
 	}
-	if len(keys) == 0 {
-		return nil, nil
+	return nil
+}
+
+// read reads of what a source has listed all that is newer than what others
+// have, at least one document, and returns what is asked for of it.
+func (l *lookup) read(ctx context.Context, s *source, others string) ([]*Record, error) {
+	n := 1
+	for n < len(s.listed) && newest(s.listed[n].ID) > others {
+		n++
 	}
+	keys := s.listed[:n]
+	s.listed = s.listed[n:]
 	documents, err := l.t.store.GetAll(ctx, keys)
 	if err != nil {
 		return nil, err

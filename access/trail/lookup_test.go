@@ -86,3 +86,61 @@ func TestATokenIsOfItsQueryAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestRecordsOfSeveralAccountsAreInOneOrder(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t, nil)
+	accounts := []string{account, "210987654321", "111122223333", "444455556666"}
+	var want []string // request ids, the oldest first
+	for i := range 150 {
+		c := m.call("TagResource", i%3 == 0)
+		c.Principal = &iam.Principal{Account: accounts[i*i%3], ARN: "arn:aws:iam::" + accounts[i*i%3] + ":root", Root: true}
+		c.RequestID = fmt.Sprint(i)
+		want = append(want, c.RequestID)
+		if err := m.Record(t.Context(), c, Outcome{}); err != nil {
+			t.Fatal(err)
+		}
+		m.later(5 * time.Second)
+		if i == 90 { // of some there are packs now
+			if err := m.packSingles(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i == 40 {
+			if err := m.flush(t.Context(), true); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, most := range []int{50, 7, 1} {
+		all := m.lookup(t, Query{Others: accounts[1:], Most: most})
+		if len(all) != len(want) {
+			t.Fatalf("pages of %d: %d records, want %d", most, len(all), len(want))
+		}
+		for i, r := range all {
+			if r.Request != want[len(want)-1-i] {
+				t.Fatalf("pages of %d: record %d is of request %s, want %s", most, i, r.Request, want[len(want)-1-i])
+			}
+		}
+	}
+	for _, r := range m.lookup(t, Query{Account: accounts[1]}) {
+		if r.Account != accounts[1] {
+			t.Errorf("account %s sees a record of %s", accounts[1], r.Account)
+		}
+	}
+	// A token of the organisation's records is none of the account's own.
+	q := Query{Account: account, Others: accounts[1:], Most: 2}
+	_, next, err := m.Lookup(t.Context(), q)
+	if err != nil || next == "" {
+		t.Fatalf("token %q, %v", next, err)
+	}
+	q.Token = next
+	q.Others = append(q.Others[:1:1], "777788889999") // one that has come since
+	if _, _, err := m.Lookup(t.Context(), q); err != nil {
+		t.Errorf("with another account among them: %v", err)
+	}
+	q.Others = nil
+	if _, _, err := m.Lookup(t.Context(), q); !errors.Is(err, ErrToken) {
+		t.Errorf("without the others: %v, want ErrToken", err)
+	}
+}

@@ -5,80 +5,109 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
-	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
 )
 
 // This file has the last step of the story: the records of all the others.
 
-// lookBack looks up what the accounts' records have of the story: of the
-// seller's, who has asked hundreds of times how far her change sets are, what
-// she has changed; of the management account's, everything.
+// lookBack looks up the whole story at once: the management account, which
+// trusts CloudTrail with the organisation, sees the records of all accounts.
 func (s *story) lookBack(ctx context.Context) error {
-	s.tell.say("Each account has a record of its calls. What the seller changed, the newest first:")
-	writes := []types.LookupAttribute{{AttributeKey: types.LookupAttributeKeyReadOnly, AttributeValue: aws.String("false")}}
-	if err := s.acme.lookUp(ctx, writes, "RegisterImage", "StartChangeSet"); err != nil {
+	s.tell.say("Each account has a record of its calls. The management account asks to see all of them:")
+	const service = "cloudtrail.amazonaws.com"
+	s.root.aws("organizations enable-aws-service-access", "--service-principal "+service)
+	_, err := organizations.NewFromConfig(s.root.config).EnableAWSServiceAccess(ctx, &organizations.EnableAWSServiceAccessInput{ServicePrincipal: aws.String(service)})
+	if err != nil {
 		return err
 	}
-	s.tell.say("And how the private marketplace came about:")
-	return s.root.lookUp(ctx, nil, "GetCallerIdentity", "CreateAccount", "DescribeCreateAccountStatus", "CreateUser",
-		"AttachUserPolicy", "PutUserPolicy", "CreateAccessKey", "AssumeRole", "StartChangeSet", "DescribeChangeSet", "DescribeEntity")
+	s.tell.say("Who changed what, who obtained what, and who was refused; the oldest first:")
+	s.root.aws("cloudtrail lookup-events", "--query 'Events[].CloudTrailEvent' --output json |", "jq -r '"+recordFilter+"'")
+	all, err := s.root.lookUp(ctx)
+	if err != nil {
+		return err
+	}
+	var lines strings.Builder
+	seen, accounts, refused := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, r := range all {
+		seen[r.EventName], accounts[r.RecipientAccountID] = true, true
+		if r.ErrorCode != "" {
+			refused[r.EventName] = true
+		}
+		if !smallSteps.MatchString(r.EventName) {
+			lines.WriteString(r.line())
+		}
+	}
+	for _, name := range []string{
+		"GetCallerIdentity", "StartChangeSet", "PutImage", "BatchGetImage", "RegisterImage", "CreateAccount", "CreateUser",
+		"AttachUserPolicy", "PutUserPolicy", "CreateAccessKey", "AssumeRole", "DescribeEntity", "EnableAWSServiceAccess",
+	} {
+		if !seen[name] {
+			return fmt.Errorf("the story has no record of %s", name)
+		}
+	}
+	if len(accounts) < 4 || !refused["BatchGetImage"] {
+		return fmt.Errorf("the records are of %d accounts, want those of the market, the seller, the buyer and the department, and a pull that was refused: %t", len(accounts), refused["BatchGetImage"])
+	}
+	s.tell.answer([]byte(lines.String()))
+	s.tell.good("one look-up has the whole story: %d calls of %d accounts", len(all), len(accounts))
+	return nil
 }
 
 // record is what the story looks at of a record of a call.
 type record struct {
-	EventTime, EventName string
-	UserIdentity         struct{ UserName string }
-	RequestParameters    struct{ ChangeSetName, Name, UserName, AccountName, RoleArn, EntityID string }
+	EventTime, EventName, ErrorCode, RecipientAccountID string
+
+	UserIdentity struct {
+		UserName, InvokedBy string
+		SessionContext      struct{ SessionIssuer struct{ UserName string } }
+	}
+	RequestParameters struct{ ChangeSetName, Name, UserName, AccountName, RoleArn, EntityID, RepositoryName, ServicePrincipal string }
 }
 
-// recordFilter makes the same line of a record as record.line does.
-const recordFilter = `.[] | fromjson | [.eventTime, (.userIdentity.userName // "root"), .eventName,
-        (.requestParameters | .changeSetName // .name // .userName // .accountName // .roleArn // .entityId)] | @tsv`
+// smallSteps are the calls that the story does not show: questions, and the
+// pieces of a push.
+var smallSteps = regexp.MustCompile(`^(Describe|Get|List|Search|BatchCheck|Initiate|UploadLayer|CompleteLayer)`)
 
-// line has the time, who asked, for what, and what it was about.
+// recordFilter makes the same lines of records as record.line does.
+const recordFilter = `[.[] | fromjson] | reverse | .[]
+        | select(.eventName | test("^(Describe|Get|List|Search|BatchCheck|Initiate|UploadLayer|CompleteLayer)") | not)
+        | [.eventTime, .recipientAccountId, (.userIdentity | .userName // .sessionContext.sessionIssuer.userName // .invokedBy // "root"),
+        .eventName, (.requestParameters | .changeSetName // .name // .userName // .accountName // .roleArn // .entityId // .repositoryName // .servicePrincipal),
+        .errorCode] | @tsv`
+
+// line has the time, whose call it was, who asked, for what, what it was about,
+// and how it was refused.
 func (r record) line() string {
-	in := r.RequestParameters
+	in, by := r.RequestParameters, r.UserIdentity
 	return strings.Join([]string{
-		r.EventTime, cmp.Or(r.UserIdentity.UserName, "root"), r.EventName,
-		cmp.Or(in.ChangeSetName, in.Name, in.UserName, in.AccountName, in.RoleArn, in.EntityID),
+		r.EventTime, r.RecipientAccountID, cmp.Or(by.UserName, by.SessionContext.SessionIssuer.UserName, by.InvokedBy, "root"), r.EventName,
+		cmp.Or(in.ChangeSetName, in.Name, in.UserName, in.AccountName, in.RoleArn, in.EntityID, in.RepositoryName, in.ServicePrincipal), r.ErrorCode,
 	}, "\t") + "\n"
 }
 
-// lookUp looks up the newest events of the shopper's account, until there is one
-// of each of the names, and shows a line of each.
-func (s *shopper) lookUp(ctx context.Context, attributes []types.LookupAttribute, names ...string) error {
-	var options []string
-	for _, a := range attributes {
-		options = append(options, "--lookup-attributes AttributeKey="+string(a.AttributeKey)+",AttributeValue="+aws.ToString(a.AttributeValue))
-	}
-	s.aws("cloudtrail lookup-events", append(options, "--max-items 50 --query 'Events[].CloudTrailEvent' --output json |", "jq -r '"+recordFilter+"'")...)
-	client := cloudtrail.NewFromConfig(s.config)
-	var lines strings.Builder
-	err := again(ctx, fmt.Sprintf("the records of %v", names), func() (bool, error) {
-		out, err := client.LookupEvents(ctx, &cloudtrail.LookupEventsInput{LookupAttributes: attributes})
+// lookUp looks up all that the shopper's account sees, the oldest first.
+func (s *shopper) lookUp(ctx context.Context) ([]record, error) {
+	client := cloudtrail.NewFromConfig(s.config, func(o *cloudtrail.Options) { o.RetryMaxAttempts = 10 }) // two pages a second are answered
+	var all []record
+	for pages := cloudtrail.NewLookupEventsPaginator(client, &cloudtrail.LookupEventsInput{}); pages.HasMorePages(); {
+		out, err := pages.NextPage(ctx)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		lines.Reset()
-		seen := map[string]bool{}
 		for _, e := range out.Events {
 			var r record
 			if err := json.Unmarshal([]byte(aws.ToString(e.CloudTrailEvent)), &r); err != nil {
-				return false, fmt.Errorf("reading event %s: %w", aws.ToString(e.EventId), err)
+				return nil, fmt.Errorf("reading event %s: %w", aws.ToString(e.EventId), err)
 			}
-			seen[r.EventName] = true
-			lines.WriteString(r.line())
+			all = append(all, r)
 		}
-		return !slices.ContainsFunc(names, func(n string) bool { return !seen[n] }), nil
-	})
-	if err != nil {
-		return err
 	}
-	s.tell.answer([]byte(lines.String()))
-	return nil
+	slices.Reverse(all)
+	return all, nil
 }

@@ -16,10 +16,14 @@ type Events interface {
 	Lookup(ctx context.Context, q trail.Query) (records []*trail.Record, next string, err error)
 }
 
-// Service returns the service for the gateway.
+// Overseen returns the other accounts whose events an account sees beside its own.
+type Overseen func(ctx context.Context, account string) ([]string, error)
+
+// Service returns the service for the gateway. Without overseen each account
+// sees its own events alone.
 //
 // AWS CloudTrail API Reference, version 2013-11-01.
-func Service(events Events) *gateway.Service {
+func Service(events Events, overseen Overseen) *gateway.Service {
 	return &gateway.Service{
 		Name:         "cloudtrail",
 		SigningNames: []string{"cloudtrail"},
@@ -44,6 +48,6 @@ func Service(events Events) *gateway.Service {
 		Denied:     "AccessDeniedException",
 		Validation: "ValidationException",
 		Throttled:  "ThrottlingException",
-		Operations: []gateway.Operation{lookupEvents(events)},
+		Operations: []gateway.Operation{lookupEvents(events, overseen)},
 	}
 }

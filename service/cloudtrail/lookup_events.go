@@ -63,11 +63,11 @@ const (
 )
 
 // lookupEvents lists the calls of the account in the last 90 days, the newest
-// first: "The default number of results returned is 50, with a maximum of 50
+// first, and of those that it oversees: "The default number of results returned is 50, with a maximum of 50
 // possible." There are no Insights events, so a list of them is empty.
 //
 // AWS CloudTrail API Reference, "LookupEvents".
-func lookupEvents(events Events) gateway.Operation {
+func lookupEvents(events Events, overseen Overseen) gateway.Operation {
 	return gateway.Op(gateway.Def[LookupEventsInput, *LookupEventsOutput]{
 		Name:     "LookupEvents",
 		ReadOnly: true,
@@ -82,6 +82,12 @@ func lookupEvents(events Events) gateway.Operation {
 			out := &LookupEventsOutput{Events: []Event{}}
 			if in.EventCategory != nil {
 				return out, nil
+			}
+			if overseen != nil {
+				q.Others, err = overseen(ctx, q.Account)
+				if err != nil {
+					return nil, err
+				}
 			}
 			records, next, err := events.Lookup(ctx, q)
 			if errors.Is(err, trail.ErrToken) {

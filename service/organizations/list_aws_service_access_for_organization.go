@@ -2,9 +2,12 @@ package organizations
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"souk/access/organization"
 	"souk/gateway"
+	"souk/gateway/awsjson"
 )
 
 // ListAWSServiceAccessForOrganizationInput asks for the services that are
@@ -14,7 +17,7 @@ type ListAWSServiceAccessForOrganizationInput struct {
 	MaxResults *int    `range:"1,20"`
 }
 
-// ListAWSServiceAccessForOrganizationOutput is the empty list.
+// ListAWSServiceAccessForOrganizationOutput is the list, which has one page.
 type ListAWSServiceAccessForOrganizationOutput struct {
 	EnabledServicePrincipals []EnabledServicePrincipal
 	NextToken                string `json:",omitzero"`
@@ -23,18 +26,22 @@ type ListAWSServiceAccessForOrganizationOutput struct {
 // EnabledServicePrincipal is a service that is trusted with the organisation.
 type EnabledServicePrincipal struct {
 	ServicePrincipal string
+	DateEnabled      awsjson.Time
 }
 
-// listAWSServiceAccessForOrganization answers that no service is trusted: there
-// is nothing to be trusted with. Programs that describe an organisation ask.
+// listAWSServiceAccessForOrganization shows which services are trusted.
 //
 // AWS Organizations API Reference, "ListAWSServiceAccessForOrganization".
 func (s *service) listAWSServiceAccessForOrganization() gateway.Operation {
 	return gateway.Op(gateway.Def[ListAWSServiceAccessForOrganizationInput, *ListAWSServiceAccessForOrganizationOutput]{
 		Name: "ListAWSServiceAccessForOrganization", ReadOnly: true,
 		Authorize: anything[ListAWSServiceAccessForOrganizationInput]("ListAWSServiceAccessForOrganization"),
-		Call: managed(s, func(_ context.Context, _ organization.Info, in *ListAWSServiceAccessForOrganizationInput) (*ListAWSServiceAccessForOrganizationOutput, error) {
-			return &ListAWSServiceAccessForOrganizationOutput{EnabledServicePrincipals: []EnabledServicePrincipal{}}, single(in.NextToken)
+		Call: managed(s, func(_ context.Context, info organization.Info, in *ListAWSServiceAccessForOrganizationInput) (*ListAWSServiceAccessForOrganizationOutput, error) {
+			out := &ListAWSServiceAccessForOrganizationOutput{EnabledServicePrincipals: []EnabledServicePrincipal{}}
+			for _, name := range slices.Sorted(maps.Keys(info.Trusted)) {
+				out.EnabledServicePrincipals = append(out.EnabledServicePrincipals, EnabledServicePrincipal{name, awsjson.Time{Time: info.Trusted[name]}})
+			}
+			return out, single(in.NextToken)
 		}),
 	})
 }

@@ -65,6 +65,8 @@ func Service(o *organization.Organization) *gateway.Service {
 			s.describeCreateAccountStatus(),
 			s.describeOrganization(),
 			s.describeOrganizationalUnit(),
+			s.disableAWSServiceAccess(),
+			s.enableAWSServiceAccess(),
 			s.listAWSServiceAccessForOrganization(),
 			s.listAccounts(),
 			s.listAccountsForParent(),
@@ -109,6 +111,8 @@ func answer(err error) error {
 	switch {
 	case errors.Is(err, organization.ErrNone):
 		return apierror.New("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
+	case errors.Is(err, organization.ErrUnrecognized):
+		return invalid("UNRECOGNIZED_SERVICE_PRINCIPAL", "You specified a service principal that isn't recognized.")
 	case errors.Is(err, organization.ErrToken):
 		return invalid("INVALID_NEXT_TOKEN", "The provided NextToken is not valid.")
 	case errors.Is(err, store.ErrConflict):
@@ -170,4 +174,14 @@ func single(token *string) error {
 		return organization.ErrToken
 	}
 	return nil
+}
+
+// ofService asks for an action that is about a service.
+//
+// Service Authorization Reference, "Condition keys for AWS Organizations".
+func ofService(action, principal string) []iam.Question {
+	return []iam.Question{{
+		Action: "organizations:" + action, Resource: "*",
+		Context: iam.Context{"organizations:serviceprincipal": {principal}},
+	}}
 }

@@ -434,3 +434,46 @@ func TestWhoMayCall(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestCloudTrailIsTrustedByTheManagementAccountAlone(t *testing.T) {
+	t.Parallel()
+	m := start(t)
+	ctx := t.Context()
+	acme := *m.account(t, "Acme", "acme@example.com").AccountId
+	k, err := m.o.CreateKey(ctx, acme, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	trail := &sdk.EnableAWSServiceAccessInput{ServicePrincipal: aws.String("cloudtrail.amazonaws.com")}
+	if _, err := m.client(k).EnableAWSServiceAccess(ctx, trail); code(err) != "AccessDeniedException" {
+		t.Errorf("by a member: %v", err)
+	}
+	if _, err := m.root.EnableAWSServiceAccess(ctx, &sdk.EnableAWSServiceAccessInput{ServicePrincipal: aws.String("coffee.amazonaws.com")}); code(err) != "InvalidInputException" || !strings.Contains(err.Error(), "UNRECOGNIZED_SERVICE_PRINCIPAL") && !strings.Contains(err.Error(), "isn't recognized") {
+		t.Errorf("an unknown service: %v", err)
+	}
+	overseen := func(account string, want ...string) {
+		t.Helper()
+		got, err := m.o.Overseen(ctx, account)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s oversees %v, %v; want %v", account, got, err, want)
+		}
+	}
+	overseen(management)
+	for range 2 {
+		if _, err := m.root.EnableAWSServiceAccess(ctx, trail); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listed, err := m.root.ListAWSServiceAccessForOrganization(ctx, nil)
+	if err != nil || len(listed.EnabledServicePrincipals) != 1 || *listed.EnabledServicePrincipals[0].ServicePrincipal != *trail.ServicePrincipal || listed.EnabledServicePrincipals[0].DateEnabled.IsZero() {
+		t.Errorf("listed %+v, %v", listed, err)
+	}
+	overseen(management, acme)
+	overseen(acme)
+	for range 2 {
+		if _, err := m.root.DisableAWSServiceAccess(ctx, &sdk.DisableAWSServiceAccessInput{ServicePrincipal: trail.ServicePrincipal}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	overseen(management)
+}
