@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,6 +24,27 @@ import (
 // and the story, told again with the same tokens, ends as it should.
 func TestCrashAtEveryCommit(t *testing.T) {
 	t.Parallel()
+	crashAtEach(t, tale{tell: story, writes: 10})
+}
+
+// tale is something that happens to a market, with a death at each of its writes.
+type tale struct {
+	// tell lets it happen and checks that it came to its end. Told again it goes
+	// on where it was. It notes the answers that must have records.
+	tell func(ctx context.Context, s *seller.Seller, told *answers) error
+	// writes is how many writes it has at least: fewer deaths mean that the fault
+	// does not come.
+	writes int
+	// before is what the market had seen before, if there is any: its first start
+	// is no part of the tale then.
+	before func(ctx context.Context, s *seller.Seller) error
+	env    []string // further environment of the server
+}
+
+// crashAtEach tells a tale once for each write in it and each side of it, on
+// both databases.
+func crashAtEach(t *testing.T, what tale) {
+	t.Helper()
 	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
 		t.Parallel()
 		for _, side := range []string{"before", "after"} {
@@ -38,7 +60,7 @@ func TestCrashAtEveryCommit(t *testing.T) {
 							at := fmt.Sprintf("%d:%s", first+i, side)
 							t.Run(at, func(t *testing.T) {
 								t.Parallel()
-								died[i] = crashAt(t, o, at)
+								died[i] = what.crashAt(t, o, at)
 							})
 						}
 					})
@@ -51,11 +73,11 @@ func TestCrashAtEveryCommit(t *testing.T) {
 						t.Fatalf("%d deaths", deaths)
 					}
 					if !died[together-1] {
-						break // the story has no more writes
+						break // the tale has no more writes
 					}
 				}
-				if deaths < 10 {
-					t.Errorf("the story has %d writes, want 10 or more: the fault doesn't come", deaths)
+				if deaths < what.writes {
+					t.Errorf("the tale has %d writes, want %d or more: the fault doesn't come", deaths, what.writes)
 				}
 				t.Logf("died at each of %d writes", deaths)
 			})
@@ -63,17 +85,23 @@ func TestCrashAtEveryCommit(t *testing.T) {
 	})
 }
 
-// crashAt tells the story to a server that dies at a write. It returns false if
-// the story came to its end without a death.
-func crashAt(t *testing.T, o souktest.Options, at string) (died bool) {
+// crashAt tells the tale to a server that dies at a write. It returns false if
+// the tale came to its end without a death.
+func (w tale) crashAt(t *testing.T, o souktest.Options, at string) (died bool) {
 	t.Helper()
 	o.Tags = "crashpoints"
-	o.Env = []string{"SOUK_CRASH_AT=" + at}
+	o.Env = w.env
 	if o.Database != "" {
 		o.Database = freshPostgres(t)
 	}
 	o.Dir = t.TempDir()
 	server := souktest.New(t, o)
+	if w.before != nil {
+		must(t, server.Run())
+		must(t, w.before(t.Context(), server.Root(t)))
+		must(t, server.Stop())
+	}
+	server.SetEnv(append(slices.Clone(w.env), "SOUK_CRASH_AT="+at)...)
 	var deaths atomic.Int32
 	revive := func(why error) {
 		select {
@@ -89,7 +117,7 @@ func crashAt(t *testing.T, o souktest.Options, at string) (died bool) {
 		if err != nil && !strings.Contains(err.Error(), "no organisation in this database yet") {
 			t.Fatalf("%s: souk doctor: %v\n%s", at, err, out)
 		}
-		server.SetEnv()
+		server.SetEnv(w.env...)
 		err = server.Run()
 		if err != nil {
 			t.Fatalf("%s: starting again: %v\n%s", at, err, server.Log())
@@ -101,7 +129,7 @@ func crashAt(t *testing.T, o souktest.Options, at string) (died bool) {
 	}
 	told := &answers{}
 	for {
-		err = story(t.Context(), server.Root(t), told)
+		err = w.tell(t.Context(), server.Root(t), told)
 		if !lost(err) {
 			break
 		}

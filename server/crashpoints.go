@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"souk/artifact/images"
 	"souk/storage/store"
 )
 
@@ -66,4 +67,13 @@ func (c *crashing) Claim(ctx context.Context, kind string, n int, owner string, 
 func die() {
 	_ = syscall.Kill(syscall.Getpid(), syscall.SIGKILL) // can't fail for ourselves
 	select {}
+}
+
+// crashImages with SOUK_CRASH_IMAGES=pending has the smallest image pending first, as
+// large ones are with others, and waits less for what a dead node had.
+func crashImages(c images.Config) images.Config {
+	if os.Getenv("SOUK_CRASH_IMAGES") == "pending" {
+		c.AtOnce, c.Lease = 1, time.Second
+	}
+	return c
 }

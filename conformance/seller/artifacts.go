@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -72,7 +74,12 @@ func ImageOf(layers ...map[string]string) (v1.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		image, err = mutate.AppendLayers(image, static.NewLayer(layer, types.OCILayer))
+		// The config names a layer by the digest of what is packed in it.
+		packed, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layer)), nil }, tarball.WithMediaType(types.OCILayer))
+		if err != nil {
+			return nil, fmt.Errorf("making an image: %w", err)
+		}
+		image, err = mutate.AppendLayers(image, packed)
 		if err != nil {
 			return nil, fmt.Errorf("making an image: %w", err)
 		}
