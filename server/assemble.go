@@ -10,6 +10,7 @@ import (
 	"souk/service/ec2"
 	"souk/service/ecr"
 	"souk/service/iam"
+	"souk/service/imagebuilder"
 	"souk/service/marketplacecatalog"
 	"souk/service/organizations"
 	"souk/service/sns"
@@ -80,6 +81,10 @@ func (m *market) services(url string) ([]*gateway.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	builder, err := imagebuilder.Service(m.components)
+	if err != nil {
+		return nil, err
+	}
 	services := []*gateway.Service{
 		marketplacecatalog.Service(m.engine, m.assessments),
 		discovery,
@@ -88,6 +93,7 @@ func (m *market) services(url string) ([]*gateway.Service, error) {
 		identities,
 		login,
 		machines,
+		builder,
 		cloudtrail.Service(m.trail, m.organization.Overseen),
 		topics,
 	}

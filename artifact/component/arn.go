@@ -103,3 +103,10 @@ func (n number) fits(pattern string) bool {
 func sort(slug string, n number) string {
 	return fmt.Sprintf("%s/%010d.%010d.%010d", slug, n[0], n[1], n[2])
 }
+
+// VersionFits says whether a version number is one of those that a pattern such
+// as 1.x.x means.
+func VersionFits(version, pattern string) bool {
+	n, err := parseVersion(version)
+	return err == nil && strings.Count(pattern, ".") == 2 && n.fits(pattern)
+}
