@@ -96,6 +96,10 @@ type Spec struct {
 	// Files is a folder of the host whose content stands in the machine at
 	// FilesPath, for reading alone. "" for none.
 	Files string
+	// Sudo lets programs of the machine gain rights by being run, as sudo and su do
+	// for its users. False: they can't (no_new_privs). Its root is no root of the
+	// host either way.
+	Sudo bool
 	// Purpose says whose the machine is, such as a build's id. List returns it.
 	Purpose string
 }

@@ -1,0 +1,203 @@
+// Package agent is what runs inside of a machine: it starts programs as the host
+// asks, carries their input and output, and the connections that they make to
+// their proxy. Agent is the end inside, Host the end on the host; between them is
+// one stream of bytes, so that it may be a socket or a serial port.
+//
+// It makes no machine, and knows nothing of how one is kept apart from its host.
+// The host trusts nothing of what it says: a machine's root may be the enemy.
+package agent
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// Tool is a program that is part of the agent: machine.Cmd.Tool runs it. It
+// returns its exit code. ctx ends never; who kills a tool kills its process.
+type Tool func(ctx context.Context, args []string, in io.Reader, out, err io.Writer) int
+
+// toolArgument is argument 0 of a process that runs a tool.
+const toolArgument = "machine-tool"
+
+// Main runs the tool that this process was started for, and exits; it returns at
+// once if it was started for another purpose. A program that is the agent of
+// machines calls it first.
+func Main(tools map[string]Tool) {
+	if len(os.Args) < 2 || os.Args[0] != toolArgument {
+		return
+	}
+	name := os.Args[1]
+	tool := tools[name]
+	if tool == nil && name == nothing {
+		os.Exit(0)
+	}
+	if tool == nil {
+		os.Stderr.WriteString(name + ": the machine's agent has no such tool\n")
+		os.Exit(127)
+	}
+	os.Exit(tool(context.Background(), os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// nothing is a tool that every agent has, and that does nothing: by it a provider
+// tries whether a machine runs.
+const nothing = "true"
+
+// Nothing is the program of the tool that does nothing and ends well.
+func Nothing() []string { return []string{nothing} }
+
+// Config is what an Agent is given by who starts it in the machine.
+type Config struct {
+	// Conn is the stream to the host.
+	Conn net.Conn
+	// Start starts a program that the host asked for on a stream. Nil: Cmd.Start.
+	Start func(stream uint32, c *exec.Cmd) error
+	// Self is the path by which the agent starts itself for a tool. "": /proc/self/exe.
+	Self string
+	// OneUser: the machine has no other user than root.
+	OneUser bool
+	// Reap: this is the machine's first process, and inherits what others leave.
+	Reap bool
+}
+
+// agent is the end inside.
+type agent struct {
+	wire
+	config Config
+
+	mu      sync.Mutex
+	jobs    map[uint32]*job  // guarded by mu
+	conns   map[uint32]*pipe // guarded by mu
+	next    uint32           // guarded by mu
+	listens bool             // of the reader alone
+
+	children children
+}
+
+// Serve is the agent: it works until the stream to the host ends.
+func Serve(config Config) error {
+	if config.Start == nil {
+		config.Start = func(_ uint32, c *exec.Cmd) error { return c.Start() }
+	}
+	if config.Self == "" {
+		config.Self = "/proc/self/exe"
+	}
+	a := &agent{wire: wire{conn: config.Conn}, config: config, jobs: map[uint32]*job{}, conns: map[uint32]*pipe{}}
+	// Nobody inside ends the agent by a signal that Go would die of.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	a.children.start(config.Reap)
+	err := a.send(kindHello, 0, []byte{protocolVersion})
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, maxFrame)
+	r := bufio.NewReaderSize(config.Conn, 64<<10)
+	for {
+		f, err := readFrame(r, buf)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		a.take(f)
+	}
+}
+
+// take does what the host asks for.
+func (a *agent) take(f frame) {
+	if f.stream&fromAgent != 0 {
+		a.mu.Lock()
+		p := a.conns[f.stream]
+		a.mu.Unlock()
+		if p != nil && p.take(f) != nil {
+			p.drop()
+		}
+		return
+	}
+	a.mu.Lock()
+	j := a.jobs[f.stream]
+	a.mu.Unlock()
+	switch f.kind {
+	case kindListen:
+		if !a.listens {
+			a.listens = true
+			go a.listen()
+		}
+	case kindStart:
+		var r request
+		if json.Unmarshal(f.data, &r) != nil {
+			return
+		}
+		j := &job{agent: a, stream: f.stream, in: newInbox(), out: newAllowance()}
+		a.mu.Lock()
+		a.jobs[f.stream] = j
+		a.mu.Unlock()
+		go j.run(r)
+	}
+	if j == nil {
+		return // it has ended
+	}
+	switch f.kind {
+	case kindData:
+		if c, data, err := channel(f.data); err == nil && c == channelIn {
+			j.in.put(c, data)
+		}
+	case kindEnd:
+		j.in.end()
+	case kindWindow:
+		if n, err := credit(f.data); err == nil {
+			j.out.add(n)
+		}
+	case kindSize:
+		if len(f.data) == 4 {
+			j.resize(binary.BigEndian.Uint16(f.data), binary.BigEndian.Uint16(f.data[2:]))
+		}
+	case kindKill:
+		j.kill()
+	}
+}
+
+// ProxyAddress is where programs of a machine find its proxy.
+const ProxyAddress = "127.0.0.1:3128"
+
+// listen takes connections to the proxy.
+func (a *agent) listen() {
+	l, err := net.Listen("tcp", ProxyAddress)
+	if err != nil {
+		return // what wants the proxy is refused by the kernel
+	}
+	free := make(chan struct{}, maxConns)
+	for {
+		free <- struct{}{}
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		p := newPipe(c)
+		a.mu.Lock()
+		a.next++
+		stream := a.next | fromAgent
+		a.conns[stream] = p
+		a.mu.Unlock()
+		go func() {
+			if a.send(kindOpen, stream) == nil {
+				p.run(&a.wire, stream)
+			}
+			p.drop()
+			a.mu.Lock()
+			delete(a.conns, stream)
+			a.mu.Unlock()
+			<-free
+		}()
+	}
+}

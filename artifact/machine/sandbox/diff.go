@@ -1,0 +1,65 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"souk/artifact/layer"
+	"souk/artifact/machine"
+)
+
+// Diff implements machine.Provider. What a layer can't express is layer.ErrBadTree.
+func (s *Sandbox) Diff(ctx context.Context, id string, w io.Writer) error {
+	b, err := s.box(id)
+	if err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	if b.running != nil {
+		return fmt.Errorf("reading what %s changed: %w: it runs", id, machine.ErrState)
+	}
+	options := layer.Options{Shift: b.record.Shift, Rootless: s.rootless, Skip: ours}
+	upper := filepath.Join(b.dir, diskFolder, upperName)
+	if !b.record.Started {
+		return emptyDiff(ctx, w)
+	}
+	if b.record.Image {
+		k, err := newKeeper(true)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			_ = k.do(func() error { return unix.Unmount(filepath.Join(b.dir, diskFolder), 0) })
+			k.end()
+			patience, cancel := context.WithTimeout(context.Background(), s.config.StartTimeout)
+			defer cancel()
+			_ = settle(patience, b.dir)
+		}()
+		thread := 0
+		err = k.do(func() error {
+			thread = unix.Gettid()
+			return mountDisk(b.dir, true)
+		})
+		if err != nil {
+			return fmt.Errorf("reading what %s changed: %w", id, err)
+		}
+		// What that thread has mounted, as other threads may see it.
+		upper = "/proc/self/task/" + strconv.Itoa(thread) + "/root" + upper
+	}
+	_, err = layer.Diff(ctx, w, upper, options)
+	return err
+}
+
+// emptyDiff writes the layer of a machine that was never started.
+func emptyDiff(ctx context.Context, w io.Writer) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, err := w.Write(make([]byte, 1024)) // the end of an archive
+	return err
+}
