@@ -12,6 +12,7 @@ import (
 	"souk/service/iam"
 	"souk/service/imagebuilder"
 	"souk/service/marketplacecatalog"
+	"souk/service/marketplaceimagebuild"
 	"souk/service/organizations"
 	"souk/service/sns"
 	"souk/service/sts"
@@ -81,6 +82,10 @@ func (m *market) services(url string) ([]*gateway.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	builds, err := marketplaceimagebuild.Service(m.builds)
+	if err != nil {
+		return nil, err
+	}
 	builder, err := imagebuilder.Service(m.components)
 	if err != nil {
 		return nil, err
@@ -96,6 +101,7 @@ func (m *market) services(url string) ([]*gateway.Service, error) {
 		builder,
 		cloudtrail.Service(m.trail, m.organization.Overseen),
 		topics,
+		builds,
 	}
 	for _, service := range services {
 		for i := range service.Operations {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"souk/artifact/build"
 	"souk/artifact/component"
 	"souk/artifact/component/document"
 	"souk/artifact/installer"
@@ -21,8 +22,9 @@ import (
 // installing is what a market has installers with.
 type installing struct {
 	components *component.Components
-	// installer runs them. Nil where the market has no machines.
+	// installer runs them, and says so where the market has no machines.
 	installer *installer.Installer
+	builds    *build.Builds
 }
 
 // joinComponents makes the components. The registry, images and blobs are there already.
@@ -84,6 +86,7 @@ var errNoFulfillmentOption = errors.New("no such fulfillment option")
 type fulfillment struct {
 	Product      string // id
 	ProductTitle string
+	ProductCode  string
 	Owner        string // account id of the seller
 	Version      string // id
 	VersionTitle string
@@ -123,7 +126,7 @@ func (m *market) fulfillmentOption(ctx context.Context, id string) (fulfillment,
 		return fulfillment{}, fmt.Errorf("%w: %s", errNoFulfillmentOption, id)
 	}
 	return fulfillment{
-		Product: e.ID, ProductTitle: p.Description.ProductTitle, Owner: e.Owner, Version: version.ID, VersionTitle: version.Title,
+		Product: e.ID, ProductTitle: p.Description.ProductTitle, ProductCode: p.Description.ProductCode, Owner: e.Owner, Version: version.ID, VersionTitle: version.Title,
 		Option: option.ID, Restricted: option.Visibility != "Public", Component: *component,
 	}, nil
 }

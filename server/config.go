@@ -150,6 +150,8 @@ type Config struct {
 	Scenarios      string `name:"scenarios" placeholder:"FILE" help:"Scenario (YAML) by which change sets are held, refused or disturbed, for tests."`
 	ScenariosForce bool   `name:"scenarios-force" help:"Apply --scenarios also where others reach the server."`
 
+	Building `embed:""`
+
 	// ChartCommand is a program that renders one Helm chart in a process of its
 	// own (chart.Main), as souk does. Default: this process renders them, which is
 	// for tests: a chart's templates are a program that a stranger wrote.
@@ -210,6 +212,7 @@ func (c Config) filled() (Config, error) {
 	if c.History == 0 {
 		c.History = 60 * 24 * time.Hour
 	}
+	c.Building = c.Building.filled()
 	if c.Drain == 0 {
 		c.Drain = 10 * time.Second
 	}
@@ -278,12 +281,7 @@ func (c Config) wrong() error {
 	if c.Quota != "on" && c.Quota != "off" {
 		return refuse("quota", "%q is neither on nor off", c.Quota)
 	}
-	for _, number := range []struct {
-		setting string
-		value   any
-		wrong   bool
-		allowed string
-	}{
+	for _, number := range append(c.Building.numbers(), []number{
 		{"workers", c.Workers, c.Workers < 1 || c.Workers > 1000, "from 1 to 1000"},
 		{"open-change-sets", c.OpenChangeSets, c.OpenChangeSets < 1, "1 or more"},
 		{"max-connections", c.MaxConnections, c.MaxConnections < 1, "1 or more"},
@@ -292,12 +290,20 @@ func (c Config) wrong() error {
 		{"trail-interval", c.TrailInterval, c.TrailInterval < 0, "more than 0s"},
 		{"trail-size", c.TrailSize, c.TrailSize < 0, "1 or more bytes"},
 		{"drain", c.Drain, c.Drain < 0, "more than 0s"},
-	} {
+	}...) {
 		if number.wrong {
 			return refuse(number.setting, "%v is out of range: it is %s", number.value, number.allowed)
 		}
 	}
 	return nil
+}
+
+// number is a setting that has a range.
+type number struct {
+	setting string
+	value   any
+	wrong   bool
+	allowed string
 }
 
 // loopback says whether only this machine reaches a host name that is listened on.

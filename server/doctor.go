@@ -55,6 +55,11 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 		return nil, err
 	}
 	findings = append(findings, components...)
+	builds, err := m.builds.Doctor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, builds...)
 	records, err := m.trail.Verify(ctx)
 	if err != nil {
 		return nil, err

@@ -105,6 +105,10 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
+	err = m.joinBuilds(config, node, nil)
+	if err != nil {
+		return err
+	}
 	m.types = catalog.Types(catalog.Config{RegistryHost: public.Host})
 	m.scenarios = scenario.New(scenario.Config{Store: m.store, Exposed: exposed(config), Known: known(m.types)})
 	m.engine, err = changeset.New(changeset.Config{

@@ -203,6 +203,10 @@ func (s *Server) Organization() *organization.Organization { return s.market.org
 // way end within Config.Drain, hands back the work that is not done, and closes
 // everything. It returns nil if all that went well.
 func (s *Server) Run(ctx context.Context) error {
+	err := s.market.installer.Clean(ctx) // before anything is installed again
+	if err != nil {
+		s.log.Error("what earlier installations have left is still there", "error", err)
+	}
 	g, running := errgroup.WithContext(ctx)
 	// The engine works until the last request has ended, which may start a set.
 	working, rest := context.WithCancel(context.WithoutCancel(ctx))
@@ -214,6 +218,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.market.trail.Run(working) })
 	g.Go(func() error { return s.market.quotas.Run(working) })
 	g.Go(func() error { return s.market.topics.Run(working) })
+	g.Go(func() error { return s.market.builds.Run(working) })
 	g.Go(func() error { return s.market.watchKeys(working, s.log) })
 	serve := func(server *http.Server, l net.Listener) {
 		g.Go(func() error {
@@ -246,7 +251,7 @@ func (s *Server) Run(ctx context.Context) error {
 		rest()
 		return nil
 	})
-	err := g.Wait()
+	err = g.Wait()
 	if err != nil {
 		s.log.Error("ending", "error", err)
 	}

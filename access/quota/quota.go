@@ -41,6 +41,12 @@ func Defaults() map[string]float64 {
 // OpenChangeSets is the limit of an account's change sets that are open at once.
 const OpenChangeSets = "marketplacecatalog.OpenChangeSets"
 
+// OpenBuilds is the limit of an account's builds that are in progress at once.
+const OpenBuilds = "marketplaceimagebuild.OpenBuilds"
+
+// IsLimit says whether a quota is how many there may be, not a rate.
+func IsLimit(name string) bool { return name == OpenChangeSets || name == OpenBuilds }
+
 // Config is what a Limiter is made of. The zero value has AWS's rates.
 type Config struct {
 	// Rates are the requests per second of an account, by "service.Operation";

@@ -28,7 +28,7 @@ const Unlimited = 0
 // Setting is a rate or a limit that an operator has changed.
 type Setting struct {
 	Account string  // or AllAccounts
-	Name    string  // "service.Operation" for its rate, or OpenChangeSets
+	Name    string  // "service.Operation" for its rate, OpenChangeSets or OpenBuilds
 	Value   float64 // requests per second, or how many; Unlimited
 }
 
@@ -183,11 +183,11 @@ func (s *Settings) commit(ctx context.Context, id string, b store.Batch) error {
 }
 
 func (s *Settings) check(v Setting) error {
-	if v.Name != OpenChangeSets && !s.known(v.Name) {
-		return fmt.Errorf("%q is neither an operation such as marketplacecatalog.StartChangeSet nor %s: %w", v.Name, OpenChangeSets, ErrUnknown)
+	if !IsLimit(v.Name) && !s.known(v.Name) {
+		return fmt.Errorf("%q is neither an operation such as marketplacecatalog.StartChangeSet nor %s nor %s: %w", v.Name, OpenChangeSets, OpenBuilds, ErrUnknown)
 	}
-	if v.Value < 0 || v.Value > 1e6 || math.IsNaN(v.Value) || v.Name == OpenChangeSets && v.Value != math.Trunc(v.Value) {
-		return fmt.Errorf("%v of %s: want up to a million, not less than 0, and a whole number of change sets: %w", v.Value, v.Name, ErrValue)
+	if v.Value < 0 || v.Value > 1e6 || math.IsNaN(v.Value) || IsLimit(v.Name) && v.Value != math.Trunc(v.Value) {
+		return fmt.Errorf("%v of %s: want up to a million, not less than 0, and a whole number of change sets and builds: %w", v.Value, v.Name, ErrValue)
 	}
 	return nil
 }

@@ -228,10 +228,6 @@ func New(c Config) (*Builds, error) {
 // Run works on builds until ctx ends; then it hands back those under way, which
 // begin anew elsewhere or at the next start.
 func (b *Builds) Run(ctx context.Context) error {
-	err := b.config.Installer.Clean(ctx)
-	if err != nil && ctx.Err() == nil {
-		b.config.Log.Error("builds: what earlier installations have left is still there", "error", err)
-	}
 	return b.runner.Run(ctx)
 }
 

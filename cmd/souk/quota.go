@@ -31,7 +31,7 @@ func (c *QuotaListCommand) Run(app *App, parent *QuotaCommand) error {
 	for _, name := range slices.Sorted(maps.Keys(q.Defaults)) {
 		rows = append(rows, []string{name, "default", amount(name, q.Defaults[name])})
 	}
-	rows = append(rows, []string{quota.OpenChangeSets, "default", "250, or --open-change-sets"})
+	rows = append(rows, []string{quota.OpenChangeSets, "default", "250, or --open-change-sets"}, []string{quota.OpenBuilds, "default", "5, or --open-builds"})
 	for _, s := range q.Changed {
 		whose := s.Account
 		if whose == quota.AllAccounts {
@@ -49,7 +49,7 @@ func amount(name string, v float64) string {
 	switch {
 	case v == quota.Unlimited:
 		return "unlimited"
-	case name == quota.OpenChangeSets:
+	case quota.IsLimit(name):
 		return text
 	}
 	return text + " per second"
@@ -70,7 +70,7 @@ func (w whose) account() string {
 // QuotaSetCommand changes a rate or a limit.
 type QuotaSetCommand struct {
 	whose `embed:""`
-	Name  string `arg:"" help:"Operation, such as marketplacecatalog.StartChangeSet, or marketplacecatalog.OpenChangeSets."`
+	Name  string `arg:"" help:"Operation, such as marketplacecatalog.StartChangeSet, marketplacecatalog.OpenChangeSets or marketplaceimagebuild.OpenBuilds."`
 	Value string `arg:"" help:"Requests per second, or how many; unlimited lifts it."`
 }
 
