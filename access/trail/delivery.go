@@ -88,12 +88,33 @@ func (t *Trail) Deliver(ctx context.Context) error {
 		if len(marks) == 0 {
 			return nil
 		}
-		if err := t.deliverPacks(ctx, marks); err != nil {
+		// What is claimed is delivered, also if the server is stopped meanwhile:
+		// else it would wait until the claim is over.
+		if err := t.deliverPacks(context.WithoutCancel(ctx), marks); err != nil {
 			return err
 		}
 		if len(marks) < together {
 			return nil
 		}
+	}
+	return nil
+}
+
+// restWithin bounds how long a stop waits for the last delivery.
+const restWithin = 10 * time.Second
+
+// deliverRest delivers everything when the server stops, also records of writes
+// that have not settled: no call of this node writes them again. If one of
+// another node does, that record is delivered twice, as after a crash.
+func (t *Trail) deliverRest(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restWithin)
+	defer cancel()
+	err := t.packSingles(ctx, t.cfg.Clock().Add(time.Second))
+	if err == nil {
+		err = t.Deliver(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("delivering the last records of the trail: %w", err)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func TestRecordsAreFoundByEachAttribute(t *testing.T) {
 			t.Errorf("round %d: %d records in 14 seconds, want 3", packed, n)
 		}
 		m.later(settled)
-		if err := m.packSingles(t.Context()); err != nil {
+		if err := m.packSingles(t.Context(), m.settledBefore()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -102,7 +102,7 @@ func TestRecordsOfSeveralAccountsAreInOneOrder(t *testing.T) {
 		}
 		m.later(5 * time.Second)
 		if i == 90 { // of some there are packs now
-			if err := m.packSingles(t.Context()); err != nil {
+			if err := m.packSingles(t.Context(), m.settledBefore()); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -70,9 +70,12 @@ func (t *Trail) storePacks(ctx context.Context, packs []*pack, singles []store.R
 	return nil
 }
 
-// packSingles packs the single records that have settled, of every account that
-// this node knows to have some.
-func (t *Trail) packSingles(ctx context.Context) error {
+// settledBefore is when the calls came whose records have settled.
+func (t *Trail) settledBefore() time.Time { return t.cfg.Clock().Add(-settled) }
+
+// packSingles packs the single records of calls that came before a time, of
+// every account that this node knows to have some.
+func (t *Trail) packSingles(ctx context.Context, before time.Time) error {
 	t.mu.Lock()
 	var accounts []string
 	for a := range t.accounts {
@@ -82,7 +85,7 @@ func (t *Trail) packSingles(ctx context.Context) error {
 	t.mu.Unlock()
 	var all []error
 	for _, a := range accounts {
-		left, err := t.packAccount(ctx, a)
+		left, err := t.packAccount(ctx, a, idAt(before))
 		if err != nil || left {
 			t.wrote(a)
 		}
@@ -91,10 +94,9 @@ func (t *Trail) packSingles(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-// packAccount packs the settled records of one account. left says that it has
-// others.
-func (t *Trail) packAccount(ctx context.Context, account string) (left bool, err error) {
-	before := idAt(t.cfg.Clock().Add(-settled))
+// packAccount packs the records of one account whose ids are before one. left
+// says that it has others.
+func (t *Trail) packAccount(ctx context.Context, account, before string) (left bool, err error) {
 	q := store.Query{Kind: kindSingle, Index: indexTime, Partition: account, Limit: singlesTogether}
 	for {
 		page, err := t.store.List(ctx, q)

@@ -124,7 +124,8 @@ const (
 )
 
 // Run stores records of reads, packs, delivers and sweeps, until ctx ends. Then
-// it stores what is still in memory and returns.
+// it stores what is still in memory, delivers all that there is, and returns: no
+// call may be under way any more.
 func (t *Trail) Run(ctx context.Context) error {
 	var g errgroup.Group
 	g.Go(func() error { return t.keepFlushing(ctx) })
@@ -135,7 +136,7 @@ func (t *Trail) Run(ctx context.Context) error {
 				t.search(ctx)
 				searched = time.Now()
 			}
-			t.complain(ctx, "packing records", t.packSingles(ctx))
+			t.complain(ctx, "packing records", t.packSingles(ctx, t.settledBefore()))
 		})
 		return nil
 	})
@@ -149,7 +150,11 @@ func (t *Trail) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	if err == nil && t.cfg.Delivery.Dir != "" {
+		err = t.deliverRest(ctx)
+	}
+	return err
 }
 
 // keepFlushing empties the buffer again and again, and at the end once more.

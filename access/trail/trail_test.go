@@ -404,7 +404,7 @@ func TestSingleRecordsArePackedWhenTheyHaveSettled(t *testing.T) {
 		m.later(100 * time.Millisecond)
 	}
 	slices.Reverse(want)
-	if err := m.packSingles(t.Context()); err != nil {
+	if err := m.packSingles(t.Context(), m.settledBefore()); err != nil {
 		t.Fatal(err)
 	}
 	if n := m.singles(t); n < 890 || n > 910 {
@@ -415,7 +415,7 @@ func TestSingleRecordsArePackedWhenTheyHaveSettled(t *testing.T) {
 	}
 	m.later(settled + time.Second)
 	m.search(t.Context())
-	if err := m.packSingles(t.Context()); err != nil {
+	if err := m.packSingles(t.Context(), m.settledBefore()); err != nil {
 		t.Fatal(err)
 	}
 	if n := m.singles(t); n != 0 {
@@ -445,7 +445,7 @@ func TestTwoNodesPackARecordOnce(t *testing.T) {
 	other.search(t.Context())
 	errs := make(chan error)
 	for _, n := range []*Trail{m.Trail, other} {
-		go func() { errs <- n.packSingles(context.Background()) }()
+		go func() { errs <- n.packSingles(context.Background(), n.settledBefore()) }()
 	}
 	for range 2 {
 		if err := <-errs; err != nil {
