@@ -3,9 +3,9 @@ package document
 import (
 	"fmt"
 	"maps"
+	"math/big"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -65,16 +65,17 @@ var comparisons = map[string]comparison{
 	"fileSHA512Equals":        {other: "path"},
 }
 
-// numberForm is a number as it is written in decimal.
-var numberForm = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$`)
+// numberForm is a number as the page has it for texts, and with an exponent, as
+// YAML has it.
+var numberForm = regexp.MustCompile(`^[-+]?([0-9]+[.])?[0-9]+([eE][-+]?[0-9]{1,3})?$`)
 
-// asNumber returns false for what is none.
-func asNumber(s string) (float64, bool) {
-	s = strings.TrimSpace(s)
-	if !numberForm.MatchString(s) {
-		return 0, false
+// asNumber returns false for what is none. Numbers are compared exactly, up to
+// some 300 digits.
+func asNumber(s string) (*big.Float, bool) {
+	if len(s) > 300 || !numberForm.MatchString(s) {
+		return nil, false
 	}
-	f, err := strconv.ParseFloat(s, 64)
+	f, _, err := big.ParseFloat(s, 10, 1024, big.ToNearestEven)
 	return f, err == nil
 }
 

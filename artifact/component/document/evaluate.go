@@ -54,8 +54,10 @@ func (w *work) holds(c *condition, resolve func(*value) (string, error)) (bool, 
 	return compare(c.operator, operand, other)
 }
 
-// compare does what the page of comparison operators says. The operand stands
-// left of the sign: numberLessThan: 1, value: 2 holds.
+// compare does what the page of comparison operators says, and where its words
+// leave it open what its examples show: value stands left of the sign, so that
+// numberLessThan: 2, value: 1 holds; patterns and order do not mind case,
+// equality does.
 func compare(operator, operand, other string) (bool, error) {
 	switch operator {
 	case "stringIsEmpty":
@@ -65,7 +67,7 @@ func compare(operator, operand, other string) (bool, error) {
 	case "stringEquals":
 		return operand == other, nil
 	case "patternMatches":
-		pattern, err := regexp.Compile(operand)
+		pattern, err := regexp.Compile("(?i)" + operand)
 		if err != nil {
 			return false, fmt.Errorf("patternMatches: %w", err)
 		}
@@ -86,15 +88,14 @@ func compare(operator, operand, other string) (bool, error) {
 	}
 	var sign int
 	if order, ok := strings.CutPrefix(operator, "number"); ok {
-		left, known := asNumber(operand)
-		right, knownToo := asNumber(other)
+		left, known := asNumber(other)
+		right, knownToo := asNumber(operand)
 		if !known || !knownToo {
 			return false, nil
 		}
-		sign, operator = cmp.Compare(left, right), order
+		sign, operator = left.Cmp(right), order
 	} else {
-		// Case does not matter for order, the page says; for equality it does.
-		sign = cmp.Compare(strings.ToLower(operand), strings.ToLower(other))
+		sign = cmp.Compare(strings.ToLower(other), strings.ToLower(operand))
 		operator = strings.TrimPrefix(operator, "string")
 	}
 	switch operator {

@@ -370,6 +370,9 @@ func (c *checker) references(d *Document) {
 			step := &d.Phases[i].Steps[j]
 			in := scope{doc: d, phase: i, step: j}
 			check := func(v *value) {
+				if outside := fromAWS(v.text); outside != "" {
+					c.fault(v, "reference [%s] can't be used: there is no AWS Systems Manager here; use a parameter", cut(outside, 100))
+				}
 				for _, r := range references(v.text) {
 					if wrong := in.check(r); wrong != "" {
 						c.fault(v, "%s", wrong)

@@ -80,6 +80,35 @@ func TestFaultyDocumentsAreRefusedWithAllFaults(t *testing.T) {
 	}
 }
 
+// TestTheGuidesExampleIsSound reads the first YAML of the section on component
+// documents.
+func TestTheGuidesExampleIsSound(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(guide), "\n## Component documents\n")
+	_, section, _ = strings.Cut(section, "```yaml\n")
+	example, _, found := strings.Cut(section, "```\n")
+	if !found {
+		t.Fatal("there is no example")
+	}
+	if _, err := Parse([]byte(example)); err != nil {
+		t.Error(err)
+	}
+	for name := range actions {
+		if !strings.Contains(string(guide), name) {
+			t.Errorf("the guide does not mention action %s", name)
+		}
+	}
+	for name := range comparisons {
+		if !strings.Contains(string(guide), name) {
+			t.Errorf("the guide does not mention operator %s", name)
+		}
+	}
+}
+
 func TestMembersOfADocument(t *testing.T) {
 	t.Parallel()
 	doc, err := Parse(samples(t, "valid")["all-members"])

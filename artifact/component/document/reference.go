@@ -61,6 +61,17 @@ func references(text string) []reference {
 	return all
 }
 
+// fromAWS returns a reference to something that AWS keeps elsewhere, "" if there
+// is none: {{ aws:ssm:NAME }} must not be taken for text.
+func fromAWS(text string) string {
+	for _, m := range braces.FindAllStringSubmatch(text, -1) {
+		if inner := strings.TrimSpace(m[1]); strings.HasPrefix(inner, "aws:") {
+			return inner
+		}
+	}
+	return ""
+}
+
 // plain says whether a text has no references, so that it can be judged before
 // the document runs.
 func plain(text string) bool { return len(references(text)) == 0 }
