@@ -19,7 +19,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"sync"
-	"syscall"
 )
 
 // Tool is a program that is part of the agent: machine.Cmd.Tool runs it. It
@@ -92,8 +91,9 @@ func Serve(config Config) error {
 		config.Self = "/proc/self/exe"
 	}
 	a := &agent{wire: wire{conn: config.Conn}, config: config, jobs: map[uint32]*job{}, conns: map[uint32]*pipe{}}
-	// Nobody inside ends the agent by a signal that Go would die of.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	// Nobody inside ends the agent by a signal that Go would die of. They are taken
+	// and thrown away: ignored ones would be ignored by all programs, too.
+	signal.Notify(make(chan os.Signal))
 	a.children.start(config.Reap)
 	err := a.send(kindHello, 0, []byte{protocolVersion})
 	if err != nil {

@@ -151,7 +151,7 @@ func mountDisk(dir string, readonly bool) error {
 	if readonly {
 		flags |= unix.MS_RDONLY
 	}
-	err = unix.Mount(device.Name(), filepath.Join(dir, diskFolder), "ext4", flags, "")
+	err = unix.Mount(device.Name(), filepath.Join(dir, diskFolder), "ext4", flags, "nobarrier")
 	if err != nil {
 		return fmt.Errorf("mounting the disk: %w", err)
 	}
