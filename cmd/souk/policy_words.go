@@ -39,7 +39,7 @@ var actions = []string{
 	"iam:ListAccountAliases", "iam:ListAttachedGroupPolicies", "iam:ListAttachedRolePolicies", "iam:ListAttachedUserPolicies",
 	"iam:ListEntitiesForPolicy", "iam:ListGroupPolicies", "iam:ListGroups", "iam:ListGroupsForUser", "iam:ListInstanceProfilesForRole",
 	"iam:ListPolicies", "iam:ListPolicyTags", "iam:ListPolicyVersions", "iam:ListRolePolicies", "iam:ListRoleTags", "iam:ListRoles",
-	"iam:ListUserPolicies", "iam:ListUserTags", "iam:ListUsers", "iam:PutGroupPolicy", "iam:PutRolePolicy", "iam:PutUserPolicy",
+	"iam:ListUserPolicies", "iam:ListUserTags", "iam:ListUsers", "iam:PassRole", "iam:PutGroupPolicy", "iam:PutRolePolicy", "iam:PutUserPolicy",
 	"iam:RemoveUserFromGroup", "iam:SetDefaultPolicyVersion", "iam:TagPolicy", "iam:TagRole", "iam:TagUser", "iam:UntagPolicy", "iam:UntagRole",
 	"iam:UntagUser", "iam:UpdateAccessKey", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:UpdateUser",
 
@@ -64,7 +64,7 @@ var conditionKeys = []string{
 	"aws:PrincipalIsAWSService", "aws:PrincipalOrgID", "aws:PrincipalType", "aws:RequestedRegion", "aws:ResourceAccount", "aws:ResourceAccount", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceIdentity", "aws:SourceIp",
 	"aws:TagKeys", "aws:TokenIssueTime", "aws:UserAgent", "aws:userid", "aws:username", "aws:ViaAWSService",
 
-	"aws-marketplace:Intent", "catalog:ChangeType", "iam:PolicyARN", "sns:Endpoint", "sns:Protocol",
+	"aws-marketplace:Intent", "catalog:ChangeType", "iam:PassedToService", "iam:PolicyARN", "sns:Endpoint", "sns:Protocol",
 	"sts:ExternalId", "sts:RoleSessionName", "sts:SourceIdentity",
 }
 

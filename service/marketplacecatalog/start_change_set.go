@@ -78,7 +78,8 @@ func (s *service) startChangeSet() gateway.Operation {
 // startQuestions asks for every change whether its type is allowed on its
 // entity; the set is allowed only if all of them are. Where tags are given, each
 // is asked about both with the tags of its entity and with those of the set, and
-// it is asked whether those may be tagged.
+// it is asked whether those may be tagged. Where a change names a role, it is
+// asked whether that may be passed to the marketplace.
 //
 // AWS Marketplace Catalog API, "Access control", tags: "the condition must match
 // the tags of the entity and of the change set".
@@ -132,6 +133,7 @@ func (s *service) startQuestions(ctx context.Context, c *gateway.Caller, in *Sta
 				Action: action("TagResource"), Resource: resource, Context: requestTags(tags, nil), About: "the tags of " + change.ChangeType,
 			})
 		}
+		questions = append(questions, change.passQuestions()...)
 	}
 	return questions, nil
 }
