@@ -101,12 +101,16 @@ func (m *Components) Create(ctx context.Context, n NewComponent) (Component, err
 		if errors.Is(err, errDry) {
 			return made, nil
 		}
-		if !errors.Is(err, store.ErrConflict) {
+		conflict := errors.Is(err, store.ErrConflict)
+		if !conflict && !errors.Is(err, ErrExists) {
 			return made, err
 		}
 		// Another build, or the same request, came before this one.
-		made, ok, err := m.madeBy(ctx, n, asked)
-		if ok || err != nil {
+		same, ok, wrong := m.madeBy(ctx, n, asked)
+		if ok || wrong != nil {
+			return same, wrong
+		}
+		if !conflict {
 			return made, err
 		}
 	}
