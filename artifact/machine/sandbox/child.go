@@ -355,7 +355,9 @@ func (g *groups) start(stream uint32, c *exec.Cmd) error {
 			// If the group was the reason, it runs without: it can still be ended, though
 			// not all that it starts.
 			c.SysProcAttr.UseCgroupFD = false
-			err = c.Start()
+			again := &exec.Cmd{Path: c.Path, Args: c.Args, Env: c.Env, Dir: c.Dir, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr, SysProcAttr: c.SysProcAttr}
+			err = again.Start() // a Cmd starts once
+			c.Process = again.Process
 		}
 		result <- err
 	}
