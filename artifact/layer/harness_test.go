@@ -52,7 +52,10 @@ func open(t testing.TB, c layer.Config) *layer.Cache {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { k.Close() })
+	t.Cleanup(func() {
+		k.Close()
+		layer.Remove(c.Root) // what testing can't remove as an ordinary user
+	})
 	return k
 }
 
