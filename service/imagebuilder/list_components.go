@@ -21,8 +21,8 @@ type ListComponentsInput struct {
 
 // Filter keeps what has one of its values.
 type Filter struct {
-	Name   string   `json:"name" pattern:"^[a-zA-Z]{1,1024}$"`
-	Values []string `json:"values" size:"1,10" memberpattern:"^[0-9a-zA-Z./_ :,{}\"-]{1,1024}$"`
+	Name   string   `json:"name" len:"1,1024" pattern:"^[a-zA-Z]+$"`
+	Values []string `json:"values" size:"1,10" memberlen:"1,1024" memberpattern:"^[0-9a-zA-Z./_ :,{}\"-]+$"`
 }
 
 // ListComponentsOutput is a page of versions, in the order of names and versions.
