@@ -92,6 +92,8 @@ var edges = map[string][]string{
 	"artifact/machine":              {"artifact/images"},
 	"artifact/machine/agent":        {"artifact/machine"},
 	"artifact/machine/machinetest":  {"artifact/machine", "artifact/images"},
+
+	"artifact/machine/machinetest/attack": {},
 	"artifact/machine/sandbox":      {"artifact/machine", "artifact/layer", "egress/proxy"},
 	"artifact/component":            {"artifact/component/document", "artifact/archive", "artifact/registry", "catalog/change", "storage/store", "storage/store/audit"},
 	"artifact/component/document":   {},
