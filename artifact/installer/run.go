@@ -286,5 +286,9 @@ func (t *tail) last() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	text := strings.TrimSpace(strings.ToValidUTF8(string(t.kept), "?"))
-	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+	line := strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+	for _, own := range []string{"souk: failed: ", "souk: refused: "} { // the document's reader says it
+		line = strings.TrimPrefix(line, own)
+	}
+	return strings.TrimSuffix(line, ".")
 }
