@@ -95,12 +95,7 @@ func programs(t testing.TB) []entry {
 	if err != nil {
 		t.Fatalf("busybox --list: %v", err)
 	}
-	attack := filepath.Join(t.TempDir(), "attack")
-	build := exec.Command("go", "build", "-trimpath", "-o", attack, "souk/artifact/machine/machinetest/attack")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the program that attacks: %v\n%s", err, out)
-	}
+	attack := Build(t, "souk/artifact/machine/machinetest/attack")
 	all := []entry{dir("bin", 0o755), plain("bin/busybox", 0o755, read(busybox)), plain("attack", 0o755, read(attack))}
 	for name := range strings.FieldsSeq(string(applets)) {
 		if name != "busybox" {
@@ -108,6 +103,20 @@ func programs(t testing.TB) []entry {
 		}
 	}
 	return all
+}
+
+// Build builds a program that needs no libraries, as those must be that run in a
+// machine, and returns its file. A test's own program is none: the race detector
+// needs cgo.
+func Build(t testing.TB, pkg string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "program")
+	build := exec.Command("go", "build", "-trimpath", "-o", file, pkg)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", pkg, err, out)
+	}
+	return file
 }
 
 // base is the image of most machines: two layers, so that the second may take

@@ -13,13 +13,14 @@ import (
 )
 
 func TestSandboxIsAProviderThatHolds(t *testing.T) {
+	binary := machinetest.Build(t, "./testdata/agent")
 	machinetest.Run(t, func(t *testing.T, dir string) machine.Provider {
 		shift, rootless := Layers(0)
 		cache, err := layer.New(layer.Config{Root: filepath.Join(dir, "layers"), Shift: shift, Rootless: rootless})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := New(Config{Root: filepath.Join(dir, "machines"), Cache: cache, Proxy: proxy.New(proxy.Config{
+		p, err := New(Config{Root: filepath.Join(dir, "machines"), Binary: binary, Cache: cache, Proxy: proxy.New(proxy.Config{
 			Dialer: fetch.New(fetch.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}}),
 		})})
 		if err != nil {
