@@ -53,7 +53,10 @@ func Reach(ctx context.Context, place Place) (caller control.Caller, close func(
 	if err != nil {
 		return nil, nil, errors.Join(postgres.Explained(err), m.close())
 	}
-	return m.door(url.String()), m.close, nil
+	return m.door(url.String()), func() error {
+		// Records of what was refused wait in memory; nothing else stores them here.
+		return errors.Join(m.trail.Flush(context.WithoutCancel(ctx)), m.close())
+	}, nil
 }
 
 // lastURL is how the market was reached when a server last ran on it.
@@ -75,6 +78,7 @@ func lastURL(config Config) *url.URL {
 func (m *market) door(public string) *control.Door {
 	d := control.NewDoor()
 	d.Explain = postgres.Explained
+	d.Record = m.record
 	control.OfferDirectory(d, m.organization)
 	control.OfferAdvisories(d, m.advisories)
 	control.Offer(d, "doctor", m.verify)

@@ -22,7 +22,11 @@ func (r *Record) JSON() []byte {
 	b = member(b, "eventSource", r.Source)
 	b = member(b, "eventName", r.Name)
 	b = member(b, "awsRegion", r.Region)
-	b = member(b, "sourceIPAddress", r.IP)
+	from := r.IP
+	if r.ARN == "" && r.Principal != "" { // CloudTrail has the service's name there, too
+		from = r.Principal
+	}
+	b = member(b, "sourceIPAddress", from)
 	b = member(b, "userAgent", r.Agent)
 	if r.Code != "" {
 		b = member(b, "errorCode", r.Code)
@@ -63,6 +67,9 @@ func (r *Record) JSON() []byte {
 //
 // AWS CloudTrail User Guide, "CloudTrail userIdentity element".
 func (r *Record) identity(b []byte) []byte {
+	if r.ARN == "" && r.Principal != "" { // a service: the market's own machine asked
+		return append(member(append(b, `{"type":"AWSService"`...), "invokedBy", r.Principal), '}')
+	}
 	if r.ARN == "" { // nobody signed it: a link in a message of a topic was followed
 		return append(b, `{"type":"AWSAccount","principalId":"","accountId":"ANONYMOUS_PRINCIPAL"}`...)
 	}
@@ -122,8 +129,12 @@ func (r *Record) role() (role, session string) {
 	return role, session
 }
 
-// Username is what events are looked up by: the user's name, the session's, or root.
+// Username is what events are looked up by: the user's name, the session's, root,
+// or the service.
 func (r *Record) Username() string {
+	if r.ARN == "" {
+		return r.Principal
+	}
 	_, name := r.who()
 	return name
 }

@@ -20,6 +20,10 @@ const (
 	settled = 90 * time.Second
 )
 
+// Flush stores the records that wait in memory. Run does so by itself: it is for
+// a process in which Run does not run.
+func (t *Trail) Flush(ctx context.Context) error { return t.flush(ctx, true) }
+
 // flush stores what is in the buffer: full packs, all if whole is true. What
 // can't be stored now is kept for the next time.
 func (t *Trail) flush(ctx context.Context, whole bool) error {

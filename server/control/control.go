@@ -34,6 +34,9 @@ type Door struct {
 	// Explain makes an error one that says to people what to do; nil: none
 	// needs that.
 	Explain func(error) error
+	// Record does what is offered under a name, with its record; nil: nothing is
+	// recorded. The input is JSON.
+	Record func(ctx context.Context, name string, in []byte, do func(context.Context) (any, error)) (any, error)
 
 	offers map[string]func(ctx context.Context, in []byte) (any, error)
 }
@@ -78,7 +81,14 @@ func (d *Door) answer(ctx context.Context, name string, in []byte) ([]byte, erro
 	if offer == nil {
 		return nil, fmt.Errorf("the server does not offer %q: it is of another version than this command", name)
 	}
-	v, err := offer(ctx, in)
+	do := func(ctx context.Context) (any, error) { return offer(ctx, in) }
+	var v any
+	var err error
+	if d.Record != nil {
+		v, err = d.Record(ctx, name, in, do)
+	} else {
+		v, err = do(ctx)
+	}
 	if err != nil && d.Explain != nil {
 		err = d.Explain(err)
 	}
