@@ -88,8 +88,48 @@ func requestOf(m middleware.Metadata) string {
 
 // answers are what writers were told.
 type answers struct {
-	mu   sync.Mutex
-	sets map[string]string // change set by request id
+	mu     sync.Mutex
+	sets   map[string]string // change set by request id
+	pushes map[string]bool   // uploads of layers that were begun, by request id
+}
+
+// push begins the upload of a layer, and notes it if it was answered.
+func (a *answers) push(ctx context.Context, s *seller.Seller, repository string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/v2/"+repository+"/blobs/uploads/", nil)
+	if err != nil {
+		return err
+	}
+	r.SetBasicAuth(s.AccessKeyID, s.SecretAccessKey)
+	out, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil // the server was killed
+	}
+	defer out.Body.Close()
+	if out.StatusCode != http.StatusAccepted {
+		return fmt.Errorf("beginning an upload: %s", out.Status)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.pushes == nil {
+		a.pushes = map[string]bool{}
+	}
+	a.pushes[out.Header.Get("X-Amzn-Requestid")] = true
+	return nil
+}
+
+// pushed says which of the uploads has no record.
+func (a *answers) pushed(ctx context.Context, s *seller.Seller) error {
+	events, err := lookupEvents(ctx, s, `{"AttributeKey":"EventName","AttributeValue":"InitiateLayerUpload"}`)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		delete(a.pushes, e.RequestID)
+	}
+	if len(a.pushes) > 0 {
+		return fmt.Errorf("%d uploads were begun and have no record: %v", len(a.pushes), a.pushes)
+	}
+	return nil
 }
 
 // note writes down an answer.
@@ -132,7 +172,7 @@ func (a *answers) recorded(ctx context.Context, s *seller.Seller) error {
 
 // TestNoAnsweredWriteLacksItsRecord kills the server (kill -9) again and again
 // under load. Each StartChangeSet that was answered has its record, with what
-// was answered, and no call has two.
+// was answered, and no call has two; so has each upload of a layer that was begun.
 func TestNoAnsweredWriteLacksItsRecord(t *testing.T) {
 	t.Parallel()
 	kills := howMany(killsFlag, 5, 200)
@@ -140,6 +180,12 @@ func TestNoAnsweredWriteLacksItsRecord(t *testing.T) {
 		t.Parallel()
 		server := souktest.Start(t, o)
 		door, told := &door{}, &answers{}
+		product, err := server.Root(t).Limited(t.Context(), "Recorded", "recorded")
+		must(t, err)
+		shown, err := server.Root(t).Product(t.Context(), product)
+		must(t, err)
+		repository, err := shown.RepositoryPath("recorded")
+		must(t, err)
 		door.open(server.Root(t))
 		stop := make(chan struct{})
 		var working sync.WaitGroup
@@ -164,6 +210,23 @@ func TestNoAnsweredWriteLacksItsRecord(t *testing.T) {
 				}
 			})
 		}
+		working.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				s, err := door.through(t.Context())
+				if err == nil {
+					err = told.push(t.Context(), s, repository)
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
 		for n := range kills {
 			select {
 			case <-time.After(time.Duration(150+50*n%200) * time.Millisecond):
@@ -183,12 +246,16 @@ func TestNoAnsweredWriteLacksItsRecord(t *testing.T) {
 		if err := told.recorded(t.Context(), server.Root(t)); err != nil {
 			t.Errorf("after %d answers: %v", len(told.sets), err)
 		}
+		begun := len(told.pushes)
+		if err := told.pushed(t.Context(), server.Root(t)); err != nil || begun == 0 {
+			t.Errorf("after %d uploads that were begun: %v", begun, err)
+		}
 		must(t, server.Stop())
 		out, err := server.Command("doctor")
 		if err != nil {
 			t.Errorf("souk doctor in the end: %v\n%s", err, out)
 		}
-		t.Logf("%d kills, %d answers", kills, len(told.sets))
+		t.Logf("%d kills, %d answers, %d uploads", kills, len(told.sets), begun)
 	})
 }
 
