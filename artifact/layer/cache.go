@@ -53,11 +53,12 @@ type Cache struct {
 	lock   *os.File
 	turn   chan struct{} // has as many places as layers may be unpacked at a time
 
-	mu     sync.Mutex
-	layers map[string]*kept // by diff id
-	bytes  int64            // of those that are ready
-	closed bool
-	work   sync.WaitGroup // what goes on beside the callers: syncing
+	mu      sync.Mutex
+	layers  map[string]*kept // by diff id
+	bytes   int64            // of those that are ready
+	closed  bool
+	syncing bool           // sync is at work
+	work    sync.WaitGroup // for sync
 }
 
 // kept is a layer in the cache, or one that is being unpacked.
@@ -103,7 +104,9 @@ func New(c Config) (*Cache, error) {
 	}
 	k := &Cache{config: c, lock: lock, turn: make(chan struct{}, c.AtOnce), layers: map[string]*kept{}}
 	if err == nil {
+		k.mu.Lock()
 		err = k.sweep()
+		k.mu.Unlock()
 	}
 	if err != nil {
 		lock.Close()
@@ -343,7 +346,7 @@ func (c *Cache) done(k *kept, l images.Layer, err error) (*kept, error) {
 	if fresh {
 		k.ready = true
 		c.bytes += k.Bytes
-		c.work.Go(func() { c.settle(k) })
+		c.settle()
 	}
 	return k, nil
 }

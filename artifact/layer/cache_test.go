@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,6 +79,36 @@ func TestBytesThatAreNotWhatTheirDigestSaysAreRefused(t *testing.T) {
 	_, _, err := c.Get(t.Context(), []images.Layer{l})
 	if !errors.Is(err, layer.ErrBadLayer) || !strings.Contains(err.Error(), l.Digest) {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// fails gives its bytes, and then an error of the registry's disk.
+type fails struct {
+	io.Reader
+	err error
+}
+
+func (f *fails) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if err == io.EOF {
+		err = f.err
+	}
+	return n, err
+}
+
+func (f *fails) Close() error { return nil }
+
+func TestALayerThatCannotBeReadIsNotCalledBad(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "layers")
+	c := open(t, config(dir))
+	b := Tar(File("f", strings.Repeat("x", 1<<20)))
+	for _, n := range []int{0, 700, 500_000, len(b) - 100} {
+		l, _ := watch(t, b, func(io.ReadCloser) io.ReadCloser { return &fails{bytes.NewReader(b[:n]), syscall.ENOENT} })
+		_, _, err := c.Get(t.Context(), []images.Layer{l})
+		if !errors.Is(err, syscall.ENOENT) || errors.Is(err, layer.ErrBadLayer) || len(folders(t, dir)) > 0 {
+			t.Errorf("after %d bytes: %v, and %q stay", n, err, folders(t, dir))
+		}
 	}
 }
 

@@ -65,25 +65,48 @@ func (c *Cache) write(k *kept) error {
 	return nil
 }
 
-// settle waits until a layer has reached the disk and notes it. Callers don't
-// wait for that: it may take longer than unpacking.
-func (c *Cache) settle(k *kept) {
-	root, err := os.Open(c.config.Root)
-	if err == nil {
-		err = unix.Syncfs(int(root.Fd()))
-		root.Close()
+// settle sees to it that what was unpacked reaches the disk and that this is
+// noted. Callers don't wait for that: it may take longer than unpacking. c.mu is
+// held.
+func (c *Cache) settle() {
+	if !c.syncing {
+		c.syncing = true
+		c.work.Go(c.sync)
 	}
+}
+
+// sync waits for the disk, once for all layers that there are, until none is left.
+func (c *Cache) sync() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.layers[k.DiffID] != k {
-		return // it was evicted
-	}
-	if err == nil {
-		k.Synced = true
-		err = c.write(k)
-	}
-	if err != nil {
-		c.config.Log.Warn("a layer may have to be unpacked again after a loss of power", "layer", k.DiffID, "error", err)
+	defer func() { c.syncing = false }()
+	for {
+		var all []*kept
+		for _, k := range c.layers {
+			if k.ready && !k.Synced {
+				all = append(all, k)
+			}
+		}
+		if len(all) == 0 {
+			return
+		}
+		c.mu.Unlock()
+		root, err := os.Open(c.config.Root)
+		if err == nil {
+			err = unix.Syncfs(int(root.Fd()))
+			root.Close()
+		}
+		c.mu.Lock()
+		for _, k := range all {
+			if err == nil && c.layers[k.DiffID] == k { // it was not evicted
+				k.Synced = true
+				err = c.write(k)
+			}
+		}
+		if err != nil {
+			c.config.Log.Warn("layers may have to be unpacked again after a loss of power", "folder", c.config.Root, "error", err)
+			return
+		}
 	}
 }
 
@@ -113,7 +136,8 @@ func (c *Cache) sweep() error {
 	return nil
 }
 
-// load reads the record of a layer and says whether there is a whole one.
+// load reads the record of a layer and says whether there is a whole one. New
+// alone calls it, with c.mu held.
 func (c *Cache) load(name string) bool {
 	file := c.recordFile(name)
 	b, err := os.ReadFile(file)
@@ -144,7 +168,7 @@ func (c *Cache) load(name string) bool {
 	c.layers[r.DiffID] = k
 	c.bytes += r.Bytes
 	if !r.Synced {
-		c.work.Go(func() { c.settle(k) })
+		c.settle()
 	}
 	return true
 }

@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +81,7 @@ func (c *Cache) unpack(ctx context.Context, l images.Layer, dir string) (unpacke
 	if err != nil {
 		return unpacked{}, err
 	}
-	return unpacked{u.bytes, u.entries, u.covers}, nil
+	return unpacked{u.bytes + diskBlock, u.entries, u.covers}, nil
 }
 
 // read reads a layer to its end, tells of each entry, and makes sure that both
@@ -149,8 +148,11 @@ func refused(err error) error {
 func (u *unpacker) entry(h *tar.Header, data io.Reader) error {
 	u.entries++
 	err := u.write(h, data)
+	var read *readError
 	switch {
 	case err == nil, errors.Is(err, ErrBadLayer):
+	case errors.As(err, &read): // it names the entry
+		err = read.error
 	case theirs(err):
 		err = fmt.Errorf("%w: entry %q: %w", ErrBadLayer, h.Name, err)
 	default:
@@ -158,6 +160,9 @@ func (u *unpacker) entry(h *tar.Header, data io.Reader) error {
 	}
 	return err
 }
+
+// readError is an error of reading the layer, not of writing the tree.
+type readError struct{ error }
 
 func (u *unpacker) write(h *tar.Header, data io.Reader) error {
 	bad := func(text string, args ...any) error {
@@ -390,7 +395,7 @@ func (u *unpacker) fill(fd int, size int64, data io.Reader) error {
 	for at < size {
 		n, err := io.ReadFull(data, u.buffer[:min(size-at, chunk)])
 		if err != nil {
-			return err
+			return &readError{err}
 		}
 		// In pieces, so that a file of zeros takes no space. Those that hold
 		// something are written together.
@@ -477,122 +482,4 @@ func touch(dir int, base string, t time.Time) error {
 		return err
 	}
 	return unix.UtimesNanoAt(dir, base, []unix.Timespec{spec, spec}, unix.AT_SYMLINK_NOFOLLOW)
-}
-
-// finish does what can only be done when all entries are there: it takes away
-// what the layer takes away, and gives directories what writing into them
-// would change again, the deepest first.
-func (u *unpacker) finish() error {
-	hides := map[string]bool{}
-	for _, dir := range u.opaque {
-		hides[dir] = true
-	}
-	for _, name := range u.gone {
-		dir, base := path.Split(name)
-		dir = path.Clean(dir)
-		// What is taken away belongs to the layers below: a directory of this
-		// layer with the same name stays and hides theirs.
-		switch {
-		case u.dirs[name] != nil:
-			hides[name] = true
-			continue
-		case hides[dir]:
-			continue
-		}
-		err := u.enter(dir)
-		if err == nil {
-			err = u.whiteout(base)
-		}
-		if err != nil {
-			return fmt.Errorf("taking away %q: %w", name, err)
-		}
-	}
-	u.covers = hides["."] // overlayfs has no opaque root: the layers below must not be stacked
-	all := make([]string, 0, len(u.dirs))
-	for name := range u.dirs {
-		all = append(all, name)
-	}
-	slices.Sort(all)
-	slices.Reverse(all)
-	for _, name := range all {
-		if name != "." { // the last one, wherever its name sorts
-			err := u.finishDir(name, hides[name])
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return u.finishDir(".", false)
-}
-
-func (u *unpacker) finishDir(name string, opaque bool) error {
-	m := u.dirs[name]
-	wrap := func(err error) error {
-		if theirs(err) {
-			return fmt.Errorf("%w: entry %q: %w", ErrBadLayer, name, err)
-		}
-		return fmt.Errorf("entry %q: %w", name, err)
-	}
-	err := u.enter(path.Dir(name))
-	if err != nil {
-		return wrap(err)
-	}
-	fd, err := unix.Openat(u.in, path.Base(name), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return wrap(err)
-	}
-	defer unix.Close(fd)
-	err = u.set(fd, m)
-	if err != nil {
-		return wrap(err)
-	}
-	if opaque {
-		err = unix.Fsetxattr(fd, u.overlay("opaque"), []byte("y"), 0)
-		if err != nil {
-			return wrap(fmt.Errorf("hiding what is below: %w", err))
-		}
-	}
-	err = touch(fd, ".", m.time)
-	if err != nil {
-		return wrap(err)
-	}
-	err = unix.Fchmod(fd, m.mode)
-	if err != nil {
-		return wrap(err)
-	}
-	return nil
-}
-
-// overlay is the name of an attribute of overlayfs.
-func (u *unpacker) overlay(name string) string {
-	if u.rootless {
-		return "user.overlay." + name
-	}
-	return "trusted.overlay." + name
-}
-
-// whiteout takes a name away in the directory that was entered. A file of this
-// layer of the same name stays.
-func (u *unpacker) whiteout(base string) error {
-	err := unix.Mknodat(u.in, base, unix.S_IFCHR, 0)
-	switch err {
-	case nil, unix.EEXIST:
-		return nil
-	case unix.EPERM: // before Linux 5.8, where only root may
-	default:
-		return err
-	}
-	fd, err := unix.Openat(u.in, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err == unix.EEXIST {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	err = unix.Fsetxattr(fd, u.overlay("whiteout"), []byte("y"), 0)
-	if err != nil {
-		return err
-	}
-	return unix.Setxattr(fmt.Sprintf("/proc/self/fd/%d", u.in), u.overlay("opaque"), []byte("x"), 0)
 }
