@@ -60,6 +60,16 @@ func TestRatesOfTwoServersAreOne(t *testing.T) {
 	until(other, http.StatusNotFound)
 	first.Must(t, "quota", "reset", operation)
 
+	// Of every service with documented rates, by the name that its operation has.
+	list := first.Must(t, "quota", "list")
+	for _, name := range []string{"marketplacediscovery.SearchListings", "marketplacediscovery.GetProduct", "cloudtrail.LookupEvents", "sns.ListTopics"} {
+		if !strings.Contains(list, name) {
+			t.Errorf("souk quota list lacks %s:\n%s", name, list)
+		}
+		first.Must(t, "quota", "set", name, "3")
+		first.Must(t, "quota", "reset", name)
+	}
+
 	for _, c := range []struct{ name, want string }{
 		{"quota set marketplacecatalog.DescribeEntitis 5", "there is no such quota"},
 		{"quota set marketplacecatalog.DescribeEntity -5", "-5"},

@@ -29,6 +29,12 @@ func Defaults() map[string]float64 {
 		"marketplacecatalog.CancelChangeSet":   5,
 		"cloudtrail.LookupEvents":              2, // CloudTrail API Reference, "LookupEvents"
 
+		// AWS Marketplace, "Service quotas for AWS Marketplace Discovery API".
+		"marketplacediscovery.GetListing":             5,
+		"marketplacediscovery.GetProduct":             5,
+		"marketplacediscovery.ListFulfillmentOptions": 5,
+		"marketplacediscovery.SearchListings":         10,
+
 		// Amazon SNS API Reference, at each action.
 		"sns.ListSubscriptions":        30,
 		"sns.ListSubscriptionsByTopic": 30,
