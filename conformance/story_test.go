@@ -22,26 +22,29 @@ func TestStoriesByTheCommandLine(t *testing.T) {
 			t.Fatalf("%s is needed (make setup installs it): %v", program, err)
 		}
 	}
-	server := souktest.Start(t, souktest.Options{})
-	root, err := server.RootKey()
-	must(t, err)
-	s := root.Seller(server)
-	account, err := s.Account(t.Context())
-	must(t, err)
-	logos := souktest.ServeLogos(t)
-	p := testscript.Params{
-		Dir: "testdata/story",
-		Setup: func(e *testscript.Env) error {
-			return setupScript(e, s, souktest.Account{ID: account, Key: root}, logos)
-		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"keep":   keepOutput,
-			"become": func(ts *testscript.TestScript, neg bool, args []string) { become(ts, root, args) },
-			"made":   awaitAccount,
-			"ended":  awaitEnd,
-		},
-	}
-	t.Run("scripts", func(t *testing.T) { testscript.Run(t, p) })
+	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
+		t.Parallel()
+		server := souktest.Start(t, o)
+		root, err := server.RootKey()
+		must(t, err)
+		s := root.Seller(server)
+		account, err := s.Account(t.Context())
+		must(t, err)
+		logos := souktest.ServeLogos(t)
+		p := testscript.Params{
+			Dir: "testdata/story",
+			Setup: func(e *testscript.Env) error {
+				return setupScript(e, s, souktest.Account{ID: account, Key: root}, logos)
+			},
+			Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+				"keep":   keepOutput,
+				"become": func(ts *testscript.TestScript, neg bool, args []string) { become(ts, root, args) },
+				"made":   awaitAccount,
+				"ended":  awaitEnd,
+			},
+		}
+		t.Run("scripts", func(t *testing.T) { testscript.Run(t, p) })
+	})
 }
 
 // awaitEnd is the script command "ended ID STATUS": it asks, as whoever the
