@@ -24,7 +24,7 @@ import (
 // that is missing here is a decision that is still to be made: design.md,
 // "Rooms", then a line here.
 var edges = map[string][]string{
-	"cmd/souk": {"server", "server/control", "gateway/apierror", "conformance", "conformance/seller", "access/*", "artifact/chart", "artifact/images", "catalog/scenario", "egress/notify"},
+	"cmd/souk": {"server", "server/control", "gateway/apierror", "conformance", "conformance/seller", "access/*", "artifact/chart", "artifact/images", "catalog/scenario", "egress/notify", "service/marketplaceimagebuild"},
 	"server":   {"*"},
 	"server/control": {
 		"access/*", "storage/store", "catalog/changeset", "catalog/procurement", "artifact/registry", "artifact/scan/advisory", "egress/notify", "gateway/apierror",

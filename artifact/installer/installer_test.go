@@ -23,7 +23,11 @@ import (
 	"souk/artifact/machine"
 )
 
-func TestMain(m *testing.M) { os.Exit(installertest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := m.Run()
+	installertest.Tidy()
+	os.Exit(code)
+}
 
 // base is an image with a shell.
 func base(t testing.TB) images.Image {

@@ -58,6 +58,10 @@ What it sells:
   souk image import rootfs.tar --name web              a machine image (AMI)
   docker push 127.0.0.1:8470/acme/query:1.0            a container image
 
+  souk build start --option fo-ID --source ami-ID --name web --follow
+                                                       install a listed product on an AMI: a new AMI
+  souk model imagebuild                                aws configure add-model: the same with the AWS CLI
+
 What it looks for, and what happens next:
 
   souk advisories import all.zip                       vulnerable packages, in OSV form

@@ -164,11 +164,20 @@ func (e *refusedCall) Error() string {
 
 // nextSteps says what to do after an error.
 var nextSteps = map[string]string{
-	"InvalidAMIID.NotFound":    "`souk image list --all` shows the AMIs that the account may use",
-	"InvalidAMIID.Unavailable": "`souk image show ID` says why",
-	"InvalidAMIName.Duplicate": "Give another --name, or remove the other with `souk image rm ID`",
-	"UnauthorizedOperation":    "A policy must allow it: docs/operating.md, \"Machine images\"",
-	"OperationNotPermitted":    "Take it out of what names it first: the change type RestrictDeliveryOptions does that",
+	"InvalidAMIID.NotFound":                "`souk image list --all` shows the AMIs that the account may use",
+	"InvalidAMIID.Unavailable":             "`souk image show ID` says why",
+	"InvalidAMIName.Duplicate":             "Give another --name, or remove the other with `souk image rm ID`",
+	"UnauthorizedOperation":                "A policy must allow it: docs/operating.md, \"Machine images\"",
+	"InvalidFulfillmentOptionIdException":  "DescribeEntity of an AMI product shows the ids of its options as FulfillmentOptionId",
+	"InvalidSourceImageIdException":        "`souk image list --all` shows the AMIs that the account may use",
+	"InvalidDestinationImageNameException": "Give another --name",
+	"InstallerMismatchException":           "Take another --source: `souk image list --all` shows the platforms of AMIs",
+	"InvalidSnsTopicArnException":          "`aws sns list-topics` shows the account's topics",
+	"BuildLimitExceededException":          "Wait for one of them: `souk build list --status in-progress`",
+	"IdempotentParameterMismatchException": "Give another --token, or none",
+	"UnauthorizedOperationException":       "A policy must allow aws-marketplace:StartBuild",
+	"AccessDeniedException":                "A policy must allow it",
+	"OperationNotPermitted":                "Take it out of what names it first: the change type RestrictDeliveryOptions does that",
 }
 
 // code is the error code of a refused call, "" for all else.

@@ -54,6 +54,8 @@ type commands struct {
 	Scenario    ScenarioCommand    `cmd:"" help:"What happens next, for tests of pipelines: apply, show, release, off."`
 	Topic       TopicCommand       `cmd:"" help:"Messages of topics that could not be delivered: dead-letters, redrive."`
 	Image       ImageCommand       `cmd:"" help:"Machine images: import, list, show, export, share, rm."`
+	Build       BuildCommand       `cmd:"" help:"Builds of machine images with listed products: start, follow, list."`
+	Model       ModelCommand       `cmd:"" help:"Print the description of a service that the AWS CLI does not know."`
 	Conformance ConformanceCommand `cmd:"" help:"Look at an endpoint from outside: does it do what AWS documents?"`
 	Version     VersionCommand     `cmd:"" help:"Print the version."`
 	Help        HelpCommand        `cmd:"" help:"What Souk is, the commands to start with, and where to go on."`

@@ -36,13 +36,11 @@ var program = sync.OnceValues(func() (string, error) {
 	return at, nil
 })
 
-// Main runs the tests of a package that uses Machines, and tidies up behind them.
-func Main(m *testing.M) int {
-	status := m.Run()
+// Tidy removes what Machines has built. It is called when all tests have ended.
+func Tidy() {
 	if at, err := program(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(at))
 	}
-	return status
 }
 
 // Machines opens a provider of machines on a folder. What an earlier one left

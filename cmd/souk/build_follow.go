@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/go-json-experiment/json"
+
+	"souk/service/marketplaceimagebuild"
+)
+
+// json sends a signed request of the JSON protocol, version 1.1.
+func (m *remoteMarket) json(ctx context.Context, service, target string, in, out any) error {
+	_, action, _ := strings.Cut(target, ".")
+	body, err := json.Marshal(in, json.OmitZeroStructFields(true))
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", action, err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url.String()+"/", bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("asking %s of %s: %w", action, m.url, err)
+	}
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set("X-Amz-Target", target)
+	sum := sha256.Sum256(body)
+	err = v4.NewSigner().SignHTTP(ctx, m.key, r, hex.EncodeToString(sum[:]), service, m.region, time.Now())
+	if err != nil {
+		return fmt.Errorf("signing %s: %w", action, err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return unanswered(m.url, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", action, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		var refused struct {
+			Type    string `json:"__type"`
+			Message string
+		}
+		if json.Unmarshal(text, &refused) != nil || refused.Type == "" {
+			return fmt.Errorf("%s: %s", action, response.Status)
+		}
+		return &refusedCall{refused.Type, refused.Message}
+	}
+	err = json.Unmarshal(text, out)
+	if err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", action, err)
+	}
+	return nil
+}
+
+// followed is what was shown of a build.
+type followed struct {
+	app    *App
+	client *http.Client
+	read   [2]int64 // bytes of each log
+	drawn  bool     // a line that says how long it takes stands last
+}
+
+// logs shows what is new of both logs.
+func (f *followed) logs(ctx context.Context, stdout, stderr string) error {
+	for i, log := range []struct {
+		at string
+		to io.Writer
+	}{{stdout, f.app.Out}, {stderr, f.app.Err}} {
+		for log.at != "" {
+			text, err := f.part(ctx, log.at, f.read[i])
+			if err != nil {
+				f.clear()
+				return err
+			}
+			if len(text) == 0 {
+				break
+			}
+			f.clear()
+			f.read[i] += int64(len(text))
+			_, err = log.to.Write(text)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// part reads a piece of a log from a byte on; none at its present end.
+func (f *followed) part(ctx context.Context, at string, from int64) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading a log: %w", err)
+	}
+	r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, from+piece-1))
+	response, err := f.client.Do(r)
+	if err != nil {
+		return nil, unanswered(r.URL, err)
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusPartialContent:
+	case http.StatusOK: // it is empty
+		if from > 0 {
+			return nil, fmt.Errorf("reading a log: %s serves no parts of it", r.URL.Host)
+		}
+	case http.StatusRequestedRangeNotSatisfiable, http.StatusNotFound: // nothing new, or nothing yet
+		return nil, nil
+	default:
+		return nil, fmt.Errorf("reading a log: %s", response.Status)
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, piece))
+	if err != nil {
+		return nil, fmt.Errorf("reading a log: %w", err)
+	}
+	return text, nil
+}
+
+// waiting draws the line that says how long it takes.
+func (f *followed) waiting(b *marketplaceimagebuild.Build) {
+	if !f.app.Terminal {
+		return
+	}
+	f.drawn = true
+	fmt.Fprintf(f.app.Out, "\r\x1b[2mbuilding %s for %v\x1b[0m\x1b[K", b.DestinationImage.Name, time.Since(b.StartTime.Time).Round(time.Second))
+}
+
+// clear removes that line.
+func (f *followed) clear() {
+	if f.drawn {
+		fmt.Fprint(f.app.Out, "\r\x1b[K")
+	}
+	f.drawn = false
+}
+
+// end says how a build ended: an error where it made no image.
+func (f *followed) end(b *marketplaceimagebuild.Build) error {
+	f.clear()
+	if b.Status == "Succeeded" {
+		_, err := fmt.Fprintf(f.app.Out, "%s\n", b.DestinationImage.Id)
+		f.app.hint("build %s has succeeded after %v: `souk image show %s`", b.BuildId, b.LastUpdateTime.Sub(b.StartTime.Time).Round(100*time.Millisecond), b.DestinationImage.Id)
+		return err
+	}
+	why, code := "", ""
+	if b.ErrorDetail != nil {
+		why, code = ": "+b.ErrorDetail.Message, string(b.ErrorDetail.Code)
+	}
+	next := map[string]string{
+		"InstallFailed":    "The log above says more; if the product is at fault, tell its seller",
+		"SSMAgentNotFound": "Take another source image: this one can't be started",
+	}[code]
+	if b.Status == "InternalError" {
+		next = "Start it again; if that does not help, the market's operator finds more in its log"
+	}
+	text := fmt.Sprintf("build %s ended as %s%s", b.BuildId, b.Status, why)
+	if next != "" {
+		text = strings.TrimSuffix(text, ".") + ". " + next
+	}
+	return fmt.Errorf("%s", text)
+}
