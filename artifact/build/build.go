@@ -174,7 +174,7 @@ type Config struct {
 	// Open is how many builds of an account may be in progress; below 0: any
 	// number. Nil means DefaultOpen.
 	Open func(account string) int
-	// Owner names this node in claims, anew at each start.
+	// Owner names this node in claims, anew at each start; "" is a name of chance.
 	Owner   string
 	AtOnce  int           // builds that this node works on; 0 means DefaultAtOnce
 	LogSize int64         // bytes of each log that are kept; 0 means DefaultLogSize
@@ -195,9 +195,9 @@ type Builds struct {
 // New returns the builds of a store. Run works on them.
 func New(c Config) (*Builds, error) {
 	switch {
-	case c.Store == nil || c.Images == nil || c.Installer == nil || c.Logs == nil || c.Keys == nil || c.Owner == "",
+	case c.Store == nil || c.Images == nil || c.Installer == nil || c.Logs == nil || c.Keys == nil,
 		c.Option == nil || c.Mismatch == nil || c.Obtained == nil || c.Unpack == nil || c.Derive == nil || c.Topic == nil || c.Announce == nil:
-		return nil, errors.New("opening the builds: all of the first part of Config, and Owner, are needed")
+		return nil, errors.New("opening the builds: all of the first part of Config is needed")
 	}
 	if c.Open == nil {
 		c.Open = func(string) int { return DefaultOpen }
@@ -221,7 +221,14 @@ func New(c Config) (*Builds, error) {
 		c.Log = slog.Default()
 	}
 	b := &Builds{config: c}
-	b.runner = work.New(work.Config{Store: c.Store, Kind: Kind, Owner: c.Owner, Do: b.do, Most: c.AtOnce, Lease: c.Lease, Log: c.Log})
+	if b.config.Owner == "" {
+		id, err := b.newID()
+		if err != nil {
+			return nil, fmt.Errorf("naming this node: %w", err)
+		}
+		b.config.Owner = "node-" + id
+	}
+	b.runner = work.New(work.Config{Store: c.Store, Kind: Kind, Owner: b.config.Owner, Do: b.do, Most: c.AtOnce, Lease: c.Lease, Log: c.Log})
 	return b, nil
 }
 
