@@ -60,8 +60,9 @@ type Config struct {
 	Conn net.Conn
 	// Start starts a program that the host asked for on a stream. Nil: Cmd.Start.
 	Start func(stream uint32, c *exec.Cmd) error
-	// Self is the path by which the agent starts itself for a tool. "": /proc/self/exe.
-	Self string
+	// Self returns the program and the arguments by which this program is started
+	// with given arguments, the first of which is its name. Nil: /proc/self/exe.
+	Self func(args []string) (path string, argv []string)
 	// OneUser: the machine has no other user than root.
 	OneUser bool
 	// Reap: this is the machine's first process, and inherits what others leave.
@@ -87,8 +88,8 @@ func Serve(config Config) error {
 	if config.Start == nil {
 		config.Start = func(_ uint32, c *exec.Cmd) error { return c.Start() }
 	}
-	if config.Self == "" {
-		config.Self = "/proc/self/exe"
+	if config.Self == nil {
+		config.Self = func(args []string) (string, []string) { return "/proc/self/exe", args }
 	}
 	a := &agent{wire: wire{conn: config.Conn}, config: config, jobs: map[uint32]*job{}, conns: map[uint32]*pipe{}}
 	// Nobody inside ends the agent by a signal that Go would die of. They are taken

@@ -64,15 +64,14 @@ func (j *job) start(r request) (ended, error) {
 		c.Dir = "/"
 	}
 	if r.Tool {
-		c.Path = j.agent.config.Self
-		c.Args = append([]string{toolArgument}, r.Args...)
+		c.Path, c.Args = j.agent.config.Self(append([]string{toolArgument}, r.Args...))
 	} else {
 		c.Path, err = lookPath(r.Args[0], c.Dir, c.Env)
 		if err != nil {
 			return ended{Code: notFound}, err
 		}
 	}
-	if who.uid != 0 || who.gid != 0 || len(who.groups) > 0 && !j.agent.config.OneUser {
+	if r.User != "" && !(j.agent.config.OneUser && who.uid == 0 && who.gid == 0) {
 		if j.agent.config.OneUser {
 			return ended{Code: cannotRun}, fmt.Errorf("user %s: this machine has root alone", r.User)
 		}

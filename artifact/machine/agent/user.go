@@ -73,6 +73,7 @@ func lookupUser(root fs.FS, spec string) (user, error) {
 		return u, nil
 	}
 	if found {
+		u.groups = []uint32{u.gid}
 		eachLine(root, "etc/group", func(f []string) {
 			if len(f) < 4 || len(u.groups) >= 64 {
 				return

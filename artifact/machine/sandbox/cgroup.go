@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,15 +32,17 @@ type hierarchies struct {
 	// unified is the folder below which groups of version 2 are made; "" for none.
 	unified string
 	name    string // of our group below each
+
+	mu sync.Mutex // held while groups of machines are made or our own removed
 }
 
-// controllerFiles are the files of each controller that must be there.
+// controllerNames are the controllers that limit machines.
 var controllerNames = []string{"memory", "pids", "cpu"}
 
 // findHierarchies reads what is mounted and where this process is in it. mounts and
 // own are /proc/self/mountinfo and /proc/self/cgroup.
-func findHierarchies(mounts, own []byte, name string) hierarchies {
-	h := hierarchies{controllers: map[string]string{}, name: name}
+func findHierarchies(mounts, own []byte, name string) *hierarchies {
+	h := &hierarchies{controllers: map[string]string{}, name: name}
 	paths := map[string]string{}
 	for line := range strings.Lines(string(own)) {
 		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
@@ -85,21 +88,20 @@ func findHierarchies(mounts, own []byte, name string) hierarchies {
 	return h
 }
 
-// open makes our group in every hierarchy, and finds out which controllers
-// version 2 has for it. What can't be used is left out.
+// open finds out which hierarchies can be used, by making our group in each. What
+// can't be used is left out.
 func (h *hierarchies) open() {
-	for c, dir := range h.controllers {
-		err := os.Mkdir(filepath.Join(dir, h.name), 0o755)
-		if err != nil && !errors.Is(err, os.ErrExist) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.controllers {
+		if h.enter(h.controllers[c]) != nil {
 			delete(h.controllers, c)
 		}
 	}
 	if h.unified == "" {
 		return
 	}
-	dir := filepath.Join(h.unified, h.name)
-	err := os.Mkdir(dir, 0o755)
-	if err != nil && !errors.Is(err, os.ErrExist) {
+	if h.enter(h.unified) != nil {
 		h.unified = ""
 		return
 	}
@@ -107,13 +109,34 @@ func (h *hierarchies) open() {
 		if h.controllers[c] != "" {
 			continue // version 1 has it
 		}
-		for _, parent := range []string{h.unified, dir} {
-			_ = os.WriteFile(filepath.Join(parent, "cgroup.subtree_control"), []byte("+"+c), 0)
-		}
-		have, _ := os.ReadFile(filepath.Join(dir, "cgroup.subtree_control"))
+		_ = os.WriteFile(filepath.Join(h.unified, handsOn), []byte("+"+c), 0)
+		dir := filepath.Join(h.unified, h.name)
+		_ = os.WriteFile(filepath.Join(dir, handsOn), []byte("+"+c), 0)
+		have, _ := os.ReadFile(filepath.Join(dir, handsOn))
 		if slices.Contains(strings.Fields(string(have)), c) {
 			h.controllers[c] = h.unified
 		}
+	}
+	h.leave()
+}
+
+// handsOn is the file that says which controllers the groups below have.
+const handsOn = "cgroup.subtree_control"
+
+// enter makes our group below a folder.
+func (h *hierarchies) enter(dir string) error {
+	err := os.Mkdir(filepath.Join(dir, h.name), 0o755)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// leave removes our groups, unless there are machines in them: a server without
+// machines leaves nothing behind, however it ends. mu is held.
+func (h *hierarchies) leave() {
+	for _, dir := range h.folders() {
+		_ = os.Remove(dir)
 	}
 }
 
@@ -168,6 +191,23 @@ func (g *group) folders() []string {
 
 // make makes the machine's group with its limits.
 func (g *group) make(l limits) error {
+	h := g.of
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, dir := range h.folders() {
+		err := h.enter(filepath.Dir(dir))
+		if err != nil {
+			return fmt.Errorf("making a group for machines: %w", err)
+		}
+	}
+	for _, c := range controllerNames {
+		if h.controllers[c] != "" && h.controllers[c] == h.unified {
+			err := os.WriteFile(filepath.Join(h.unified, h.name, handsOn), []byte("+"+c), 0)
+			if err != nil {
+				return fmt.Errorf("making a group for machines: %w", err)
+			}
+		}
+	}
 	for _, dir := range g.folders() {
 		err := os.Mkdir(dir, 0o755)
 		if err != nil && !errors.Is(err, os.ErrExist) {
@@ -300,7 +340,13 @@ func killAll(dir string) {
 }
 
 // remove kills what is in the machine's group and removes it.
-func (g *group) remove() error { return removeGroups(g.folders()) }
+func (g *group) remove() error {
+	err := removeGroups(g.folders())
+	g.of.mu.Lock()
+	g.of.leave()
+	g.of.mu.Unlock()
+	return err
+}
 
 // removeGroups kills what is in groups and removes them, with those below.
 func removeGroups(dirs []string) error {

@@ -39,6 +39,10 @@ type setup struct {
 	OneUser  bool    // there is no user but root
 	Sudo     bool    // programs may gain rights by being run
 	Pids     int     // 0: the host limits them
+	// Loaded: this program needs a loader, which stands in the machine; Load are its
+	// files on the host, if Rootless.
+	Loaded bool
+	Load   map[string]string
 }
 
 // Main is the first process of a machine, or a tool of its agent, if this process
@@ -97,9 +101,13 @@ func first(side *os.File) error {
 	}
 	unix.Close(agentFD)
 	g := &groups{side: side, ready: map[uint32]int{}, clone3: clone3, starts: make(chan func())}
+	config := agent.Config{Conn: stream, Start: g.start, OneUser: s.OneUser, Reap: true}
+	if s.Loaded {
+		config.Self = loaded
+	}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- agent.Serve(agent.Config{Conn: stream, Start: g.start, OneUser: s.OneUser, Reap: true})
+		ended <- agent.Serve(config)
 	}()
 	// This thread has given its rights away for certain (see onAll); what it starts has none.
 	for {
@@ -133,6 +141,9 @@ func (s setup) enter() (sealed bool, err error) {
 	defer t.close()
 	if s.Rootless {
 		err = t.furnish(s.Tmp, s.Files)
+		if err == nil {
+			err = t.load(s.Load)
+		}
 		if err != nil {
 			return false, err
 		}

@@ -26,7 +26,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -56,7 +55,7 @@ type Config struct {
 	// Proxy is how machines with Spec.Egress reach what is on it. Nil: such machines
 	// are refused.
 	Proxy *proxy.Proxy
-	// Binary is a program that calls Main first. "": this one.
+	// Binary is a static program that calls Main first. "": this one, static or not.
 	Binary string
 	// StartTimeout is how long a machine's agent may take to answer; 0: 30 s.
 	StartTimeout time.Duration
@@ -71,7 +70,7 @@ type Sandbox struct {
 	rootless bool
 	mkfs     string // "": the disk is a folder, and as large as the host's
 	fsck     string
-	cgroups  hierarchies
+	cgroups  *hierarchies
 	lock     *os.File
 	program  *os.File // what a machine's first process runs
 
@@ -165,7 +164,7 @@ func New(c Config) (_ *Sandbox, err error) {
 
 // ownHierarchies opens the groups of this folder's machines. Each folder has a name
 // of its own, so that several servers of a host have nothing to do with each other.
-func ownHierarchies(root string) hierarchies {
+func ownHierarchies(root string) *hierarchies {
 	sum := sha256.Sum256([]byte(root))
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	own, _ := os.ReadFile("/proc/self/cgroup")
@@ -192,11 +191,15 @@ func findDiskPrograms() (mkfs, fsck string) {
 	return find("mkfs.ext4"), find("e2fsck")
 }
 
-// sealed copies a program into memory, where nobody can change it: a machine must
-// not be able to reach the file of its host's program through /proc.
+// sealed opens a program so that nobody can change it: a machine must not be able to
+// reach the file of its host's program through /proc. Root opens the file through a
+// mount of its own that is read-only; others copy it into memory.
 func sealed(binary string) (*os.File, error) {
 	if binary == "" {
 		binary = "/proc/self/exe"
+	}
+	if f := readonly(binary); f != nil {
+		return f, nil
 	}
 	from, err := os.Open(binary)
 	if err != nil {
@@ -220,6 +223,29 @@ func sealed(binary string) (*os.File, error) {
 		return nil, fmt.Errorf("copying our own program: %w", err)
 	}
 	return to, nil
+}
+
+// readonly opens a program by a read-only mount that is mounted nowhere; nil if that
+// can't be, or if users of machines may not run the file.
+func readonly(binary string) *os.File {
+	fd, err := unix.OpenTree(unix.AT_FDCWD, binary, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return nil
+	}
+	f := os.NewFile(uintptr(fd), "souk-machine")
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	if err == nil && st.Mode&0o005 != 0o005 {
+		err = unix.EACCES
+	}
+	if err == nil {
+		err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV})
+	}
+	if err != nil {
+		f.Close()
+		return nil
+	}
+	return f
 }
 
 // Name implements machine.Provider.
@@ -457,7 +483,5 @@ func (s *Sandbox) Close() error {
 		})
 	}
 	each.Wait()
-	dirs := s.cgroups.folders()
-	slices.Reverse(dirs)
-	return errors.Join(append(errs, removeGroups(dirs), s.program.Close(), s.lock.Close())...)
+	return errors.Join(append(errs, s.program.Close(), s.lock.Close())...)
 }

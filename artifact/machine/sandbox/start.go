@@ -116,7 +116,7 @@ func (s *Sandbox) start(ctx context.Context, b *box) (err error) {
 			return err
 		}
 	}
-	r.group = &group{of: &s.cgroups, id: b.id}
+	r.group = &group{of: s.cgroups, id: b.id}
 	err = r.group.make(limits{memory: b.record.Memory, pids: b.record.Pids + agentPids, cpu: b.record.CPU})
 	if err != nil {
 		return err
@@ -188,10 +188,18 @@ func (s *Sandbox) prepare(b *box, r *running) (setup, error) {
 		return setup{}, err
 	}
 	is := setup{Hostname: b.record.Hostname, Sudo: b.record.Sudo, OneUser: s.rootless}
+	files := map[string]string{}
+	if s.config.Binary == "" {
+		files, err = dynamic()
+		if err != nil {
+			return setup{}, err
+		}
+		is.Loaded = len(files) > 0
+	}
 	stack := overlay{Dir: b.dir, Layers: len(b.dirs), Rootless: s.rootless}
 	tmp := filepath.Join(b.dir, diskFolder, tmpName)
 	if s.rootless {
-		is.Rootless, is.Overlay, is.Tmp, is.Files = true, stack, tmp, b.record.Files
+		is.Rootless, is.Overlay, is.Tmp, is.Files, is.Load = true, stack, tmp, b.record.Files, files
 		if !s.cgroups.holds("pids") {
 			is.Pids = b.record.Pids + agentPids
 		}
@@ -217,7 +225,11 @@ func (s *Sandbox) prepare(b *box, r *running) (setup, error) {
 			return err
 		}
 		defer t.close()
-		return t.furnish(tmp, b.record.Files)
+		err = t.furnish(tmp, b.record.Files)
+		if err != nil {
+			return err
+		}
+		return t.load(files)
 	})
 }
 
