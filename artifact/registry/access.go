@@ -50,6 +50,8 @@ type asker struct {
 func (r *Registry) asker(p *iam.Principal, req *http.Request) asker {
 	now := r.config.Now().UTC()
 	c := iam.Context{
+		// A repository is in one region, whatever the name of the host says.
+		"aws:requestedregion": {region},
 		"aws:currenttime":     {now.Format("2006-01-02T15:04:05Z")},
 		"aws:epochtime":       {strconv.FormatInt(now.Unix(), 10)},
 		"aws:securetransport": {strconv.FormatBool(req.TLS != nil)},

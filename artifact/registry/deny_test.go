@@ -100,6 +100,10 @@ func TestPoliciesOfTheOwnersUsersDecide(t *testing.T) {
 			"Condition":{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}}]}`, false, false},
 		"from this address": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecr:*","Resource":"*",
 			"Condition":{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}}]}`, true, true},
+		"in the region of the repositories": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecr:*","Resource":"*",
+			"Condition":{"StringEquals":{"aws:RequestedRegion":"us-east-1"}}}]}`, true, true},
+		"in another region": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecr:*","Resource":"*",
+			"Condition":{"StringEquals":{"aws:RequestedRegion":"eu-west-1"}}}]}`, false, false},
 	} {
 		user := m.user(sellerAccount, c.policy)
 		resp, body := m.do(&user, http.MethodGet, "/v2/"+theRepository+"/tags/list", "", "")
