@@ -23,12 +23,18 @@ import (
 
 	"souk/access/keyring"
 	"souk/access/organization"
+	"souk/artifact/installer/installertest"
 	"souk/server/control"
 	"souk/storage/store/postgres/pgtest"
 )
 
-// TestMain stops the PostgreSQL that the tests started.
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+// TestMain stops the PostgreSQL that the tests started, and removes what their
+// machines started with.
+func TestMain(m *testing.M) {
+	status := pgtest.Main(m)
+	installertest.Tidy()
+	os.Exit(status)
+}
 
 // start starts a server on a free port and a temporary folder. stop drains it
 // and returns what Run returned.

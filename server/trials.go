@@ -15,7 +15,6 @@ import (
 	"souk/artifact/component"
 	"souk/artifact/images"
 	"souk/artifact/installer"
-	"souk/catalog/amiproduct"
 	"souk/catalog/change"
 )
 
@@ -91,13 +90,6 @@ func (m *market) filesOf(f change.ComponentFiles) func(ctx context.Context, fold
 	return func(ctx context.Context, folder string) error {
 		return m.components.Unpack(ctx, component.Files{Repository: f.Repository, Digest: f.Digest}, folder)
 	}
-}
-
-// publishedFiles unpacks a product's own copy of the files of its component; nil
-// if it has none.
-func (m *market) publishedFiles(product string, c amiproduct.Component) func(ctx context.Context, folder string) error {
-	f := component.PublishedFiles(product, component.Files{Repository: c.Files.Repository, Digest: c.Files.Digest})
-	return m.filesOf(change.ComponentFiles{Repository: f.Repository, Digest: f.Digest})
 }
 
 // baseOf finds the image on which a component is tried. What Tried says then, if
