@@ -200,6 +200,9 @@ func (b *Builds) named(ctx context.Context, q Query, ids []string, filters map[s
 			return Page{}, err
 		}
 		if r.Account == q.Account && r.Region == q.Region && meetsAll(r.facts(), filters) {
+			for i := range r.Options {
+				r.Options[i].Component = Component{}
+			}
 			all = append(all, r)
 		}
 	}
