@@ -106,6 +106,8 @@ func (r *run) failure(err error) error {
 		return &Failure{SSMAgentNotFound, "The agent of the machine that was made of the source image did not answer."}
 	case errors.Is(err, machine.ErrBadImage):
 		return &Failure{SSMAgentNotFound, "The source image can't be started, so that its agent could not be reached: " + short(err.Error())}
+	case errors.Is(err, machine.ErrUnsupported): // and it will be so the next time
+		return fmt.Errorf("%w (%w)", ErrNoMachines, err)
 	case errors.Is(err, machine.ErrDiskFull):
 		return &Failure{InstallFailed, r.about("wrote more than the disk of the machine has", "")}
 	}
