@@ -12,14 +12,15 @@ import (
 
 // health is what /health of the admin port says.
 type health struct {
-	Ready    bool      `json:"ready"`
-	Problem  string    `json:"problem,omitempty"` // why it is not ready
-	URL      string    `json:"url"`
-	Node     string    `json:"node"`
-	Database string    `json:"database"` // which engine; never the address, which may hold a password
-	Started  time.Time `json:"started"`
-	Memory   uint64    `json:"heap_bytes"`
-	Routines int       `json:"goroutines"`
+	Ready    bool          `json:"ready"`
+	Problem  string        `json:"problem,omitempty"` // why it is not ready
+	URL      string        `json:"url"`
+	Node     string        `json:"node"`
+	Database string        `json:"database"` // which engine; never the address, which may hold a password
+	Started  time.Time     `json:"started"`
+	Memory   uint64        `json:"heap_bytes"`
+	Compute  computeHealth `json:"compute"` // what machines there are
+	Routines int           `json:"goroutines"`
 }
 
 // adminHandler answers on the admin port.
@@ -35,7 +36,7 @@ func (s *Server) adminHandler() http.Handler {
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
 		h := health{
-			Ready: true, URL: s.url, Node: s.node, Database: s.market.database, Started: s.started,
+			Ready: true, URL: s.url, Node: s.node, Database: s.market.database, Started: s.started, Compute: s.market.compute.health(),
 			Memory: memory.HeapAlloc, Routines: runtime.NumGoroutine(),
 		}
 		status := http.StatusOK

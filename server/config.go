@@ -151,6 +151,7 @@ type Config struct {
 	ScenariosForce bool   `name:"scenarios-force" help:"Apply --scenarios also where others reach the server."`
 
 	Building `embed:""`
+	Compute  `embed:""`
 
 	// ChartCommand is a program that renders one Helm chart in a process of its
 	// own (chart.Main), as souk does. Default: this process renders them, which is
@@ -213,6 +214,7 @@ func (c Config) filled() (Config, error) {
 		c.History = 60 * 24 * time.Hour
 	}
 	c.Building = c.Building.filled()
+	c.Compute = c.Compute.filled()
 	if c.Drain == 0 {
 		c.Drain = 10 * time.Second
 	}
@@ -281,7 +283,10 @@ func (c Config) wrong() error {
 	if c.Quota != "on" && c.Quota != "off" {
 		return refuse("quota", "%q is neither on nor off", c.Quota)
 	}
-	for _, number := range append(c.Building.numbers(), []number{
+	if text := c.Compute.wrong(); text != "" {
+		return refuse("compute", "%s", text)
+	}
+	for _, number := range append(append(c.Building.numbers(), c.Compute.numbers()...), []number{
 		{"workers", c.Workers, c.Workers < 1 || c.Workers > 1000, "from 1 to 1000"},
 		{"open-change-sets", c.OpenChangeSets, c.OpenChangeSets < 1, "1 or more"},
 		{"max-connections", c.MaxConnections, c.MaxConnections < 1, "1 or more"},

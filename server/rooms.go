@@ -41,6 +41,7 @@ type rooms struct {
 	// operations are those of all services, by "service.Operation".
 	operations map[string]bool
 	scanning
+	computing
 	installing
 }
 
@@ -105,7 +106,11 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
-	err = m.joinBuilds(config, node, nil)
+	err = m.joinCompute(ctx, config, node, fetcher)
+	if err != nil {
+		return err
+	}
+	err = m.joinBuilds(config, node, m.machines)
 	if err != nil {
 		return err
 	}
@@ -142,7 +147,7 @@ func (m *market) seller(ctx context.Context, account string) (change.Seller, err
 
 // close closes what join opened.
 func (r *rooms) close() error {
-	var all []error
+	all := []error{r.compute.close()}
 	if r.registry != nil {
 		all = append(all, r.registry.Close())
 	}

@@ -101,6 +101,7 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	observeCompute(s.metrics, s.market.compute)
 	s.front, err = s.assemble()
 	if err != nil {
 		return nil, err
@@ -213,6 +214,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer rest()
 	g.Go(func() error { return s.market.engine.Run(working) })
 	g.Go(func() error { return s.market.fillListings(working, s.log) })
+	g.Go(func() error { s.market.compute.run(running, s.log); return nil })
 	g.Go(func() error { return s.market.images.Run(working) })
 	g.Go(func() error { return s.market.organization.Run(working, s.node, s.log) })
 	g.Go(func() error { return s.market.trail.Run(working) })

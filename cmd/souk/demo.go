@@ -59,6 +59,7 @@ func (d *DemoCommand) Run(app *App) error {
 		FetchAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 
 		ChartCommand: renderer(),
+		Compute:      server.Compute{MachineProgram: true},
 	})
 	if err != nil {
 		return fmt.Errorf("starting the market: %w", err)

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"souk/artifact/chart"
+	"souk/server"
 )
 
 // App is what a subcommand may use of the process that it runs in.
@@ -69,7 +70,8 @@ const (
 )
 
 func main() {
-	chart.Child() // a chart's renderer is this program, started for that alone
+	server.Child() // so is the first process of a machine
+	chart.Child()  // a chart's renderer is this program, started for that alone
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, restore) // a second signal ends the process at once
 	_, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS)

@@ -9,10 +9,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"souk/artifact/chart"
+	"souk/server"
 )
 
 func TestMain(m *testing.M) {
-	chart.Child() // the servers of the scripts start this program to render charts
+	server.Child() // and as machines
+	chart.Child()  // the servers of the scripts start this program to render charts
 	testscript.Main(m, map[string]func(){"souk": main})
 }
 

@@ -28,7 +28,7 @@ func (s *ServeCommand) Run(app *App, line *kong.Context) error {
 	for _, name := range unknownVariables(line.Model.Node, os.Environ()) {
 		config.Log.Warn("an environment variable is no setting of souk; is it misspelt?", "variable", name)
 	}
-	config.ChartCommand = renderer()
+	config.ChartCommand, config.MachineProgram = renderer(), true
 	market, err := server.New(app.Ctx, config)
 	if err != nil {
 		return asUsage(err)

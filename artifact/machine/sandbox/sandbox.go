@@ -16,6 +16,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -52,6 +53,9 @@ type Config struct {
 	// Shift is the host's id of the machines' root; the 65,535 ids behind it are
 	// their other users. 0: DefaultShift. It means nothing to an ordinary user.
 	Shift int
+	// CPU is what machines whose Spec says nothing have of the processors, in
+	// thousandths of one; 0: machine.DefaultCPU.
+	CPU int
 	// Proxy is how machines with Spec.Egress reach what is on it. Nil: such machines
 	// are refused.
 	Proxy *proxy.Proxy
@@ -286,7 +290,7 @@ func (s *Sandbox) Create(ctx context.Context, id string, spec machine.Spec) (err
 			return fmt.Errorf("creating %s: %w", id, err)
 		}
 	}
-	fill(&spec)
+	s.fill(&spec)
 	if len(spec.Layers) == 0 {
 		return fmt.Errorf("creating %s: %w: it has no layers", id, machine.ErrBadImage)
 	}
@@ -330,7 +334,7 @@ func (s *Sandbox) Create(ctx context.Context, id string, spec machine.Spec) (err
 }
 
 // fill gives a Spec what it says nothing of.
-func fill(spec *machine.Spec) {
+func (s *Sandbox) fill(spec *machine.Spec) {
 	if spec.Memory == 0 {
 		spec.Memory = machine.DefaultMemory
 	}
@@ -338,7 +342,7 @@ func fill(spec *machine.Spec) {
 		spec.Disk = machine.DefaultDisk
 	}
 	if spec.CPU == 0 {
-		spec.CPU = machine.DefaultCPU
+		spec.CPU = cmp.Or(s.config.CPU, machine.DefaultCPU)
 	}
 	if spec.Pids == 0 {
 		spec.Pids = machine.DefaultPids
