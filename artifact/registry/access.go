@@ -129,7 +129,7 @@ func (r *Registry) mayWrite(ctx context.Context, a asker, p permission, name str
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		if product, ok := PublishedProduct(name); ok {
-			may, err := r.obtains(ctx, a, name, product)
+			may, err := r.obtains(ctx, a, Account, name, product)
 			if err == nil && may {
 				return &refusal{http.StatusForbidden, "DENIED", "published images are written by change sets alone"}
 			}
@@ -143,7 +143,7 @@ func (r *Registry) mayWrite(ctx context.Context, a asker, p permission, name str
 	case repo.Account == a.principal.Account:
 		return r.decide(a, p, repo.Account, name)
 	}
-	may, err := r.obtains(ctx, a, name, repo.Product)
+	may, err := r.obtains(ctx, a, repo.Account, name, repo.Product)
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (r *Registry) mayRead(ctx context.Context, a asker, p permission, name stri
 		if !ok || !validName(name) {
 			return readable{}, nameUnknown()
 		}
-		may, err := r.obtains(ctx, a, name, product)
+		may, err := r.obtains(ctx, a, Account, name, product)
 		if err != nil {
 			return readable{}, err
 		}
@@ -201,7 +201,7 @@ func (r *Registry) mayRead(ctx context.Context, a asker, p permission, name stri
 		}
 		return readable{name: name, of: name, lent: lent}, r.decide(a, p, repo.Account, name)
 	}
-	may, err := r.obtains(ctx, a, name, repo.Product)
+	may, err := r.obtains(ctx, a, repo.Account, name, repo.Product)
 	if err != nil {
 		return readable{}, err
 	}
@@ -211,13 +211,17 @@ func (r *Registry) mayRead(ctx context.Context, a asker, p permission, name stri
 	return readable{name: Published(repo.Product, name), of: name, product: repo.Product}, r.decide(a, p, repo.Account, name)
 }
 
-// obtains says whether an asker may obtain a product. A refusal that the account
-// may be told is an error: clients print its reason. Of others it must not learn
-// that there is such a product.
-func (r *Registry) obtains(ctx context.Context, a asker, repository, product string) (bool, error) {
+// obtains says whether an asker may obtain a product, whose repository it asked
+// for. A refusal that the account may be told is an error: clients print its
+// reason. Of others it must not learn that there is such a product: then its
+// record does not name the repository either.
+func (r *Registry) obtains(ctx context.Context, a asker, owner, repository, product string) (bool, error) {
 	answer, err := r.config.MayObtain(ctx, a.principal.Account, product, "")
 	if err != nil {
 		return false, fmt.Errorf("asking whether %s may obtain %s: %w", a.principal.Account, product, err)
+	}
+	if answer.OK || answer.Told {
+		a.ask(arnOf(owner, repository))
 	}
 	if answer.OK {
 		return true, nil

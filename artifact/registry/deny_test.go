@@ -239,9 +239,9 @@ func TestTagThatAVersionNamesStaysWhereItIs(t *testing.T) {
 	for what, tag := range map[string]Tag{"with its digest": {Digest: digestOf(t, img)}, "without": {}} {
 		m.put(KindTag, theRepository+":1.0", tag)
 		err = remote.Write(m.ref(theRepository+":1.0"), next, owner.auth())
-		refused(t, err, http.StatusForbidden, "another image, document "+what)
-		if err == nil || !strings.Contains(err.Error(), "immutable") {
-			t.Errorf("document %s: the error does not say why: %v", what, err)
+		refused(t, err, http.StatusBadRequest, "another image, document "+what)
+		if want := "TAG_INVALID: The image tag '1.0' already exists in the '" + theRepository + "' repository and cannot be overwritten because the tag is immutable."; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("document %s: %v; want %s", what, err, want)
 		}
 		if err := remote.Write(m.ref(theRepository+":1.0"), img, owner.auth()); err != nil {
 			t.Errorf("document %s: the same image again: %v", what, err)
@@ -255,7 +255,7 @@ func TestTagThatAVersionNamesStaysWhereItIs(t *testing.T) {
 	if err := remote.Delete(m.ref(theRepository+":1.0"), owner.auth()); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, remote.Write(m.ref(theRepository+":1.0"), next, owner.auth()), http.StatusForbidden, "another image after a deletion")
+	refused(t, remote.Write(m.ref(theRepository+":1.0"), next, owner.auth()), http.StatusBadRequest, "another image after a deletion")
 }
 
 func TestMalformedManifests(t *testing.T) {

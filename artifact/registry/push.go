@@ -315,7 +315,9 @@ func (r *Registry) putManifest(w http.ResponseWriter, req *http.Request, c call)
 	return r.library(answer, req, c, map[string][]string{c.repository: {"pull", "push"}})
 }
 
-// mayMoveTag refuses to let a tag that a version names go to another digest.
+// mayMoveTag refuses to let a tag that a version names go to another digest, as
+// Amazon ECR does where tags are immutable: in its words, by which clients know
+// the case. The reason is ours.
 func (r *Registry) mayMoveTag(ctx context.Context, repository, name, digest string) error {
 	t, err := r.tag(ctx, repository, name)
 	if errors.Is(err, store.ErrNotFound) {
@@ -333,7 +335,8 @@ func (r *Registry) mayMoveTag(ctx context.Context, repository, name, digest stri
 	if t.Digest == digest {
 		return nil
 	}
-	return &refusal{http.StatusForbidden, "DENIED", "tag " + name + " of " + repository + " is immutable: a version of a product names it as " + t.Digest + "; push under another tag"}
+	return &refusal{http.StatusBadRequest, "TAG_INVALID", "The image tag '" + name + "' already exists in the '" + repository + "' repository and cannot be overwritten because the tag is immutable. " +
+		"A version of a product names it as " + t.Digest + ": push under another tag."}
 }
 
 // current is the digest that a tag names now, "" if it names nothing.

@@ -269,6 +269,8 @@ func (a *recorder) errorCode(code string) string {
 	switch code {
 	case "DENIED", "UNAUTHORIZED":
 		return "AccessDeniedException"
+	case "TAG_INVALID":
+		return "ImageTagAlreadyExistsException"
 	case "NAME_UNKNOWN":
 		return "RepositoryNotFoundException"
 	case "MANIFEST_UNKNOWN":

@@ -11,14 +11,15 @@ import (
 	"testing"
 
 	"souk/access/trail"
+	"souk/catalog/procurement"
 	"souk/storage/store"
 )
 
 // recorded makes a market whose requests are recorded, and what reads its records.
-func recorded(t *testing.T, wrap func(store.Store) store.Store) (*market, func(account string) []map[string]any) {
+func recorded(t *testing.T, wrap func(store.Store) store.Store, with ...func(*Config)) (*market, func(account string) []map[string]any) {
 	t.Helper()
 	var records *trail.Trail
-	m := newMarket(t, func(c *Config) {
+	m := newMarket(t, append(with, func(c *Config) {
 		s := c.Store
 		if wrap != nil {
 			s = wrap(s)
@@ -29,7 +30,7 @@ func recorded(t *testing.T, wrap func(store.Store) store.Store) (*market, func(a
 			t.Fatal(err)
 		}
 		c.Trail = records
-	})
+	})...)
 	return m, func(account string) []map[string]any {
 		t.Helper()
 		found, _, err := records.Lookup(t.Context(), trail.Query{Account: account, Most: 1000})
@@ -92,14 +93,20 @@ func TestEachRequestIsRecordedAsACallOfECR(t *testing.T) {
 		{&owner, "GET", at + "/tags/list", "ListImages", "", true, true, `"repositoryName":"acme/web"`},
 		{&owner, "POST", at + "/blobs/uploads/?mount=" + hello + "&from=" + theRepository, "InitiateLayerUpload", "", false, true, `"mount":"` + hello + `"`},
 		{&owner, "PUT", at + "/manifests/bad", "PutImage", "InvalidParameterException", false, true, `"imageTag":"bad"`},
+		{&owner, "PUT", at + "/manifests/sold", "PutImage", "ImageTagAlreadyExistsException", false, true, `"imageTag":"sold"`},
 		{&owner, "DELETE", at + "/blobs/uploads/nonsense", "UploadLayerPart", "UploadNotFoundException", false, false, `"uploadId":"nonsense"`},
 		{&owner, "GET", "/v2/acme/nothing/manifests/1", "BatchGetImage", "RepositoryNotFoundException", true, false, `"repositoryName":"acme/nothing"`},
 		{&eve, "GET", at + "/manifests/1.0", "BatchGetImage", "AccessDeniedException", true, true, `"registryId":"` + sellerAccount + `"`},
 		{&eve, "POST", at + "/blobs/uploads/", "InitiateLayerUpload", "AccessDeniedException", false, true, `"repositoryName":"acme/web"`},
 		{&owner, "DELETE", at + "/manifests/" + digest, "BatchDeleteImage", "", false, true, `"imageDigest":"` + digest + `"`},
 	}
+	m.put(KindTag, theRepository+":sold", Tag{Digest: absent})
 	for _, c := range rest {
-		m.do(c.by, c.method, c.path, "", "")
+		body := ""
+		if strings.HasSuffix(c.path, "/sold") {
+			body = manifest
+		}
+		m.do(c.by, c.method, c.path, "", body)
 	}
 	// What is no call, or of nobody who is known, has no record.
 	m.do(nil, "GET", at+"/manifests/1.0", "", "")
@@ -149,6 +156,33 @@ func TestEachRequestIsRecordedAsACallOfECR(t *testing.T) {
 	}
 	if id := resp.Header.Get("X-Amzn-Requestid"); len(foreign) == 1 && foreign[0]["requestID"] != id {
 		t.Errorf("request %s has the record of %v", id, foreign[0]["requestID"])
+	}
+}
+
+// What a private marketplace denies is known to who is told so: the record says
+// which repository it was about. What an account does not see is in no record.
+func TestRecordsOfRefusedPullsNameWhatMayBeKnown(t *testing.T) {
+	t.Parallel()
+	var answer procurement.Answer
+	m, events := recorded(t, nil, func(c *Config) {
+		c.MayObtain = func(context.Context, string, string, string) (procurement.Answer, error) { return answer, nil }
+	})
+	buyer := m.root(otherAccount)
+	for i, c := range []struct {
+		answer procurement.Answer
+		code   string
+		about  bool
+	}{
+		{procurement.Answer{Reason: "the private marketplace exp-a denies it", Told: true}, "AccessDeniedException", true},
+		{procurement.Answer{Reason: "it is a draft"}, "RepositoryNotFoundException", false},
+	} {
+		answer = c.answer
+		m.do(&buyer, "GET", "/v2/"+theRepository+"/manifests/1.0", "", "")
+		e := events(otherAccount)[i]
+		resources := text(t, e["resources"])
+		if e["errorCode"] != c.code || strings.Contains(resources, `"ARN":"`+arnOf(sellerAccount, theRepository)+`"`) != c.about || strings.Contains(text(t, e), sellerAccount) != c.about {
+			t.Errorf("%s: record %s", c.answer.Reason, text(t, e))
+		}
 	}
 }
 
