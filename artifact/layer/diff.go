@@ -43,7 +43,7 @@ type Stats struct {
 	DiffID  string // sha256:...
 	Size    int64  // bytes of the archive
 	Entries int    // 0: nothing was changed
-	Skipped int    // sockets and named pipes, which no layer has
+	Skipped int    // sockets and named pipes, which no layer has; whiteouts stand for them
 }
 
 // Diff writes the upper directory of an overlay as the tar archive of an OCI
@@ -235,8 +235,9 @@ func (d *differ) file(dir int, base, name string) (isDir bool, err error) {
 	kind := st.Mode & unix.S_IFMT
 	switch {
 	case kind == unix.S_IFSOCK, kind == unix.S_IFIFO:
+		// No layer has it; but what the image has in its place is gone.
 		d.stats.Skipped++
-		return false, nil
+		return false, d.gone(name, st)
 	case kind == unix.S_IFCHR && st.Rdev == 0:
 		return false, d.gone(name, st)
 	case kind == unix.S_IFCHR, kind == unix.S_IFBLK:

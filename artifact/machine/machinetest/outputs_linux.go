@@ -45,7 +45,7 @@ func outputs() []attack {
 		}},
 		{"output: one line without an end, and control characters", nil, nil, func(_ *suite, b *box) {
 			r := b.try("head -c 5000000 /dev/zero; printf '\\033]0;x\\007\\033[2J\\377\\376\\000\\r\\r\\n'")
-			if r.fault != nil || len(r.out) != 5000000+17 {
+			if r.fault != nil || len(r.out) < 5000000 || r.out[5000000:] != "\033]0;x\a\033[2J\xff\xfe\x00\r\r\n" {
 				b.t.Errorf("%d bytes, %+v, %v", len(r.out), r.exit, r.fault)
 			}
 		}},

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"souk/artifact/machine"
 )
 
@@ -30,9 +32,9 @@ func reaches(h *host) []attack {
 		kernel("writing: magic keys", "/proc/sysrq-trigger"),
 		kernel("writing: devices and interrupts", "/proc/irq/*", "/proc/irq/*/*", "/proc/bus/pci/*/*", "/proc/fs/*/*", "/proc/fs/*/*/*", "/proc/acpi/*", "/proc/asound/*", "/proc/scsi/*", "/proc/mtrr", "/proc/driver/*", "/proc/tty/*"),
 		kernel("writing: /sys", "/sys/kernel/*", "/sys/kernel/*/*", "/sys/module/*/parameters/*", "/sys/power/*", "/sys/block/*/*", "/sys/class/net/*/*", "/sys/devices/system/cpu/*/*", "/sys/firmware/*/*", "/sys/bus/*/*"),
-		kernel("writing: control groups, release agents", "/sys/fs/cgroup/*", "/sys/fs/cgroup/*/*", "/sys/fs/cgroup/*/*/*", "/proc/1/cgroup", "/proc/self/cgroup"),
-		kernel("writing: the maps of users", "/proc/self/uid_map", "/proc/self/gid_map", "/proc/self/setgroups", "/proc/1/uid_map", "/proc/1/gid_map"),
-		kernel("writing: pid 1", "/proc/1/mem", "/proc/1/oom_score_adj", "/proc/1/fd/*", "/proc/1/clear_refs", "/proc/1/attr/*", "/proc/1/timerslack_ns", "/proc/1/coredump_filter"),
+		kernel("writing: control groups, release agents", "/sys/fs/cgroup/*", "/sys/fs/cgroup/*/*", "/sys/fs/cgroup/*/*/*"),
+		script("writing: the maps of users", "for p in self 1; do for m in uid_map gid_map; do echo '0 0 4294967295' > /proc/$p/$m && echo got through: $p $m; done; done; true"),
+		kernel("writing: pid 1", "/proc/1/mem", "/proc/1/fd/*", "/proc/1/map_files/*"),
 		kernel("writing: devices", "/dev/mem", "/dev/kmem", "/dev/port", "/dev/kmsg", "/dev/kvm", "/dev/fuse", "/dev/loop*", "/dev/sd*", "/dev/vd*", "/dev/nvme*", "/dev/dm-*", "/dev/mapper/*", "/dev/net/tun", "/dev/vhost*", "/dev/vsock", "/dev/snd/*", "/dev/input/*", "/dev/hpet", "/dev/rtc*", "/dev/watchdog*", "/dev/cuse", "/dev/userfaultfd", "/dev/vfio/*", "/dev/dri/*", "/dev/console"),
 		{"reading: what the kernel tells of the host", nil, nil, func(_ *suite, b *box) {
 			b.attack("read", "/proc/kcore", "/proc/kallsyms", "/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/kpagecount", "/proc/kpageflags", "/proc/timer_list", "/proc/sched_debug", "/proc/vmallocinfo", "/proc/slabinfo",
@@ -167,8 +169,27 @@ func reaches(h *host) []attack {
 			}
 		}},
 		{"marks of overlay file systems", nil, nil, func(s *suite, b *box) {
-			b.sh("/attack setxattr /opt/a; /attack setxattr /opt; : > /opt/a/whiteout; /attack setxattr /opt/a; mknod /opt/a/1x c 0 0; true")
+			// A layer may be refused for them; what it must not do is to show another disk.
+			b.sh(": > /opt/a/whiteout; /attack setxattr /opt/a opaque; /attack setxattr /opt opaque; mknod /opt/a/1x c 0 0; true")
 			s.compare(b)
+			if err := b.p.Start(b.t.Context(), b.id); err != nil {
+				b.t.Fatal(err)
+			}
+			b.sh("/attack setxattr /opt redirect; true")
+			saw := b.tree()
+			if err := b.p.Stop(b.t.Context(), b.id); err != nil {
+				b.t.Fatal(err)
+			}
+			var out bytes.Buffer
+			if err := b.p.Diff(b.t.Context(), b.id, &out); err != nil {
+				b.t.Logf("Diff refuses: %v", err)
+				return
+			}
+			laid := s.image(b.t)
+			laid.lay(b.t, s.readLayer(b.t, out.Bytes()))
+			if d := cmp.Diff(saw.lines(), laid.lines()); d != "" {
+				b.t.Errorf("what the machine saw (-) and its layer over the image (+):\n%s", d)
+			}
 		}},
 		{"names of marks", nil, nil, func(s *suite, b *box) {
 			// They can be made, and can't be told from the marks of a layer.

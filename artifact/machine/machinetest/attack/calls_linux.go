@@ -192,7 +192,9 @@ var calls = map[string]func() error{
 	"clone mount":      func() error { return child(unix.CLONE_NEWNS) },
 	"clone user+mount": func() error { return child(unix.CLONE_NEWUSER | unix.CLONE_NEWNS) },
 	"clone net":        func() error { return child(unix.CLONE_NEWNET) },
-	"clone3 user":      clone3,
+	"clone3 user":      func() error { return clone3(unix.CLONE_NEWUSER) },
+	"clone3 mount":     func() error { return clone3(unix.CLONE_NEWNS) },
+	"clone3 net":       func() error { return clone3(unix.CLONE_NEWNET) },
 
 	"add_key":     func() error { return raw(unix.SYS_ADD_KEY, str("user"), str("souk"), str("x"), 1, ^uintptr(2)) },
 	"request_key": func() error { return raw(unix.SYS_REQUEST_KEY, str("user"), str("souk"), 0, ^uintptr(2)) },
@@ -250,7 +252,6 @@ var calls = map[string]func() error{
 		_, err = f.WriteString("-1000")
 		return err
 	},
-	"lock memory": func() error { return raw(unix.SYS_MLOCKALL, 3) },
 	"signal outside": func() error {
 		for _, pid := range []int{-4194304, 4194303} { // numbers that no process of the machine has
 			if err := unix.Kill(pid, 0); err != unix.ESRCH {
@@ -272,9 +273,9 @@ func netlink(protocol int) func() error {
 	}
 }
 
-func clone3() error {
+func clone3(flags uint64) error {
 	runtime.LockOSThread()
-	pid, _, errno := syscall.RawSyscall(unix.SYS_CLONE3, words(unix.CLONE_NEWUSER, 0, 0, 0, uint64(syscall.SIGCHLD), 0, 0, 0), 64, 0)
+	pid, _, errno := syscall.RawSyscall(unix.SYS_CLONE3, words(flags, 0, 0, 0, uint64(syscall.SIGCHLD), 0, 0, 0), 64, 0)
 	if errno != 0 {
 		return errno
 	}

@@ -280,11 +280,12 @@ func setcap(args []string) error {
 // that whoever reads the layer takes one for replaced. What came of it says the
 // layer.
 func setxattr(args []string) error {
-	for _, name := range []string{"trusted.overlay.opaque", "user.overlay.opaque", "trusted.overlay.overlay.opaque", "user.overlay.overlay.opaque"} {
-		fmt.Println(name, unix.Setxattr(args[0], name, []byte("y"), 0))
+	if len(args) != 2 {
+		return errUsage
 	}
-	for _, name := range []string{"trusted.overlay.redirect", "user.overlay.redirect"} {
-		fmt.Println(name, unix.Setxattr(args[0], name, []byte("/etc"), 0))
+	value := map[string]string{"opaque": "y", "redirect": "/etc"}[args[1]]
+	for _, name := range []string{"trusted.overlay.", "user.overlay.", "trusted.overlay.overlay.", "user.overlay.overlay."} {
+		fmt.Println(name, unix.Setxattr(args[0], name+args[1], []byte(value), 0))
 	}
 	fmt.Println(unix.Setxattr(args[0]+"/whiteout", "user.overlay.whiteout", []byte("y"), 0))
 	return nil

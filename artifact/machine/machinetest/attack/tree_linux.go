@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// node is what a file is, as machinetest reads it.
+// file is what a file is, as machinetest reads it.
 type file struct {
 	Path string // without the first slash
 	Kind string // file, dir, link, fifo, socket, char, block
@@ -129,16 +129,13 @@ func churn(args []string) error {
 		p, q := path(), path()
 		switch r.IntN(16) {
 		case 0, 1:
-			os.WriteFile(p, content(), 0o644) //nolint:errcheck
+			put(p, os.O_CREATE|os.O_TRUNC, content())
 		case 2:
-			if f, err := os.OpenFile(p, os.O_APPEND|os.O_WRONLY, 0); err == nil {
-				f.Write(content())
-				f.Close()
-			}
+			put(p, os.O_APPEND, content())
 		case 3, 4:
 			os.Mkdir(p, 0o755) //nolint:errcheck
 		case 5:
-			os.RemoveAll(p)
+			wipe(p)
 		case 6:
 			os.Remove(p)
 		case 7:
@@ -156,12 +153,12 @@ func churn(args []string) error {
 		case 13:
 			os.Truncate(p, int64(r.IntN(5)))
 		case 14:
-			os.RemoveAll(p) // and something else in its place
+			wipe(p) // and something else in its place
 			switch r.IntN(3) {
 			case 0:
 				os.Mkdir(p, 0o700) //nolint:errcheck
 			case 1:
-				os.WriteFile(p, content(), 0o600) //nolint:errcheck
+				put(p, os.O_CREATE|os.O_EXCL, content())
 			case 2:
 				os.Symlink(q, p)
 			}
@@ -170,4 +167,22 @@ func churn(args []string) error {
 		}
 	}
 	return nil
+}
+
+// wipe removes all of a path. os.RemoveAll opens the folder that it is in, and
+// would wait where that is a pipe.
+func wipe(path string) {
+	if info, err := os.Stat(filepath.Dir(path)); err == nil && info.IsDir() {
+		os.RemoveAll(path)
+	}
+}
+
+// put writes to a file, and does not wait for readers of a pipe.
+func put(path string, flags int, content []byte) {
+	f, err := os.OpenFile(path, flags|os.O_WRONLY|unix.O_NONBLOCK, 0o644)
+	if err != nil {
+		return
+	}
+	f.Write(content)
+	f.Close()
 }
