@@ -175,8 +175,6 @@ func (j *job) launch(c *exec.Cmd) (<-chan syscall.WaitStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The agent may be spared when memory runs out; what it starts is not.
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("0"), 0)
 	j.mu.Lock()
 	j.pid = pid
 	killed := j.killed

@@ -52,8 +52,8 @@ func (p *pipe) run(w *wire, stream uint32) {
 				break
 			}
 			_, err = p.conn.Write(c.data)
-			if err != nil {
-				p.drop()
+			if err != nil { // it takes no more, but may have said something
+				p.in.drop()
 				return
 			}
 			_ = w.sendWindow(stream, len(c.data))

@@ -143,6 +143,16 @@ func (h *hierarchies) leave() {
 // holds says whether a limit can be set.
 func (h *hierarchies) holds(controller string) bool { return h.controllers[controller] != "" }
 
+// unifies says whether version 2 limits machines.
+func (h *hierarchies) unifies() bool {
+	for _, dir := range h.controllers {
+		if dir == h.unified {
+			return true
+		}
+	}
+	return false
+}
+
 // folders are those of our group, each once.
 func (h *hierarchies) folders() []string {
 	var all []string
@@ -158,7 +168,8 @@ func (h *hierarchies) folders() []string {
 	return all
 }
 
-// group is the group of one machine, in every hierarchy.
+// group is that of one machine's programs, in every hierarchy; its agent has one
+// beside it, so that programs which take all that they may do not take the agent's.
 type group struct {
 	of *hierarchies
 	id string
@@ -180,7 +191,16 @@ func (g *group) unified() string {
 	return filepath.Join(g.of.unified, g.of.name, g.id)
 }
 
-// folders are those of the machine, each once.
+// agentGroup ends the name of an agent's group.
+const agentGroup = ".agent"
+
+// agent is the group of the machine's agent.
+func (g *group) agent() *group { return &group{of: g.of, id: g.id + agentGroup} }
+
+// agentLimits are what an agent may take: less would do.
+var agentLimits = limits{memory: 256 << 20, pids: 256, cpu: 1000}
+
+// folders are those of the machine's programs, each once.
 func (g *group) folders() []string {
 	all := g.of.folders()
 	for i := range all {
@@ -189,7 +209,29 @@ func (g *group) folders() []string {
 	return all
 }
 
-// make makes the machine's group with its limits.
+// threads opens the lists of version 1 in which a thread of the agent puts itself: the
+// thread that starts programs belongs to their group, since what it starts is where it
+// is. (Version 2 has no threads in groups of their own; there each program is started in
+// its group.)
+func (g *group) threads() ([]*os.File, error) {
+	var all []*os.File
+	for _, dir := range g.folders() {
+		if dir == g.unified() {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(dir, "tasks"), os.O_WRONLY, 0)
+		if err != nil {
+			for _, f := range all {
+				f.Close()
+			}
+			return nil, fmt.Errorf("opening the machine's group: %w", err)
+		}
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// make makes the machine's groups, with the limits of its programs.
 func (g *group) make(l limits) error {
 	h := g.of
 	h.mu.Lock()
@@ -208,13 +250,14 @@ func (g *group) make(l limits) error {
 			}
 		}
 	}
-	for _, dir := range g.folders() {
+	a := g.agent()
+	for _, dir := range append(g.folders(), a.folders()...) {
 		err := os.Mkdir(dir, 0o755)
 		if err != nil && !errors.Is(err, os.ErrExist) {
 			return fmt.Errorf("making a group for the machine's processes: %w", err)
 		}
 	}
-	for _, s := range g.settings(l) {
+	for _, s := range append(g.settings(l), a.settings(agentLimits)...) {
 		err := os.WriteFile(s.file, []byte(s.value), 0)
 		if err != nil && !(s.optional && (errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EOPNOTSUPP))) {
 			return fmt.Errorf("limiting the machine: %w", err)
@@ -263,13 +306,9 @@ func (g *group) settings(l limits) []setting {
 	return all
 }
 
-// take puts a process into the group of every hierarchy but that of version 2 if
-// it was started there.
-func (g *group) take(pid int, started bool) error {
+// take puts a process into the group of every hierarchy.
+func (g *group) take(pid int) error {
 	for _, dir := range g.folders() {
-		if started && dir == g.unified() {
-			continue
-		}
 		err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
 		if err != nil {
 			return fmt.Errorf("putting the machine's first process into its group: %w", err)
@@ -339,9 +378,9 @@ func killAll(dir string) {
 	}
 }
 
-// remove kills what is in the machine's group and removes it.
+// remove kills what is in the machine's groups and removes them.
 func (g *group) remove() error {
-	err := removeGroups(g.folders())
+	err := removeGroups(append(g.folders(), g.agent().folders()...))
 	g.of.mu.Lock()
 	g.of.leave()
 	g.of.mu.Unlock()

@@ -43,6 +43,11 @@ type setup struct {
 	// files on the host, if Rootless.
 	Loaded bool
 	Load   map[string]string
+	// Threads is how many lists of groups come with this.
+	Threads int
+	// Apart: programs get a namespace of control groups. Where version 2 limits them
+	// the agent could then start none in their groups.
+	Apart bool
 }
 
 // Main is the first process of a machine, or a tool of its agent, if this process
@@ -74,24 +79,29 @@ func first(side *os.File) error {
 	if err != nil {
 		return fmt.Errorf("closing the host's files: %w", err)
 	}
-	buf := make([]byte, maxSide)
-	n, _, err := unix.Recvfrom(sideFD, buf, 0)
+	s, threads, err := receive()
 	if err != nil {
-		return fmt.Errorf("waiting for the host: %w", err)
-	}
-	if n == 0 {
-		return errors.New("the host went away")
-	}
-	var s setup
-	err = json.Unmarshal(buf[:n], &s)
-	if err != nil {
-		return fmt.Errorf("reading how to start: %w", err)
+		return err
 	}
 	clone3, err := s.enter()
 	if err != nil {
 		return err
 	}
-	err = s.confine(clone3)
+	// The thread that starts programs is not the first: that one is in the agent's group.
+	g := &groups{side: side, ready: map[uint32]int{}, clone3: clone3, starts: make(chan func())}
+	confined := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		err := s.join(threads)
+		if err == nil {
+			err = s.confine(clone3)
+		}
+		confined <- err
+		for f := range g.starts {
+			f()
+		}
+	}()
+	err = <-confined
 	if err != nil {
 		return err
 	}
@@ -100,24 +110,55 @@ func first(side *os.File) error {
 		return fmt.Errorf("opening the stream to the host: %w", err)
 	}
 	unix.Close(agentFD)
-	g := &groups{side: side, ready: map[uint32]int{}, clone3: clone3, starts: make(chan func())}
 	config := agent.Config{Conn: stream, Start: g.start, OneUser: s.OneUser, Reap: true}
 	if s.Loaded {
 		config.Self = loaded
 	}
-	ended := make(chan error, 1)
-	go func() {
-		ended <- agent.Serve(config)
-	}()
-	// This thread has given its rights away for certain (see onAll); what it starts has none.
-	for {
-		select {
-		case f := <-g.starts:
-			f()
-		case err := <-ended:
-			return err
+	return agent.Serve(config)
+}
+
+// receive waits for the host to say how to start.
+func receive() (s setup, threads []int, err error) {
+	buf, control := make([]byte, maxSide), make([]byte, unix.CmsgSpace(4*16))
+	n, oobn, _, _, err := unix.Recvmsg(sideFD, buf, control, unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return s, nil, fmt.Errorf("waiting for the host: %w", err)
+	}
+	if n == 0 {
+		return s, nil, errors.New("the host went away")
+	}
+	err = json.Unmarshal(buf[:n], &s)
+	if err != nil {
+		return s, nil, fmt.Errorf("reading how to start: %w", err)
+	}
+	messages, err := unix.ParseSocketControlMessage(control[:oobn])
+	if err == nil && len(messages) == 1 {
+		threads, err = unix.ParseUnixRights(&messages[0])
+	}
+	if err != nil || len(threads) != s.Threads {
+		return s, nil, fmt.Errorf("taking the lists of groups: %d of %d: %w", len(threads), s.Threads, err)
+	}
+	return s, threads, nil
+}
+
+// join puts this thread into the groups of the machine's programs, and hides those
+// above from what it starts.
+func (s setup) join(threads []int) error {
+	for _, fd := range threads {
+		_, err := unix.Write(fd, []byte("0"))
+		unix.Close(fd)
+		if err != nil {
+			return fmt.Errorf("joining the machine's group: %w", err)
 		}
 	}
+	if !s.Apart {
+		return nil
+	}
+	err := unix.Unshare(unix.CLONE_NEWCGROUP)
+	if err != nil {
+		return fmt.Errorf("hiding the host's groups: %w", err)
+	}
+	return nil
 }
 
 // enter makes the machine's root this process's and gives it the namespaces' own
@@ -172,7 +213,11 @@ func (s setup) enter() (sealed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("entering the machine's root: %w", err)
 	}
-	sealed = forbidNamespaces()
+	cgroups := "0"
+	if s.Apart {
+		cgroups = "1" // that of join
+	}
+	sealed = forbidNamespaces(cgroups)
 	err = maskProc()
 	if err != nil {
 		return false, err
@@ -205,16 +250,19 @@ func pivot() error {
 }
 
 // forbidNamespaces makes the kernel allow no further namespaces in the machine's
-// user namespace.
-func forbidNamespaces() bool {
+// user namespace, but so many of cgroups.
+func forbidNamespaces(cgroups string) bool {
 	for _, kind := range []string{"user", "mnt", "pid", "net", "uts", "ipc", "cgroup"} {
-		file := "/proc/sys/user/max_" + kind + "_namespaces"
-		err := os.WriteFile(file, []byte("0"), 0)
+		file, most := "/proc/sys/user/max_"+kind+"_namespaces", "0"
+		if kind == "cgroup" {
+			most = cgroups
+		}
+		err := os.WriteFile(file, []byte(most), 0)
 		if err != nil {
 			return false
 		}
 		got, err := os.ReadFile(file)
-		if err != nil || string(got) != "0\n" {
+		if err != nil || string(got) != most+"\n" {
 			return false
 		}
 	}
@@ -343,14 +391,14 @@ type groups struct {
 	side   *os.File
 	clone3 bool
 
-	starts chan func() // to the first thread
+	starts chan func() // to the thread that starts programs
 
 	mu    sync.Mutex
 	ready map[uint32]int // guarded by mu: descriptors of groups by stream
 }
 
-// start starts a program, from the first thread. The host has sent its group
-// before it asked for it.
+// start starts a program from the thread that has its rights and its group. The host
+// has sent the program's own group before it asked for it.
 func (g *groups) start(stream uint32, c *exec.Cmd) error {
 	fd, ok := g.of(stream)
 	if ok {

@@ -46,8 +46,8 @@ func (r *running) over() bool {
 	}
 }
 
-// agentPids are the threads of a machine's agent, which are counted with what its
-// programs have.
+// agentPids are the threads of a machine's agent, where they are counted with what
+// its programs have.
 const agentPids = 24
 
 // Start implements machine.Provider.
@@ -117,12 +117,13 @@ func (s *Sandbox) start(ctx context.Context, b *box) (err error) {
 		}
 	}
 	r.group = &group{of: s.cgroups, id: b.id}
-	err = r.group.make(limits{memory: b.record.Memory, pids: b.record.Pids + agentPids, cpu: b.record.CPU})
+	err = r.group.make(limits{memory: b.record.Memory, pids: b.record.Pids + 1, cpu: b.record.CPU})
 	if err != nil {
 		return err
 	}
 	if dir := r.group.unified(); dir != "" {
-		err = lend(dir, r.owner)
+		// Whoever starts a process in a group needs leave in the group above, too.
+		err = errors.Join(lend(dir, r.owner), lend(filepath.Dir(dir), r.owner))
 		if err != nil {
 			return err
 		}
@@ -146,13 +147,24 @@ func (s *Sandbox) start(ctx context.Context, b *box) (err error) {
 		serve = func(c net.Conn) { r.proxy.ServeConn(work, c) }
 	}
 	r.agent = agent.NewHost(agent.HostConfig{Conn: stream, Proxy: serve, Prepare: r.prepare})
-	err = r.group.take(r.first.Pid, false)
+	err = r.group.agent().take(r.first.Pid)
 	if err != nil {
 		return err
 	}
+	threads, err := r.group.threads()
+	if err != nil {
+		return err
+	}
+	var rights []int
+	for _, f := range threads {
+		defer f.Close()
+		rights = append(rights, int(f.Fd()))
+	}
+	setup.Threads = len(threads)
+	setup.Apart = !s.cgroups.unifies()
 	message, err := json.Marshal(setup)
 	if err == nil {
-		err = unix.Sendmsg(int(r.side.Fd()), message, nil, nil, unix.MSG_NOSIGNAL)
+		err = unix.Sendmsg(int(r.side.Fd()), message, unix.UnixRights(rights...), nil, unix.MSG_NOSIGNAL)
 	}
 	if err != nil {
 		return fmt.Errorf("telling the first process: %w", err)
@@ -282,14 +294,6 @@ func (s *Sandbox) launch(b *box, r *running) (_ net.Conn, err error) {
 	if err == nil {
 		err = writeWhole(filepath.Join(b.dir, processFile), []byte(id))
 	}
-	if err == nil && r.group.dir("memory") != "" {
-		// The last that is killed when the memory runs out, but not spared: what it
-		// starts could be like it.
-		err = os.WriteFile("/proc/"+strconv.Itoa(r.first.Pid)+"/oom_score_adj", []byte("-900"), 0)
-		if errors.Is(err, os.ErrPermission) {
-			err = nil // only root may
-		}
-	}
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -303,7 +307,7 @@ func (s *Sandbox) namespaces() *syscall.SysProcAttr {
 		Setsid:    true,
 		Pdeathsig: syscall.SIGKILL, // when the keeper ends
 		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
-			unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWCGROUP,
+			unix.CLONE_NEWUTS | unix.CLONE_NEWIPC, // and one of cgroups later: setup.Apart
 		Credential: &syscall.Credential{Uid: 0, Gid: 0},
 	}
 	if s.rootless {
