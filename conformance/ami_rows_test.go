@@ -59,10 +59,11 @@ func (p *rowProduct) images(t *testing.T, setups map[string]spec.Setup, state st
 		}
 	}
 	for image, flags := range samplesAMIs {
-		if strings.Contains(texts.String(), "${ami:"+image+"}") {
+		if strings.Contains(texts.String(), "${ami:"+image+"}") || image == "good" && strings.Contains(texts.String(), ":component/elsewhere/") {
 			p.values["ami:"+image] = p.importImage(t, image, flags)
 		}
 	}
+	p.components(t, texts.String())
 	if p.values["ami:unreadable"] != "" {
 		p.deleteImage(t, p.values["ami:unreadable"])
 	}
@@ -78,11 +79,20 @@ func (p *rowProduct) importImage(t *testing.T, image string, flags []string) str
 		{"etc/os-release", "ID=debian\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"13\"\nPRETTY_NAME=\"Debian GNU/Linux 13\"\n"},
 		{"etc/motd", "The sample " + image + " of " + p.values["namespace"] + ".\n"},
 	}
+	if image == "good" { // components run in it
+		shell, err := os.ReadFile("/bin/busybox") // Debian's package busybox-static
+		must(t, err)
+		files = append(files, file{"bin/busybox", string(shell)}, file{"bin/sh", string(shell)}, file{"bin/test", string(shell)}, file{"etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"})
+	}
 	if image == "with-findings" {
 		files = append(files, file{"root/.ssh/authorized_keys", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8oO4Xk0nJ0uW0eZ7s9oP1cJ7yqWkq6n0T5Zc1x2y3z builder\n"})
 	}
 	for _, file := range files {
-		must(t, w.WriteHeader(&tar.Header{Name: file.name, Mode: 0o644, Size: int64(len(file.text))}))
+		mode := int64(0o644)
+		if strings.HasPrefix(file.name, "bin/") {
+			mode = 0o755
+		}
+		must(t, w.WriteHeader(&tar.Header{Name: file.name, Mode: mode, Size: int64(len(file.text))}))
 		_, err := w.Write([]byte(file.text))
 		must(t, err)
 	}

@@ -12,8 +12,12 @@ import (
 	"souk/catalog/product/producttest"
 )
 
-// logURL is where the whole log of a trial is.
-const logURL = "http://127.0.0.1/trials/1"
+// logURL is where the whole log of a trial is, and trialFailure what the seller
+// reads of it.
+const (
+	logURL       = "http://127.0.0.1/trials/1"
+	trialFailure = "step install of phase build failed: exit code 1 (on Debian GNU/Linux 13). The end of the log: no such package The whole log: " + logURL
+)
 
 // installers are the components of the samples' market, which testdata/README.md
 // lists, and what was done with them.
@@ -42,8 +46,8 @@ func (w *installers) Find(_ context.Context, s change.Seller, arn string) (chang
 		c.Files.Size = 3 << 30
 	case "undescribed":
 		c.Description = ""
-	case "long":
-		c.Name = strings.Repeat("long ", 20)
+	case strings.Repeat("long-", 15) + "name":
+		c.Name = name
 	case "systemless":
 		c.SupportedOSVersions = nil
 	case "incompatible":

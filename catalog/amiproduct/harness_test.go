@@ -54,7 +54,7 @@ func (i item) version(t testing.TB, title string) map[string]any {
 func placeholders(t testing.TB, i *producttest.Item) map[string]string {
 	t.Helper()
 	values := map[string]string{
-		"product": i.Entity.ID, "account": seller.Account, "ami:missing": missingAMI, "report": reportURL, "log": logURL, "finding": finding,
+		"product": i.Entity.ID, "account": seller.Account, "ami:missing": missingAMI, "report": reportURL, "failure": trialFailure, "finding": finding,
 		"logo:missing": "https://example.com/missing.png", "logo:text": "https://example.com/text.png", "logo:tiny": "https://example.com/tiny.png",
 	}
 	for name, ami := range i.World.(*world).amis {

@@ -116,9 +116,9 @@ func (w *world) Copy(_ context.Context, url string) (string, error) {
 // roleOfAMI is the one role of a market.
 type roleOfAMI struct{ there, allowed bool }
 
-func (r roleOfAMI) May(_ context.Context, _ change.Seller, _, action, resource string) (there, allowed bool, err error) {
+func (r roleOfAMI) May(_ context.Context, _ change.Seller, arn, action, _ string) (there, allowed bool, err error) {
 	if action == "imagebuilder:GetComponent" {
-		return true, !strings.Contains(resource, ":component/barred/"), nil
+		return true, !strings.HasSuffix(arn, ":role/BarredIngestion"), nil
 	}
 	return r.there, r.allowed, nil
 }

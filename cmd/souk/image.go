@@ -19,6 +19,8 @@ type ImageCommand struct {
 	Export ImageExportCommand `cmd:"" help:"Write an AMI to an OCI layout or a tar of its root file system."`
 	Share  ImageShareCommand  `cmd:"" help:"Let other accounts use an AMI, or no longer."`
 	Rm     ImageRmCommand     `cmd:"" help:"Remove an AMI that nothing uses."`
+
+	Repository ImageRepositoryCommand `cmd:"" help:"Print the repository that the account pushes images and files of components to, and make it."`
 }
 
 // imageID is the AMI that a command is about.
