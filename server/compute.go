@@ -213,6 +213,22 @@ func (c *compute) Create(ctx context.Context, id string, s machine.Spec) error {
 	return c.Provider.Create(ctx, id, s)
 }
 
+// List returns no machine where the provider could not be opened.
+func (c *compute) List(ctx context.Context) ([]machine.Machine, error) {
+	if c.Provider == nil {
+		return nil, nil
+	}
+	return c.Provider.List(ctx)
+}
+
+// Delete has nothing to do where the provider could not be opened.
+func (c *compute) Delete(ctx context.Context, id string) error {
+	if c.Provider == nil {
+		return nil
+	}
+	return c.Provider.Delete(ctx, id)
+}
+
 // close stops all machines. Their disks stay.
 func (c *compute) close() error {
 	if c == nil || c.Provider == nil {
@@ -263,4 +279,22 @@ func observeCompute(r prometheus.Registerer, c *compute) {
 		Name: "souk_compute_layer_bytes",
 		Help: "Bytes of the disk that unpacked layers take.",
 	}, func() float64 { _, bytes := c.cache.Size(); return float64(bytes) }))
+}
+
+// Machines says what the machines of this server hold, when that is known.
+// installer.ErrNoMachines, with the reason, if none can be run.
+func (s *Server) Machines(ctx context.Context) (machine.Capabilities, error) {
+	c := s.market.compute
+	if c == nil {
+		return machine.Capabilities{}, installer.ErrNoMachines
+	}
+	select {
+	case <-c.known:
+	case <-ctx.Done():
+		return machine.Capabilities{}, context.Cause(ctx)
+	}
+	if c.failure != nil {
+		return machine.Capabilities{}, fmt.Errorf("%w: %w", installer.ErrNoMachines, c.failure)
+	}
+	return c.holds, nil
 }
