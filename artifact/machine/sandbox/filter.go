@@ -99,24 +99,24 @@ var personalities = []uint32{0, 0x8, 0x20000, 0x20008, 0xffffffff}
 // alone, which tells the addresses of the machine.
 var families = []uint32{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6}
 
-// bpf builds a filter.
-type bpf struct{ code []unix.SockFilter }
+// builder builds a filter.
+type builder struct{ code []unix.SockFilter }
 
-func (b *bpf) load(offset uint32) {
+func (b *builder) load(offset uint32) {
 	b.code = append(b.code, unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset})
 }
 
-func (b *bpf) ret(answer uint32) {
+func (b *builder) ret(answer uint32) {
 	b.code = append(b.code, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: answer})
 }
 
 // jump skips so many instructions if the test is true, or if it is false.
-func (b *bpf) jump(test uint16, k uint32, yes, no uint8) {
+func (b *builder) jump(test uint16, k uint32, yes, no uint8) {
 	b.code = append(b.code, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_K | test, K: k, Jt: yes, Jf: no})
 }
 
 // is answers if what is loaded is a value.
-func (b *bpf) is(k, answer uint32) {
+func (b *builder) is(k, answer uint32) {
 	b.jump(unix.BPF_JEQ, k, 0, 1)
 	b.ret(answer)
 }
@@ -130,7 +130,7 @@ func compile(arch string, clone3 bool) ([]unix.SockFilter, error) {
 		return nil, err
 	}
 	a := architectures[arch]
-	var b bpf
+	var b builder
 	b.load(dataArch)
 	b.jump(unix.BPF_JEQ, a.audit, 1, 0)
 	b.ret(answerKill)
@@ -158,7 +158,7 @@ func compile(arch string, clone3 bool) ([]unix.SockFilter, error) {
 		if r.rule == ruleAllow {
 			continue
 		}
-		var part bpf
+		var part builder
 		err := part.special(r, clone3)
 		if err != nil {
 			return nil, err
@@ -173,7 +173,7 @@ func compile(arch string, clone3 bool) ([]unix.SockFilter, error) {
 }
 
 // special answers for a call whose arguments matter. It never falls through.
-func (b *bpf) special(r syscallRule, clone3 bool) error {
+func (b *builder) special(r syscallRule, clone3 bool) error {
 	switch r.rule {
 	case ruleClone3:
 		if clone3 {

@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"souk/artifact/machine"
+)
+
+func FuzzReadFrame(f *testing.F) {
+	f.Add(appendFrame(nil, kindData, 7, []byte{1}, []byte("text")))
+	f.Add([]byte{kindData, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff})
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := readFrame(bytes.NewReader(b), make([]byte, maxFrame))
+		if err != nil {
+			return
+		}
+		again := appendFrame(nil, got.kind, got.stream, got.data)
+		if !bytes.Equal(again, b[:len(again)]) {
+			t.Errorf("%x is read and written as %x", b, again)
+		}
+		_, _, _ = channel(got.data)
+		_, _ = credit(got.data)
+	})
+}
+
+// FuzzHost gives a host what an agent may never say. It must neither panic nor keep
+// a program waiting.
+func FuzzHost(f *testing.F) {
+	hello := appendFrame(nil, kindHello, 0, []byte{protocolVersion})
+	f.Add(hello)
+	f.Add(appendFrame(bytes.Clone(hello), kindExit, 1, []byte(`{"code":3}`)))
+	f.Add(appendFrame(bytes.Clone(hello), kindExit, 1, []byte(`{"code":-1}`)))
+	f.Add(appendFrame(bytes.Clone(hello), kindData, 1, []byte{channelOut}, make([]byte, 1000)))
+	f.Add(appendFrame(bytes.Clone(hello), kindData, 1, []byte{9}))
+	f.Add(appendFrame(bytes.Clone(hello), kindWindow, 1, binary.BigEndian.AppendUint32(nil, 1)))
+	f.Add(appendFrame(bytes.Clone(hello), kindOpen, fromAgent|1))
+	f.Add(appendFrame(appendFrame(bytes.Clone(hello), kindOpen, fromAgent|1), kindData, fromAgent|1, []byte{0}, []byte("GET")))
+	f.Add([]byte("no frames at all, but enough text for a head"))
+	f.Fuzz(func(t *testing.T, said []byte) {
+		ours, theirs := net.Pipe()
+		h := NewHost(HostConfig{Conn: ours, Proxy: func(c net.Conn) { c.Close() }})
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			// A program has been asked for when the rest is said.
+			_, _ = h.Exec(context.Background(), machine.Cmd{Args: []string{"x"}, Stdout: io.Discard})
+		}()
+		go func() { _, _ = io.Copy(io.Discard, theirs) }()
+		_, _ = theirs.Write(said)
+		theirs.Close()
+		<-ended
+		<-h.Done()
+	})
+}
+
+func TestAnAgentThatIsSilentDoesNotHoldUpItsHost(t *testing.T) {
+	t.Parallel()
+	ours, theirs := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, theirs) }()
+	h := NewHost(HostConfig{Conn: ours})
+	defer h.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	err := h.Ready(ctx)
+	if !errors.Is(err, machine.ErrNoAgent) {
+		t.Errorf("ready: got %v", err)
+	}
+	why := errors.New("enough")
+	ctx, stop := context.WithCancelCause(t.Context())
+	stop(why)
+	_, err = h.Exec(ctx, machine.Cmd{Args: []string{"x"}})
+	if !errors.Is(err, why) {
+		t.Errorf("exec: got %v, want the context's cause", err)
+	}
+}
+
+func TestMoreThanTheWindowEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	ours, theirs := net.Pipe()
+	started := make(chan struct{})
+	h := NewHost(HostConfig{Conn: ours, Prepare: func(uint32) (func(), func(), error) { close(started); return func() {}, func() {}, nil }})
+	go func() { _, _ = io.Copy(io.Discard, theirs) }()
+	held, release := io.Pipe()
+	go func() {
+		<-started
+		_, _ = theirs.Write(appendFrame(nil, kindHello, 0, []byte{protocolVersion}))
+		for range 2*window/maxFrame + 2 {
+			_, err := theirs.Write(appendFrame(nil, kindData, 1, []byte{channelOut}, make([]byte, maxFrame-1)))
+			if err != nil {
+				break
+			}
+		}
+		<-h.Done()
+		held.Close()
+	}()
+	_, err := h.Exec(t.Context(), machine.Cmd{Args: []string{"x"}, Stdout: release}) // takes nothing
+	if err == nil {
+		t.Error("a program ended well")
+	}
+}
+
+func FuzzLookupUser(f *testing.F) {
+	f.Add("root:x:0:0:root:/root:/bin/sh\n", "root:x:0:\n", "root")
+	f.Add("a:x:1:1::/:\n", "b:x:2:a,b\n", "a:b")
+	f.Add("::::::\n", ":::\n", ":")
+	f.Add("a:x:99999999999:1::/:\n", "", "1")
+	f.Fuzz(func(t *testing.T, passwd, group, spec string) {
+		root := fstest.MapFS{"etc/passwd": {Data: []byte(passwd)}, "etc/group": {Data: []byte(group)}}
+		u, err := lookupUser(root, spec)
+		if err == nil && len(u.groups) > 65 {
+			t.Errorf("%d groups", len(u.groups))
+		}
+	})
+}
