@@ -74,7 +74,7 @@ func members(account, group string) string { return inAccount(account, group) }
 // CreateGroup makes a group without members and policies.
 func (o *Organization) CreateGroup(ctx context.Context, account, name, path string) (Group, error) {
 	if !groupNames.MatchString(name) {
-		return Group{}, refuse(400, "ValidationError", "%q is no group name: 1 to 128 letters, digits and characters of _+=,.@-", name)
+		return Group{}, noGroupName(name)
 	}
 	path, err := checkPath(path)
 	if err != nil {
@@ -86,6 +86,10 @@ func (o *Organization) CreateGroup(ctx context.Context, account, name, path stri
 	g := groupDocument{Group: Group{Account: account, Name: name, Path: path, ID: "AGPA" + o.random(upperAlphabet, 17), Created: o.moment()}}
 	err = o.create(ctx, g.write(0), "Group", name, maxGroups, "GroupsPerAccount")
 	return g.Group, err
+}
+
+func noGroupName(name string) error {
+	return refuse(400, "ValidationError", "%q is no group name: 1 to 128 letters, digits and characters of _+=,.@-", name)
 }
 
 // create commits a new document that an account may have only so many of.
@@ -216,18 +220,78 @@ func (o *Organization) changeMember(ctx context.Context, account, group, user, w
 	return err
 }
 
-// UpdateGroup gives a group another path; nil leaves it.
-func (o *Organization) UpdateGroup(ctx context.Context, account, name string, path *string) error {
+// GroupUpdate is a change of a group; what is nil stays.
+type GroupUpdate struct {
+	Name *string
+	Path *string
+}
+
+// UpdateGroup changes a group. Its policies stay, and its members with it: a new
+// name is written into each of them by the same commit.
+//
+// IAM API Reference, UpdateGroup.
+func (o *Organization) UpdateGroup(ctx context.Context, account, name string, change GroupUpdate) error {
 	return retry(func() error {
 		g, revision, err := o.group(ctx, account, name)
-		if err == nil && path != nil {
-			g.Path, err = checkPath(*path)
+		if err == nil && change.Path != nil {
+			g.Path, err = checkPath(*change.Path)
 		}
 		if err != nil {
 			return err
 		}
-		return o.commitAll(ctx, store.Batch{Put: []store.Write{g.write(revision)}}, "updating group "+name+" of account "+account)
+		batch := store.Batch{}
+		was := g.Name
+		if change.Name != nil && *change.Name != was {
+			if !groupNames.MatchString(*change.Name) {
+				return noGroupName(*change.Name)
+			}
+			g.Name = *change.Name
+			batch.Put, err = o.follow(ctx, account, was, g.Name)
+			if err != nil {
+				return err
+			}
+		}
+		if old := groupKey(account, was); groupKey(account, g.Name) == old {
+			batch.Put = append(batch.Put, g.write(revision))
+		} else {
+			batch.Put = append(batch.Put, g.write(0))
+			batch.Delete = []store.Removal{{Key: old, Was: revision}}
+			// One who came in meanwhile would be a member of nothing.
+			batch.Bounds = []store.Bound{{Kind: kindUser, Index: indexGroup, Partition: members(account, was), Most: 0}}
+		}
+		err = o.commitAll(ctx, batch, "updating group "+name+" of account "+account)
+		var conflict *store.Conflict
+		switch {
+		case errors.As(err, &conflict) && conflict.Key.Kind == kindGroup && conflict.Want == 0:
+			return refuse(409, "EntityAlreadyExists", "Group with name %s already exists.", g.Name)
+		case errors.Is(err, store.ErrLimit):
+			return fmt.Errorf("%w: %w", store.ErrConflict, err) // again, with that one
+		}
+		return err
 	})
+}
+
+// follow writes the new name of a group into each of its members.
+func (o *Organization) follow(ctx context.Context, account, was, name string) ([]store.Write, error) {
+	users, err := summaries[User](ctx, o, kindUser, indexGroup, members(account, was))
+	if err != nil {
+		return nil, err
+	}
+	var all []store.Write
+	for _, member := range users {
+		u, revision, err := o.user(ctx, account, member.Name)
+		if err != nil {
+			return nil, err
+		}
+		i, found := slices.BinarySearch(u.Groups, was)
+		if !found { // it left meanwhile
+			continue
+		}
+		u.Groups[i] = name
+		slices.Sort(u.Groups)
+		all = append(all, u.write(revision))
+	}
+	return all, nil
 }
 
 // DeleteGroup deletes a group that has neither members nor policies.

@@ -292,6 +292,64 @@ func TestARenamedUserKeepsItsKeysPoliciesAndGroups(t *testing.T) {
 	wantSound(t, o)
 }
 
+func TestARenamedGroupKeepsItsPoliciesAndMembers(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	o, there := m.started(), m.node()
+	ctx := t.Context()
+	mustUser(t, o, account, "ci")
+	mustUser(t, o, account, "cd")
+	key := mustKey(t, o, account, "ci")
+	team := holder(organization.OfGroup, "team")
+	err := first(second(o.CreateGroup(ctx, account, "team", "")), second(o.CreateGroup(ctx, account, "taken", "")), second(o.CreateGroup(ctx, account, "middle", "")),
+		o.PutInline(ctx, team, organization.Policy{Name: "p", Document: allowAll}), o.Attach(ctx, team, sellerAccess),
+		o.AddMember(ctx, account, "team", "ci"), o.AddMember(ctx, account, "middle", "ci"), o.AddMember(ctx, account, "team", "cd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rename := func(was, name, path string) error {
+		return o.UpdateGroup(ctx, account, was, organization.GroupUpdate{Name: &name, Path: &path})
+	}
+	wantCode(t, "a name in use", rename("team", "Taken", "/"), "EntityAlreadyExists")
+	wantCode(t, "no name", rename("team", "a/b", "/"), "ValidationError")
+	wantCode(t, "no group", rename("crew", "band", "/"), "NoSuchEntity")
+	if !may(t, there, key) {
+		t.Fatal("a member may not what its group allows")
+	}
+	// The second time by the case of its letters alone.
+	if err := first(rename("team", "Zebra", "/new/"), rename("zebra", "ZEBRA", "/new/")); err != nil {
+		t.Fatal(err)
+	}
+	g, err := o.Group(ctx, account, "zebra")
+	if err != nil || g.ARN() != "arn:aws:iam::"+account+":group/new/ZEBRA" {
+		t.Errorf("renamed: %+v, %v", g, err)
+	}
+	of, err := o.GroupsOf(ctx, account, "ci")
+	if err != nil || len(of) != 2 || of[0].Name != "ZEBRA" || of[1].Name != "middle" {
+		t.Errorf("groups of a member: %+v, %v", of, err)
+	}
+	in, err := o.Members(ctx, account, "Zebra", organization.Page{})
+	if err != nil || len(in.Items) != 2 {
+		t.Errorf("members: %+v, %v", in, err)
+	}
+	have, err := o.Attachments(ctx, account, sellerAccess, organization.OfGroup, organization.Page{})
+	if err != nil || len(have.Items) != 1 || have.Items[0].Name != "ZEBRA" {
+		t.Errorf("who has the policy: %+v, %v", have, err)
+	}
+	_, err = o.Group(ctx, account, "team")
+	wantCode(t, "the old name", err, "NoSuchEntity")
+	m.pass(promised)
+	for node, o := range map[string]*organization.Organization{"here": o, "there": there} {
+		if !may(t, o, key) {
+			t.Errorf("%s: a member lost what its group allows", node)
+		}
+	}
+	if err := o.RemoveMember(ctx, account, "zebra", "ci"); err != nil || may(t, o, key) {
+		t.Errorf("one who left may still what the group allows, or %v", err)
+	}
+	wantSound(t, o)
+}
+
 func TestPoliciesOfAWSAreThere(t *testing.T) {
 	t.Parallel()
 	o := newMarket(t).started()

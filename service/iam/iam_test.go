@@ -521,6 +521,28 @@ func TestAUserGetsNoNameOrPathOfOthers(t *testing.T) {
 	}
 }
 
+// A group that is renamed takes its members along; who may change groups of one
+// path gives them no other.
+func TestAGroupIsRenamed(t *testing.T) {
+	t.Parallel()
+	m := start(t)
+	ctx := t.Context()
+	ada, group := m.user(t, "ada"), aws.String("sellers")
+	ok(t)(m.CreateGroup(ctx, &sdk.CreateGroupInput{GroupName: group, Path: aws.String("/staff/")}))
+	ok(t)(m.AddUserToGroup(ctx, &sdk.AddUserToGroupInput{GroupName: group, UserName: aws.String("ada")}))
+	ok(t)(m.PutGroupPolicy(ctx, &sdk.PutGroupPolicyInput{GroupName: group, PolicyName: aws.String("p"), PolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["iam:UpdateGroup","iam:GetGroup"],"Resource":"arn:aws:iam::` + account + `:group/staff/*"}}`)}))
+	_, err := ada.UpdateGroup(ctx, &sdk.UpdateGroupInput{GroupName: group, NewPath: aws.String("/admins/")})
+	refused(t, "a path of others", err, "AccessDenied", 403)
+	ok(t)(ada.UpdateGroup(ctx, &sdk.UpdateGroupInput{GroupName: group, NewGroupName: aws.String("vendors"), NewPath: aws.String("/staff/sales/")}))
+	g := must(ada.GetGroup(ctx, &sdk.GetGroupInput{GroupName: aws.String("vendors")}))
+	if *g.Group.Arn != "arn:aws:iam::"+account+":group/staff/sales/vendors" || len(g.Users) != 1 || *g.Users[0].UserName != "ada" {
+		t.Errorf("%+v", g)
+	}
+	_, err = m.GetGroup(ctx, &sdk.GetGroupInput{GroupName: group})
+	refused(t, "the old name", err, "NoSuchEntity", 404)
+}
+
 // TestWhoIsNamedByNobody: the caller, also a root user; nobody reaches
 // identities of another account.
 func TestWhoIsNamedByNobody(t *testing.T) {

@@ -67,6 +67,7 @@ func (s *service) operations() []gateway.Operation {
 		s.untagUser(),
 		s.updateAccessKey(),
 		s.updateAssumeRolePolicy(),
+		s.updateGroup(),
 		s.updateRole(),
 		s.updateUser(),
 	}

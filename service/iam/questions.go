@@ -51,6 +51,34 @@ func on[In any](s *service, action string, kind organization.HolderKind, name fu
 	}
 }
 
+// renamed asks for a user or group as it is, and as it is to be: "To change a
+// user name, the requester must have appropriate permissions on both the source
+// object and the target object." Else who may change those of one path could
+// give them another, and what policies allow there.
+func renamed[In any](s *service, action string, kind organization.HolderKind, change func(*In) (name string, newPath, newName *string)) authorize[In] {
+	return func(ctx context.Context, c *gateway.Caller, in *In) ([]iam.Question, error) {
+		name, newPath, newName := change(in)
+		was, err := s.arn(ctx, organization.Holder{Kind: kind, Account: c.Principal.Account, Name: name})
+		if err != nil {
+			return nil, err
+		}
+		start, rest, _ := strings.Cut(was, "/") // arn:aws:iam::ACCOUNT:user, division/Bob
+		slash := strings.LastIndexByte(rest, '/') + 1
+		path, name := "/"+rest[:slash], rest[slash:]
+		if newPath != nil {
+			path = *newPath
+		}
+		if newName != nil {
+			name = *newName
+		}
+		questions := []iam.Question{{Action: "iam:" + action, Resource: was}}
+		if is := start + path + name; is != was {
+			questions = append(questions, iam.Question{Action: "iam:" + action, Resource: is})
+		}
+		return questions, nil
+	}
+}
+
 // self is on for a user whose name may be left out: then it is the caller.
 func self[In any](s *service, action string, name func(*In) *string) authorize[In] {
 	return func(ctx context.Context, c *gateway.Caller, in *In) ([]iam.Question, error) {
