@@ -1,0 +1,184 @@
+package sandbox
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"souk/artifact/layer"
+	"souk/artifact/machine"
+)
+
+// victimFolder names the folder of a process that makes machines and is killed.
+const victimFolder = "SOUK_TEST_VICTIM"
+
+// victim makes machines, tells of the first process of one, and waits to be killed.
+func victim(t *testing.T, dir string) {
+	s := open(t, dir, nil)
+	start(t, s, "m", nil)
+	sh(t, s, "m", "setsid sleep 1000 & echo kept >/root/file")
+	err := os.MkdirAll(filepath.Join(dir, "machines", machinesFolder, "half", "disk"), 0o700)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Stdout.WriteString("pid " + strconv.Itoa(s.boxes["m"].running.first.Pid) + "\n")
+	select {}
+}
+
+func TestNothingOutlivesAServerThatIsKilled(t *testing.T) {
+	t.Parallel()
+	if dir := os.Getenv(victimFolder); dir != "" {
+		victim(t, dir)
+	}
+	dir := t.TempDir()
+	c := exec.Command("/proc/self/exe", "-test.run=^TestNothingOutlivesAServerThatIsKilled$")
+	c.Env = append(os.Environ(), victimFolder+"="+dir)
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, b := "", make([]byte, 200)
+	for !strings.Contains(text, "\n") {
+		n, err := out.Read(b)
+		if err != nil {
+			t.Fatalf("the process ended: %q, %v", text, err)
+		}
+		text += string(b[:n])
+	}
+	first, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(text, "pid ")))
+	if err != nil {
+		t.Fatal(text)
+	}
+	name, err := process(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Process.Signal(syscall.SIGKILL)
+	_ = c.Wait()
+
+	s := open(t, dir, nil)
+	stat, _ := os.ReadFile("/proc/" + strconv.Itoa(first) + "/stat")
+	if now, err := process(first); err == nil && now == name && !strings.Contains(string(stat), ") Z ") { // init may take its time
+		t.Errorf("the machine's first process still runs: %s", stat)
+	}
+	for _, d := range s.cgroups.folders() {
+		below, err := os.ReadDir(d)
+		for _, e := range below {
+			if err == nil && e.IsDir() {
+				t.Errorf("a group is left: %s/%s", d, e.Name())
+			}
+		}
+	}
+	if left := loops(filepath.Join(dir, "machines")); len(left) > 0 {
+		t.Errorf("loop devices are left: %v", left)
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || strings.Contains(string(mounts), dir) {
+		t.Errorf("mounts are left, or can't be read: %v", err)
+	}
+	_, err = os.Stat(filepath.Join(dir, "machines", machinesFolder, "half"))
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a folder that was half made is left: %v", err)
+	}
+	all, err := s.List(t.Context())
+	if err != nil || len(all) != 1 || all[0].ID != "m" || all[0].State != machine.Stopped {
+		t.Fatalf("got %+v, %v", all, err)
+	}
+	err = s.Start(t.Context(), "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := sh(t, s, "m", "cat /root/file; ps | grep -c slee[p]"); got != "kept\n0\n" {
+		t.Errorf("the machine has %q", got)
+	}
+}
+
+func TestAFolderIsUsedByOneProcess(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir, nil)
+	cache, err := layer.New(layer.Config{Root: filepath.Join(dir, "other")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close()
+	_, err = New(Config{Root: s.config.Root, Cache: cache})
+	if err == nil {
+		t.Error("another was opened")
+	}
+}
+
+// ordinaryFolder names the folder of a process that is an ordinary user.
+const ordinaryFolder = "SOUK_TEST_ORDINARY"
+
+// TestAnOrdinaryUserHasMachines starts itself again as nobody.
+func TestAnOrdinaryUserHasMachines(t *testing.T) {
+	t.Parallel()
+	if dir := os.Getenv(ordinaryFolder); dir != "" {
+		ordinary(t, dir)
+		return
+	}
+	if os.Geteuid() != 0 {
+		ordinary(t, t.TempDir())
+		return
+	}
+	const nobody = 65534
+	dir, err := os.MkdirTemp("", "souk-ordinary-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = layer.Remove(dir) })
+	// Its own folder, and a program that it can read.
+	program, err := os.ReadFile("/proc/self/exe")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "test"), program, 0o755)
+	}
+	if err == nil {
+		err = errors.Join(os.Chown(dir, nobody, nobody), os.Chmod(dir, 0o700))
+	}
+	if err == nil {
+		err = os.Chown(filepath.Join(dir, "test"), nobody, nobody)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(filepath.Join(dir, "test"), "-test.run=^TestAnOrdinaryUserHasMachines$", "-test.v")
+	c.Dir = dir
+	c.Env = []string{ordinaryFolder + "=" + dir, "TMPDIR=" + dir, "PATH=" + os.Getenv("PATH")}
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := c.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "PASS: TestAnOrdinaryUserHasMachines") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// ordinary is the test as an ordinary user.
+func ordinary(t *testing.T, dir string) {
+	s := open(t, dir, nil)
+	holds, err := s.Probe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !holds.Rootless || holds.FullUIDs || holds.Disk || !holds.Pids || !holds.Seccomp || len(holds.Missing) == 0 {
+		t.Errorf("got %+v", holds)
+	}
+	start(t, s, "m", nil)
+	if out, exit := sh(t, s, "m", "id -u; touch /root/x /bin/y; rm /bin/echo; ls /bin/y; mount -t tmpfs x /root || unshare -U true || exit 7"); exit.Code != 7 || !strings.Contains(out, "0\n/bin/y\n") {
+		t.Errorf("got %q, %+v", out, exit)
+	}
+	err = errors.Join(s.Stop(t.Context(), "m"), s.Start(t.Context(), "m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := sh(t, s, "m", "ls /root"); out != "x\n" {
+		t.Errorf("the disk was not kept: %q", out)
+	}
+}
