@@ -3,7 +3,6 @@ package conformance
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -391,9 +390,9 @@ func imageOfAnotherSystem(t *testing.T, s *seller.Seller) string {
 	return strings.TrimSpace(id)
 }
 
-// rawBuild sends a request of the Image Build Service as it stands and returns the
-// code of the answer.
-func rawBuild(t *testing.T, s *seller.Seller, action, body string) string {
+// sendBuild sends a request of the Image Build Service as it stands and returns
+// the answer.
+func sendBuild(t *testing.T, s *seller.Seller, action, body string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/", strings.NewReader(body))
 	must(t, err)
@@ -402,9 +401,15 @@ func rawBuild(t *testing.T, s *seller.Seller, action, body string) string {
 	must(t, s.SignFor(r, body, "aws-marketplace", time.Now()))
 	answer, err := s.Send(r)
 	must(t, err)
+	return string(answer.Body)
+}
+
+// rawBuild is the code of the answer to such a request.
+func rawBuild(t *testing.T, s *seller.Seller, action, body string) string {
+	t.Helper()
 	var refused struct {
 		Type string `json:"__type"`
 	}
-	must(t, json.Unmarshal([]byte(answer.Body), &refused))
-	return fmt.Sprint(refused.Type)
+	must(t, json.Unmarshal([]byte(sendBuild(t, s, action, body)), &refused))
+	return refused.Type
 }
