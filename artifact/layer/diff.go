@@ -367,11 +367,14 @@ func (d *differ) xattrs(file string, h *tar.Header) (note string, err error) {
 	if err != nil {
 		return "", err
 	}
+	// What overlayfs keeps of its own. Under the other name it is what a program of
+	// the machine wrote, who may want to have a directory taken for a new one.
+	prefix := "trusted.overlay."
+	if d.options.Rootless {
+		prefix = "user.overlay."
+	}
 	for _, name := range all {
-		of, isOverlay := strings.CutPrefix(name, "trusted.overlay.")
-		if !isOverlay {
-			of, isOverlay = strings.CutPrefix(name, "user.overlay.")
-		}
+		of, isOverlay := strings.CutPrefix(name, prefix)
 		if !isOverlay && !ours(name) {
 			continue
 		}

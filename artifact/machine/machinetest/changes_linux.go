@@ -282,9 +282,17 @@ func (s *suite) surplus(t *testing.T, changed []changedFile, saw *disk) []string
 }
 
 // compare stops the machine and checks that its layer, laid over the image, is
-// what the machine saw.
+// what the machine sees when it is started again. (Before that an overlay file
+// system may tell of a file, and of a link to it that was made there, that they are
+// two.)
 func (s *suite) compare(b *box) []changedFile {
 	b.t.Helper()
+	if err := b.p.Stop(b.t.Context(), b.id); err != nil {
+		b.t.Fatalf("stopping the machine: %v", err)
+	}
+	if err := b.p.Start(b.t.Context(), b.id); err != nil {
+		b.t.Fatalf("starting the machine again: %v", err)
+	}
 	saw := b.tree()
 	if err := b.p.Stop(b.t.Context(), b.id); err != nil {
 		b.t.Fatalf("stopping the machine: %v", err)
