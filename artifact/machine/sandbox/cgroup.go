@@ -194,11 +194,14 @@ func (g *group) unified() string {
 // agentGroup ends the name of an agent's group.
 const agentGroup = ".agent"
 
-// agent is the group of the machine's agent.
-func (g *group) agent() *group { return &group{of: g.of, id: g.id + agentGroup} }
-
-// agentLimits are what an agent may take: less would do.
-var agentLimits = limits{memory: 256 << 20, pids: 256, cpu: 1000}
+// agent is the folder of the agent's group: version 2 wants it near those of programs
+// that it starts. "" if there is none. In version 1 the agent stays where the server is.
+func (g *group) agent() string {
+	if dir := g.unified(); dir != "" {
+		return dir + agentGroup
+	}
+	return ""
+}
 
 // folders are those of the machine's programs, each once.
 func (g *group) folders() []string {
@@ -207,6 +210,15 @@ func (g *group) folders() []string {
 		all[i] = filepath.Join(all[i], g.id)
 	}
 	return all
+}
+
+// all are the folders of the programs and of the agent.
+func (g *group) all() []string {
+	dirs := g.folders()
+	if dir := g.agent(); dir != "" {
+		dirs = append(dirs, dir)
+	}
+	return dirs
 }
 
 // threads opens the lists of version 1 in which a thread of the agent puts itself: the
@@ -250,14 +262,13 @@ func (g *group) make(l limits) error {
 			}
 		}
 	}
-	a := g.agent()
-	for _, dir := range append(g.folders(), a.folders()...) {
+	for _, dir := range g.all() {
 		err := os.Mkdir(dir, 0o755)
 		if err != nil && !errors.Is(err, os.ErrExist) {
 			return fmt.Errorf("making a group for the machine's processes: %w", err)
 		}
 	}
-	for _, s := range append(g.settings(l), a.settings(agentLimits)...) {
+	for _, s := range g.settings(l) {
 		err := os.WriteFile(s.file, []byte(s.value), 0)
 		if err != nil && !(s.optional && (errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EOPNOTSUPP))) {
 			return fmt.Errorf("limiting the machine: %w", err)
@@ -306,13 +317,15 @@ func (g *group) settings(l limits) []setting {
 	return all
 }
 
-// take puts a process into the group of every hierarchy.
+// take puts a process into the agent's group.
 func (g *group) take(pid int) error {
-	for _, dir := range g.folders() {
-		err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
-		if err != nil {
-			return fmt.Errorf("putting the machine's first process into its group: %w", err)
-		}
+	dir := g.agent()
+	if dir == "" {
+		return nil
+	}
+	err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
+	if err != nil {
+		return fmt.Errorf("putting the machine's first process into its group: %w", err)
 	}
 	return nil
 }
@@ -380,7 +393,7 @@ func killAll(dir string) {
 
 // remove kills what is in the machine's groups and removes them.
 func (g *group) remove() error {
-	err := removeGroups(append(g.folders(), g.agent().folders()...))
+	err := removeGroups(g.all())
 	g.of.mu.Lock()
 	g.of.leave()
 	g.of.mu.Unlock()

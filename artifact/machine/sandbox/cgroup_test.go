@@ -41,14 +41,11 @@ func TestLimitsOfVersion1AreWrittenToEachHierarchy(t *testing.T) {
 		"pids/souk-test/m/pids.max":                               "100",
 		"cpu,cpuacct/docker/x/souk-test/m/cpu.cfs_period_us":      "100000",
 		"cpu,cpuacct/docker/x/souk-test/m/cpu.cfs_quota_us":       "150000",
-		"memory/docker/x/souk-test/m.agent/cgroup.procs":          "4711",
-		"pids/souk-test/m.agent/cgroup.procs":                     "4711",
-		"cpu,cpuacct/docker/x/souk-test/m.agent/cgroup.procs":     "4711",
 		"memory/docker/x/souk-test/m/memory.memsw.limit_in_bytes": "67108864",
 	}
 	err := g.make(limits{memory: 64 << 20, pids: 100, cpu: 1500})
 	if err == nil {
-		err = g.agent().take(4711)
+		err = g.take(4711) // there is no group for it
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -83,8 +80,14 @@ func TestLimitsOfVersion2AreWrittenToOneHierarchy(t *testing.T) {
 	}
 	g := &group{of: h, id: "m"}
 	err = g.make(limits{memory: 64 << 20, pids: 100, cpu: 500})
+	if err == nil {
+		err = g.take(4711)
+	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(slice, "souk-test", "m.agent", "cgroup.procs")); err != nil || string(got) != "4711" {
+		t.Errorf("the agent's group has %q, %v", got, err)
 	}
 	for name, content := range map[string]string{
 		"memory.max": "67108864", "memory.swap.max": "0", "pids.max": "100", "cpu.max": "50000 100000",

@@ -18,6 +18,7 @@ package sandbox
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -78,9 +79,10 @@ type Sandbox struct {
 	lock     *os.File
 	program  *os.File // what a machine's first process runs
 
-	mu     sync.Mutex
-	boxes  map[string]*box // guarded by mu
-	closed bool            // guarded by mu
+	mu       sync.Mutex
+	boxes    map[string]*box // guarded by mu
+	removing sync.WaitGroup  // folders of machines that were deleted
+	closed   bool            // guarded by mu
 }
 
 // box is one machine.
@@ -403,12 +405,28 @@ func (s *Sandbox) discard(b *box) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("deleting machine %s: %w", b.id, err)
 	}
-	err = layer.Remove(b.dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	// The host may write the disk back just now, which takes as long as it takes: the
+	// name is free at once.
+	gone := filepath.Join(s.config.Root, machinesFolder, gonePrefix+strings.ToLower(rand.Text()))
+	err = os.Rename(b.dir, gone)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("deleting machine %s: %w", b.id, err)
 	}
+	s.removing.Go(func() {
+		err := layer.Remove(gone)
+		if err != nil {
+			s.config.Log.Warn("what is left of a machine stays until the next start", "machine", b.id, "error", err)
+		}
+	})
 	return nil
 }
+
+// gonePrefix begins the names of folders of machines that were deleted. No id
+// begins so.
+const gonePrefix = ".gone-"
 
 // Delete implements machine.Provider.
 func (s *Sandbox) Delete(_ context.Context, id string) error {
@@ -487,5 +505,6 @@ func (s *Sandbox) Close() error {
 		})
 	}
 	each.Wait()
+	s.removing.Wait()
 	return errors.Join(append(errs, s.program.Close(), s.lock.Close())...)
 }

@@ -147,10 +147,6 @@ func (s *Sandbox) start(ctx context.Context, b *box) (err error) {
 		serve = func(c net.Conn) { r.proxy.ServeConn(work, c) }
 	}
 	r.agent = agent.NewHost(agent.HostConfig{Conn: stream, Proxy: serve, Prepare: r.prepare})
-	err = r.group.agent().take(r.first.Pid)
-	if err != nil {
-		return err
-	}
 	threads, err := r.group.threads()
 	if err != nil {
 		return err
@@ -277,19 +273,17 @@ func (s *Sandbox) launch(b *box, r *running) (_ net.Conn, err error) {
 		Files: []*os.File{null, null, null, theirSide, theirs},
 		Sys:   s.namespaces(),
 	}
-	err = r.keeper.do(func() error {
-		var err error
-		r.first, err = os.StartProcess(descriptor(int(s.program.Fd())), []string{argument}, attr)
-		return err
-	})
+	err = r.keeper.do(func() error { return s.startFirst(r, attr) })
+	if r.first != nil {
+		go func() {
+			_, _ = r.first.Wait()
+			close(r.ended)
+		}()
+	}
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("starting the first process: %w", err)
 	}
-	go func() {
-		_, _ = r.first.Wait()
-		close(r.ended)
-	}()
 	id, err := process(r.first.Pid)
 	if err == nil {
 		err = writeWhole(filepath.Join(b.dir, processFile), []byte(id))
@@ -299,6 +293,37 @@ func (s *Sandbox) launch(b *box, r *running) (_ net.Conn, err error) {
 		return nil, err
 	}
 	return conn, nil
+}
+
+// startFirst starts the first process in the agent's group: from its beginning, where
+// the kernel can do that.
+func (s *Sandbox) startFirst(r *running, attr *os.ProcAttr) error {
+	start := func() error {
+		first, err := os.StartProcess(descriptor(int(s.program.Fd())), []string{argument}, attr)
+		if err == nil {
+			r.first = first
+		}
+		return err
+	}
+	dir := r.group.agent()
+	if dir == "" {
+		return start()
+	}
+	fd, err := unix.Open(dir, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, fd
+	if start() == nil {
+		return nil
+	}
+	attr.Sys.UseCgroupFD = false
+	err = start()
+	if err == nil {
+		err = r.group.take(r.first.Pid)
+	}
+	return err
 }
 
 // namespaces says how the first process is started.
