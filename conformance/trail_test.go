@@ -319,6 +319,54 @@ func TestRecordsAreDelivered(t *testing.T) {
 	})
 }
 
+// TestAStopDeliversTheRest: a server that is asked to end (SIGTERM) leaves no
+// call to the next start: reads, writes, refusals and pushes of the last moments
+// are in log files when it is gone, long before their interval is over.
+func TestAStopDeliversTheRest(t *testing.T) {
+	t.Parallel()
+	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
+		t.Parallel()
+		dir := filepath.Join(t.TempDir(), "logs")
+		o.Flags = append(o.Flags, "--trail-delivery", dir, "--trail-interval", "1h")
+		server := souktest.Start(t, o)
+		s := server.Root(t)
+		product, err := s.Limited(t.Context(), "Delivered", "delivered")
+		must(t, err)
+		shown, err := s.Product(t.Context(), product)
+		must(t, err)
+		repository, err := shown.RepositoryPath("delivered")
+		must(t, err)
+		want := map[string]string{} // what it was, by request id
+		told := &answers{}
+		must(t, told.push(t.Context(), s, repository))
+		for id := range told.pushes {
+			want[id] = "a push"
+		}
+		write, err := s.Catalog.StartChangeSet(t.Context(), &marketplacecatalog.StartChangeSetInput{
+			Catalog: aws.String(seller.Catalog), ChangeSet: []types.Change{seller.Change("CreateProduct", "", `{"ProductTitle":"Late"}`)},
+		})
+		must(t, err)
+		want[requestOf(write.ResultMetadata)] = "a write"
+		refused, err := s.Raw(t.Context(), "GET", "/DescribeEntity?catalog=AWSMarketplace&entityId=prod-none", "")
+		must(t, err)
+		want[refused.Header.Get("X-Amzn-Requestid")] = "a refusal"
+		read, err := s.Catalog.ListEntities(t.Context(), &marketplacecatalog.ListEntitiesInput{Catalog: aws.String(seller.Catalog), EntityType: aws.String("ContainerProduct")})
+		must(t, err)
+		want[requestOf(read.ResultMetadata)] = "a read"
+		must(t, server.Stop())
+		got, err := delivered(dir)
+		must(t, err)
+		for id, what := range want {
+			if !got[id] {
+				t.Errorf("%s, request %s, is in no log file", what, id)
+			}
+		}
+		if len(want) != 4 {
+			t.Errorf("requests %v, want four", want)
+		}
+	})
+}
+
 // delivered returns the request ids in the log files of a folder.
 func delivered(dir string) (map[string]bool, error) {
 	all := map[string]bool{}
