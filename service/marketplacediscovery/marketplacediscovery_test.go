@@ -141,9 +141,12 @@ func (s *shop) fill() {
 	}}}, procurement.Version{ID: "v", Title: "1.0", Options: []procurement.Option{option("o-ecr"), option("o-helm"), option("o-addon")}})
 	s.put("prod-ami", &amiproduct.Product{Facets: facets("Machine", product.Public), Versions: []amiproduct.Version{{
 		ID: "v", Title: "1.0",
-		Sources:         []amiproduct.Source{{ID: "s", OperatingSystem: amiproduct.OperatingSystem{Name: "DEBIAN", Version: "13"}}},
-		DeliveryOptions: []amiproduct.DeliveryOption{{ID: "o-ami", SourceID: "s", Title: "AMI", Visibility: product.Public, RecommendedInstanceType: "m5.large"}},
-	}}}, procurement.Version{ID: "v", Title: "1.0", Options: []procurement.Option{option("o-ami")}})
+		Sources: []amiproduct.Source{{ID: "s", OperatingSystem: amiproduct.OperatingSystem{Name: "DEBIAN", Version: "13"}}},
+		DeliveryOptions: []amiproduct.DeliveryOption{{ID: "o-ami", SourceID: "s", Title: "AMI", Visibility: product.Public, RecommendedInstanceType: "m5.large"}, {
+			ID: "o-component", SourceID: "c", FulfillmentOptionID: "fo-aaaaaaaaaaaaa", Title: "Component", Visibility: product.Public,
+		}},
+		Components: []amiproduct.Component{{ID: "c", SupportedOSVersions: []string{"Debian 12", "Debian 13"}}},
+	}}}, procurement.Version{ID: "v", Title: "1.0", Options: []procurement.Option{option("o-ami"), option("o-component")}})
 	s.put("prod-saas", &saasproduct.Product{Facets: facets("Service", product.Public), Versions: []saasproduct.Version{{
 		ID: "v", DeliveryOptions: []saasproduct.DeliveryOption{
 			{ID: "o-saas", Visibility: product.Public, Registration: &saasproduct.Registration{FulfillmentUrl: "https://example.com/f"}},
@@ -185,6 +188,32 @@ func TestAnswersHaveTheMembersOfTheModel(t *testing.T) {
 	}
 	if seen < 150 {
 		t.Errorf("%d members were compared, want all of them", seen)
+	}
+}
+
+// TestAComponentIsListedByTheIDThatBuildsTake: buyers see it nowhere else.
+func TestAComponentIsListedByTheIDThatBuildsTake(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.fill()
+	out, err := s.call(theBuyer, "ListFulfillmentOptions", `{"productId":"prod-ami"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := find(out, "fulfillmentOptions.ec2ImageBuilderComponentFulfillmentOption")
+	if len(found) != 1 || found[0]["fulfillmentOptionId"] != "fo-aaaaaaaaaaaaa" || found[0]["fulfillmentOptionType"] != "EC2_IMAGE_BUILDER_COMPONENT" || found[0]["fulfillmentOptionName"] != "Component" {
+		t.Errorf("listed %v", found)
+	}
+	if systems := find(out, "fulfillmentOptions.ec2ImageBuilderComponentFulfillmentOption.operatingSystems"); len(systems) != 1 || systems[0]["operatingSystemName"] != "Debian 12, Debian 13" {
+		t.Errorf("its systems are %v", systems)
+	}
+	page, err := s.call(theBuyer, "ListFulfillmentOptions", `{"productId":"prod-ami","maxResults":1}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, err := s.call(theBuyer, "ListFulfillmentOptions", `{"productId":"prod-ami","nextToken":"`+page["nextToken"].(string)+`"}`)
+	if err != nil || len(find(rest, "fulfillmentOptions")) != 1 {
+		t.Errorf("the second page is %v, %v", rest, err)
 	}
 }
 
