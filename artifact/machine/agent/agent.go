@@ -132,7 +132,7 @@ func (a *agent) take(f frame) {
 	case kindListen:
 		if !a.listens {
 			a.listens = true
-			go a.listen()
+			a.listen() // before any program is asked for
 		}
 	case kindStart:
 		var r request
@@ -171,12 +171,17 @@ func (a *agent) take(f frame) {
 // ProxyAddress is where programs of a machine find its proxy.
 const ProxyAddress = "127.0.0.1:3128"
 
-// listen takes connections to the proxy.
+// listen begins to take connections to the proxy.
 func (a *agent) listen() {
 	l, err := net.Listen("tcp", ProxyAddress)
 	if err != nil {
 		return // what wants the proxy is refused by the kernel
 	}
+	go a.accept(l)
+}
+
+// accept takes them one by one.
+func (a *agent) accept(l net.Listener) {
 	free := make(chan struct{}, maxConns)
 	for {
 		free <- struct{}{}

@@ -277,12 +277,13 @@ func environment(r request, who user) []string {
 	if r.User != "" {
 		env = append(env, "USER="+who.name, "LOGNAME="+who.name)
 	}
-	if r.Terminal {
-		term := r.Term
-		if term == "" {
-			term = "xterm"
-		}
-		env = append(env, "TERM="+term)
+	switch {
+	case !r.Terminal:
+		env = append(env, "TERM=dumb")
+	case r.Term == "":
+		env = append(env, "TERM=xterm")
+	default:
+		env = append(env, "TERM="+r.Term)
 	}
 	var all []string
 	for _, v := range append(env, r.Env...) {

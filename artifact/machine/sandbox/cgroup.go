@@ -195,12 +195,13 @@ func (g *group) unified() string {
 const agentGroup = ".agent"
 
 // agent is the folder of the agent's group: version 2 wants it near those of programs
-// that it starts. "" if there is none. In version 1 the agent stays where the server is.
+// that it starts, and beside them where it limits them. "" if there is none. In version
+// 1 the agent stays where the server is.
 func (g *group) agent() string {
-	if dir := g.unified(); dir != "" {
-		return dir + agentGroup
+	if dir := g.unified(); dir == "" || !g.of.unifies() {
+		return dir
 	}
-	return ""
+	return g.unified() + agentGroup
 }
 
 // folders are those of the machine's programs, each once.
@@ -215,7 +216,7 @@ func (g *group) folders() []string {
 // all are the folders of the programs and of the agent.
 func (g *group) all() []string {
 	dirs := g.folders()
-	if dir := g.agent(); dir != "" {
+	if dir := g.agent(); dir != "" && !slices.Contains(dirs, dir) {
 		dirs = append(dirs, dir)
 	}
 	return dirs

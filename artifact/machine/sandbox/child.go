@@ -215,7 +215,7 @@ func (s setup) enter() (sealed bool, err error) {
 	}
 	cgroups := "0"
 	if s.Apart {
-		cgroups = "1" // that of join
+		cgroups = "2" // that of this process, and that of join
 	}
 	sealed = forbidNamespaces(cgroups)
 	err = maskProc()

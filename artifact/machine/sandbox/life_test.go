@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"souk/artifact/machine"
+	"souk/egress/proxy"
 )
 
 func BenchmarkLife(b *testing.B) {
@@ -180,5 +181,15 @@ func TestWhatAMachineMustNotDo(t *testing.T) {
 	}
 	if os.Getenv("SHOW") != "" {
 		t.Log(out)
+	}
+}
+
+func TestTheProxyIsReachedAndNothingElse(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir(), func(c *Config) { c.Proxy = proxy.New(proxy.Config{}) })
+	start(t, s, "m", func(spec *machine.Spec) { spec.Egress = []string{"example.com:80"} })
+	out, exit := sh(t, s, "m", "wget -O - http://elsewhere.example/ 2>&1; env | grep -ci ^http_proxy=http://127.0.0.1:3128")
+	if exit.Code != 0 || !strings.Contains(out, "403 Forbidden") || !strings.HasSuffix(out, "\n2\n") {
+		t.Errorf("got %q, %+v", out, exit)
 	}
 }

@@ -48,7 +48,7 @@ func busybox(t testing.TB) images.Layer {
 		add(&tar.Header{Typeflag: tar.TypeDir, Name: d, Mode: 0o755}, nil)
 	}
 	add(&tar.Header{Typeflag: tar.TypeReg, Name: "bin/busybox", Mode: 0o755}, program)
-	for _, name := range strings.Fields("sh cat echo sleep ls id ps mkdir rm dd touch true false stty hostname chown mknod mount unshare readlink stat env kill head yes wc setsid test tail df ifconfig grep printf") {
+	for _, name := range strings.Fields("sh cat echo sleep ls id ps mkdir rm dd touch true false stty hostname chown mknod mount unshare readlink wget stat env kill head yes wc setsid test tail df ifconfig grep printf") {
 		add(&tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + name, Linkname: "busybox", Mode: 0o777}, nil)
 	}
 	add(&tar.Header{Typeflag: tar.TypeReg, Name: "etc/passwd", Mode: 0o644}, []byte("root:x:0:0:root:/root:/bin/sh\nshop:x:1000:1000::/home/shop:/bin/sh\n"))

@@ -122,8 +122,11 @@ func (s *Sandbox) start(ctx context.Context, b *box) (err error) {
 		return err
 	}
 	if dir := r.group.unified(); dir != "" {
-		// Whoever starts a process in a group needs leave in the group above, too.
-		err = errors.Join(lend(dir, r.owner), lend(filepath.Dir(dir), r.owner))
+		// Whoever starts a process in a group needs leave in the one above both, too.
+		err = lend(dir, r.owner)
+		if err == nil && s.cgroups.unifies() {
+			err = lend(filepath.Dir(dir), r.owner)
+		}
 		if err != nil {
 			return err
 		}
@@ -332,8 +335,11 @@ func (s *Sandbox) namespaces() *syscall.SysProcAttr {
 		Setsid:    true,
 		Pdeathsig: syscall.SIGKILL, // when the keeper ends
 		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
-			unix.CLONE_NEWUTS | unix.CLONE_NEWIPC, // and one of cgroups later: setup.Apart
+			unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
 		Credential: &syscall.Credential{Uid: 0, Gid: 0},
+	}
+	if !s.cgroups.unifies() {
+		attr.Cloneflags |= unix.CLONE_NEWCGROUP // see setup.Apart
 	}
 	if s.rootless {
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
