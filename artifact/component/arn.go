@@ -1,7 +1,6 @@
 package component
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -79,10 +78,6 @@ func parseVersion(text string) (n number, err error) {
 		n[i] = int(v)
 	}
 	return n, nil
-}
-
-func (n number) compare(o number) int {
-	return cmp.Or(cmp.Compare(n[0], o[0]), cmp.Compare(n[1], o[1]), cmp.Compare(n[2], o[2]))
 }
 
 // fits says whether a version is one of those that a pattern such as 1.x.x means.
