@@ -301,7 +301,7 @@ func (b *box) inspect(pid int) {
 		return // it has ended
 	}
 	field := func(name string) []string {
-		_, after, _ := strings.Cut(string(status), "\n"+name+":")
+		_, after, _ := strings.Cut("\n"+string(status), "\n"+name+":")
 		line, _, _ := strings.Cut(after, "\n")
 		return strings.Fields(line)
 	}
