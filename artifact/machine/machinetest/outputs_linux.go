@@ -21,7 +21,7 @@ func outputs() []attack {
 	return []attack{
 		{"output: 10 GB", nil, nil, func(_ *suite, b *box) {
 			mib, most := int64(10<<10), int64(256<<20)
-			if testing.Short() {
+			if raced || testing.Short() {
 				mib = 1 << 10
 			}
 			var n int64

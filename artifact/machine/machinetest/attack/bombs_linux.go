@@ -132,13 +132,21 @@ func flood(args []string) error {
 	return nil
 }
 
-// zombies leaves so many processes behind that nobody but pid 1 can wait for.
+// zombies leaves so many processes behind that nobody but pid 1 can wait for. When
+// there are too many it waits for pid 1 to do so.
 func zombies(args []string) error {
-	for range number(args, 0) {
+	patience := time.Now().Add(20 * time.Second)
+	for n := number(args, 0); n > 0; {
 		// The child's child is an orphan at once, and soon dead.
-		if out, err := exec.Command("/bin/sh", "-c", "(true &)").CombinedOutput(); err != nil {
+		out, err := exec.Command("/bin/sh", "-c", "(true &)").CombinedOutput()
+		if err == nil {
+			n--
+			continue
+		}
+		if time.Now().After(patience) {
 			return through("after some orphans no process can be made: %v %s", err, out)
 		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	return nil
 }
