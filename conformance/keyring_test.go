@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -43,6 +44,15 @@ func loggedIn(t *testing.T, server *souktest.Server, password string) int {
 	must(t, err)
 	r.SetBasicAuth("AWS", password)
 	answer, err := http.DefaultClient.Do(r)
+	must(t, err)
+	must(t, answer.Body.Close())
+	return answer.StatusCode
+}
+
+// ready is the status of a server's /readyz.
+func ready(t *testing.T, server *souktest.Server) int {
+	t.Helper()
+	answer, err := http.Get(server.URL + "/readyz")
 	must(t, err)
 	must(t, answer.Body.Close())
 	return answer.StatusCode
@@ -107,7 +117,12 @@ func TestKeysChangeWhileServersRun(t *testing.T) {
 		}
 		added := strings.TrimSpace(first.Must(t, "keyring", "add"))
 		copyFile()
-		out := first.Must(t, "keyring", "use", added)
+		if o.Database != "" {
+			if _, err := first.Command("keyring", "use", added); err == nil || !strings.Contains(err.Error(), "give --yes") {
+				t.Errorf("changing the key of several nodes without a word that they have it: %v", err)
+			}
+		}
+		out := first.Must(t, "keyring", "use", "--yes", added)
 		if !strings.Contains(out, "key "+added+" seals; ") {
 			t.Errorf("souk keyring use printed %q", out)
 		}
@@ -147,6 +162,23 @@ func TestKeysChangeWhileServersRun(t *testing.T) {
 		if calls.Load() == 0 {
 			t.Error("nobody called")
 		}
+		if o.Database == "" {
+			return
+		}
+		// A node that was forgotten says that it is not ready, until it has the key.
+		first.Must(t, "keyring", "use", "--yes", strings.TrimSpace(first.Must(t, "keyring", "add")))
+		if ready(t, nodes[0]) != http.StatusOK || ready(t, nodes[1]) != http.StatusServiceUnavailable {
+			t.Errorf("the node with the key: %d, the one without: %d", ready(t, nodes[0]), ready(t, nodes[1]))
+		}
+		copyFile()
+		deadline := time.After(time.Minute)
+		for ready(t, nodes[1]) != http.StatusOK {
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-deadline:
+				t.Fatal("the node with the key is not ready")
+			}
+		}
 	})
 }
 
@@ -172,7 +204,7 @@ func TestChangeOfKeysIsKilled(t *testing.T) {
 			for _, side := range []string{"before", "after"} {
 				old, _ := keyIDs(t, server)
 				added := strings.TrimSpace(server.Must(t, "keyring", "add"))
-				use := exec.Command(binary, "keyring", "use", added, "--data", server.Dir)
+				use := exec.Command(binary, "keyring", "use", added, "--yes", "--data", server.Dir)
 				if o.Database != "" {
 					use.Args = append(use.Args, "--database", o.Database)
 				}
@@ -189,7 +221,7 @@ func TestChangeOfKeysIsKilled(t *testing.T) {
 				if err != nil && !strings.Contains(err.Error(), "run `souk keyring use "+added+"` to the end") {
 					t.Fatalf("write %d, %s: souk doctor: %v", at, side, err)
 				}
-				server.Must(t, "keyring", "use", added)
+				server.Must(t, "keyring", "use", added, "--yes")
 				if out := server.Must(t, "doctor"); !strings.Contains(out, "nothing is wrong") {
 					t.Fatalf("write %d, %s: souk doctor: %s", at, side, out)
 				}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -63,8 +64,12 @@ func (m *market) offerKeyring(d *control.Door) {
 	control.Offer(d, "keyring/add", func(context.Context, struct{}) (keyring.Key, error) {
 		return m.rotation.AddKey()
 	})
-	control.Offer(d, "keyring/use", func(ctx context.Context, id string) (keyring.Key, error) {
-		return m.rotation.Use(ctx, id)
+	control.Offer(d, "keyring/use", func(ctx context.Context, in control.UseKey) (keyring.Key, error) {
+		if m.database != "sqlite" && !in.Yes {
+			// Nobody knows what other nodes there are, and what they have.
+			return keyring.Key{}, fmt.Errorf("nodes that lack key %s fail from then on: see that every node of this market has it in its key file (souk keyring list --data DIR on each), then give --yes", in.ID)
+		}
+		return m.rotation.Use(ctx, in.ID)
 	})
 	control.Offer(d, "keyring/reseal", m.rotation.Reseal)
 	control.Offer(d, "keyring/drop", func(ctx context.Context, in control.DropKey) (string, error) {

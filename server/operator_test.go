@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"souk/access/organization"
+	"souk/access/quota"
 	"souk/access/trail"
+	"souk/egress/notify"
 	"souk/server/control"
 )
 
@@ -77,5 +79,83 @@ func TestWhatTheOperatorChangesIsOnRecord(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Settings that the operator changes are on record, too: in the account that
+// they are for, or in the management account; what is only shown is not.
+func TestSettingsOfTheOperatorAreOnRecord(t *testing.T) {
+	t.Parallel()
+	place := Place{Data: filepath.Join(t.TempDir(), "souk-data")}
+	s, _ := start(t, Config{Place: place})
+	caller, closer, err := Reach(t.Context(), place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := control.Directory{Caller: caller}.CreateAccount(t.Context(), organization.NewAccount{Name: "Acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "marketplacecatalog.StartChangeSet"
+	for _, c := range []struct {
+		offer string
+		in    any
+		fails bool
+	}{
+		{"quota/set", quota.Setting{Account: a.ID, Name: name, Value: 3}, false},
+		{"quota/set", quota.Setting{Account: quota.AllAccounts, Name: name, Value: quota.Unlimited}, false},
+		{"quota/reset", quota.Setting{Account: quota.AllAccounts, Name: name}, false},
+		{"quota/list", struct{}{}, false},
+		{"scenario/apply", control.Scenario{Text: "rules: [{match: {action: ListEntities}, delay: 1ms}]"}, false},
+		{"scenario/show", struct{}{}, false},
+		{"scenario/off", struct{}{}, false},
+		{"scenario/release", "cs-none", true},
+		{"advisories/import", map[string]string{"Name": filepath.Join(t.TempDir(), "none.zip")}, true},
+		{"advisories/list", struct{}{}, false},
+		{"topic/redrive", notify.Selection{Account: a.ID}, false},
+		{"keyring/add", struct{}{}, false},
+		{"keyring/use", control.UseKey{ID: "00000000"}, true},
+	} {
+		if err := caller.Call(t.Context(), c.offer, c.in, nil); (err != nil) != c.fails {
+			t.Errorf("%s: %v", c.offer, err)
+		}
+	}
+	if err := closer(); err != nil {
+		t.Fatal(err)
+	}
+	for account, want := range map[string][]string{
+		a.ID: {`RedriveMessages `, `SetQuota {"accountId":"` + a.ID + `","quotaName":"` + name + `","value":3}`},
+		organization.DefaultAccount: {
+			`UseKey {"keyId":"00000000"}`, `AddKey `, `ImportAdvisories {"advisories":"`, `ReleaseChangeSet {"changeSetId":"cs-none"}`, `EndScenario `,
+			`ApplyScenario {"scenario":"rules:`, `ResetQuota {"quotaName":"` + name + `"}`, `SetQuota {"quotaName":"` + name + `","value":0}`,
+		},
+	} {
+		records, _, err := s.market.trail.Lookup(t.Context(), trail.Query{Account: account, Most: 50, Attribute: trail.EventSource, Value: operator})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		for _, r := range records {
+			var e struct {
+				RequestParameters json.RawMessage
+				ErrorCode         string
+			}
+			if err := json.Unmarshal(r.JSON(), &e); err != nil {
+				t.Fatal(err)
+			}
+			told = append(told, r.Name+" "+string(e.RequestParameters))
+			if fails := r.Name == "UseKey" || r.Name == "ImportAdvisories" || r.Name == "ReleaseChangeSet"; (e.ErrorCode != "") != fails {
+				t.Errorf("%s: error code %q", r.Name, e.ErrorCode)
+			}
+		}
+		if len(told) != len(want) {
+			t.Errorf("account %s has records of %q", account, told)
+			continue
+		}
+		for i := range want {
+			if !strings.HasPrefix(told[i], want[i]) {
+				t.Errorf("account %s, record %d: %s; want %s", account, i, told[i], want[i])
+			}
+		}
 	}
 }

@@ -281,13 +281,15 @@ func (s *Server) close() error {
 	return s.closed
 }
 
-// ready says why the server can't answer, nil if it can: the database answers.
+// ready says why the server can't answer, nil if it can: the database answers,
+// and the key file has the key that seals there.
 func (s *Server) ready(r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
-	_, err := s.market.store.Now(ctx)
-	if err != nil {
+	_, err := s.market.organization.Guard(ctx)
+	var key *organization.WrongKeyError
+	if err != nil && !errors.As(err, &key) {
 		return fmt.Errorf("the database does not answer: %w", err)
 	}
-	return nil
+	return err
 }

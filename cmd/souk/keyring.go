@@ -73,13 +73,14 @@ func (c *KeyringAddCommand) Run(app *App, parent *KeyringCommand) error {
 		return err
 	}
 	_, err = fmt.Fprintln(app.Out, k.ID)
-	fmt.Fprintf(app.Err, "Nodes with a copy of the key file need the new one now; then run: souk keyring use %s\n", k.ID)
+	fmt.Fprintf(app.Err, "Nodes with a copy of the key file need the new one now; then run: souk keyring use %s (on PostgreSQL with --yes)\n", k.ID)
 	return err
 }
 
 // KeyringUseCommand changes the key that seals.
 type KeyringUseCommand struct {
-	ID string `arg:"" help:"Key, as souk keyring list shows it."`
+	ID  string `arg:"" help:"Key, as souk keyring list shows it."`
+	Yes bool   `env:"-" help:"On PostgreSQL: every node has the key in its key file. Those that lack it fail from then on."`
 }
 
 // Run makes the key the one that seals and seals all documents anew, in steps.
@@ -93,7 +94,7 @@ func (c *KeyringUseCommand) Run(app *App, parent *KeyringCommand) error {
 
 func (c *KeyringUseCommand) use(app *App, caller control.Caller) error {
 	var k keyring.Key
-	err := caller.Call(app.Ctx, "keyring/use", c.ID, &k)
+	err := caller.Call(app.Ctx, "keyring/use", control.UseKey{ID: c.ID, Yes: c.Yes}, &k)
 	if err != nil {
 		return err
 	}

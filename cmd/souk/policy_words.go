@@ -41,11 +41,12 @@ var actions = []string{
 	"iam:ListPolicies", "iam:ListPolicyTags", "iam:ListPolicyVersions", "iam:ListRolePolicies", "iam:ListRoleTags", "iam:ListRoles",
 	"iam:ListUserPolicies", "iam:ListUserTags", "iam:ListUsers", "iam:PassRole", "iam:PutGroupPolicy", "iam:PutRolePolicy", "iam:PutUserPolicy",
 	"iam:RemoveUserFromGroup", "iam:SetDefaultPolicyVersion", "iam:TagPolicy", "iam:TagRole", "iam:TagUser", "iam:UntagPolicy", "iam:UntagRole",
-	"iam:UntagUser", "iam:UpdateAccessKey", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:UpdateUser",
+	"iam:UntagUser", "iam:UpdateAccessKey", "iam:UpdateAssumeRolePolicy", "iam:UpdateGroup", "iam:UpdateRole", "iam:UpdateUser",
 
 	"organizations:CreateAccount", "organizations:CreateOrganization", "organizations:CreateOrganizationalUnit",
 	"organizations:DeleteOrganizationalUnit", "organizations:DescribeAccount", "organizations:DescribeCreateAccountStatus",
-	"organizations:DescribeOrganization", "organizations:DescribeOrganizationalUnit", "organizations:ListAccounts", "organizations:ListAWSServiceAccessForOrganization",
+	"organizations:DescribeOrganization", "organizations:DescribeOrganizationalUnit", "organizations:DisableAWSServiceAccess", "organizations:EnableAWSServiceAccess",
+	"organizations:ListAccounts", "organizations:ListAWSServiceAccessForOrganization",
 	"organizations:ListAccountsForParent", "organizations:ListChildren", "organizations:ListCreateAccountStatus", "organizations:ListDelegatedAdministrators",
 	"organizations:ListOrganizationalUnitsForParent", "organizations:ListParents", "organizations:ListRoots",
 	"organizations:ListTagsForResource", "organizations:MoveAccount", "organizations:TagResource", "organizations:UntagResource",
@@ -61,7 +62,7 @@ var actions = []string{
 // conditionKeys are all condition keys that a request may have.
 var conditionKeys = []string{
 	"aws:CurrentTime", "aws:EpochTime", "aws:MultiFactorAuthPresent", "aws:PrincipalAccount", "aws:PrincipalArn",
-	"aws:PrincipalIsAWSService", "aws:PrincipalOrgID", "aws:PrincipalType", "aws:RequestedRegion", "aws:ResourceAccount", "aws:ResourceAccount", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceIdentity", "aws:SourceIp",
+	"aws:PrincipalIsAWSService", "aws:PrincipalOrgID", "aws:PrincipalType", "aws:RequestedRegion", "aws:ResourceAccount", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceIdentity", "aws:SourceIp",
 	"aws:TagKeys", "aws:TokenIssueTime", "aws:UserAgent", "aws:userid", "aws:username", "aws:ViaAWSService",
 
 	"aws-marketplace:Intent", "catalog:ChangeType", "iam:PassedToService", "iam:PolicyARN", "sns:Endpoint", "sns:Protocol",

@@ -14,3 +14,9 @@ type DropKey struct {
 	ID    string
 	Force bool
 }
+
+// UseKey says which key of the file is to seal.
+type UseKey struct {
+	ID  string
+	Yes bool // every node has it: whoever asks has looked
+}
