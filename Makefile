@@ -5,6 +5,10 @@ SHELL := /bin/sh
 GO ?= go
 BIN := bin/souk
 
+# A small Debian on which tests install; make setup makes it once.
+SOUK_DEBIAN_BASE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/souk-test/debian-minbase.tar
+export SOUK_DEBIAN_BASE
+
 # The rooms that speak to the binary from outside run without the race detector;
 # it would only watch the client. All others run with it.
 OUTSIDE := ./conformance/... ./cmd/... ./docs/... ./bench/...
@@ -49,7 +53,7 @@ outside: build ## the tests that drive the binary: conformance, crashes, command
 	SOUK_BINARY=$(CURDIR)/$(BIN) $(GO) test -vet=off -count=1 -timeout 30m $(OUTSIDE)
 
 demo: build ## a whole publication, step by step; fails if a step does not come out as it should
-	@out=$$(mktemp) && if $(BIN) demo --exit >$$out 2>&1; then tail -n 1 $$out; rm -f $$out; else cat $$out; rm -f $$out; exit 1; fi
+	@out=$$(mktemp) && if $(BIN) demo --exit $(if $(wildcard $(SOUK_DEBIAN_BASE)),--base $(SOUK_DEBIAN_BASE)) >$$out 2>&1; then tail -n 1 $$out; rm -f $$out; else cat $$out; rm -f $$out; exit 1; fi
 
 bench: build ## measure throughput, latency and memory beside their floors; prints a table
 	$(GO) run ./bench

@@ -23,7 +23,10 @@ import (
 
 // DemoCommand shows a market at work.
 type DemoCommand struct {
-	Exit bool `env:"-" help:"End after the last step: status 0 only if every step came out as it should."`
+	Exit bool   `env:"-" help:"End after the last step: status 0 only if every step came out as it should."`
+	Base string `env:"-" placeholder:"FILE" help:"Archive of a root file system of Debian on which a product is installed, or the word busybox (default: mmdebstrap makes one, else busybox)."`
+	// Compute is as in server.Compute.
+	Compute string `env:"-" enum:"auto,sandbox,none" default:"auto" placeholder:"auto|sandbox|none" help:"What runs installers: auto, sandbox or none (default auto)."`
 }
 
 // Run starts a market in a temporary folder, tells the story, and serves on
@@ -59,7 +62,7 @@ func (d *DemoCommand) Run(app *App) error {
 		FetchAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 
 		ChartCommand: renderer(),
-		Compute:      server.Compute{MachineProgram: true},
+		Compute:      server.Compute{Compute: d.Compute, MachineProgram: true},
 	})
 	if err != nil {
 		return fmt.Errorf("starting the market: %w", err)
@@ -85,10 +88,13 @@ func (d *DemoCommand) Run(app *App) error {
 		tell: tell, host: strings.TrimPrefix(market.URL(), "http://"), logo: pictures.url,
 		root:   newShopper(tell, "the root user of the market", market.URL(), root.AccessKeyID, root.SecretAccessKey, ""),
 		market: server.Place{Data: filepath.Join(dir, "souk-data")},
+		base:   d.Base,
+		machines: func(ctx context.Context) error {
+			_, err := market.Machines(ctx)
+			return err
+		},
 	}
-	ctx, cancel := context.WithTimeout(reading, time.Minute)
-	defer cancel()
-	err = s.tellAll(ctx)
+	err = s.tellAll(reading)
 	if errors.Is(context.Cause(reading), errLeft) {
 		return errFindings // nobody would read more
 	}

@@ -3,15 +3,21 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog/document"
@@ -26,6 +32,7 @@ type shopper struct {
 	who     string // for people, such as "the seller, Acme Analytics"
 	url     string
 	id, key string // access key
+	token   string // of a role's session
 	config  aws.Config
 	catalog *marketplacecatalog.Client
 	sts     *sts.Client
@@ -49,7 +56,7 @@ func newShopper(tell *teller, who, url, id, key, token string) *shopper {
 	last := &lastAnswer{client: http.DefaultClient}
 	config.HTTPClient = last
 	return &shopper{
-		tell: tell, who: who, url: url, id: id, key: key, last: last,
+		tell: tell, who: who, url: url, id: id, key: key, token: token, last: last,
 		config:  config,
 		catalog: marketplacecatalog.NewFromConfig(config),
 		sts:     sts.NewFromConfig(config),
@@ -230,4 +237,63 @@ func (s *shopper) describe(ctx context.Context, id string, details any) error {
 func bare(identifier string) string {
 	id, _, _ := strings.Cut(identifier, "@")
 	return id
+}
+
+// put sends a signed request of a service that the demo has no SDK of: those of
+// EC2 are larger than all the rest of souk.
+func (s *shopper) put(ctx context.Context, service, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", path, err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPut, s.url+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	sum := sha256.Sum256(body)
+	err = v4.NewSigner().SignHTTP(ctx, s.keys(), r, hex.EncodeToString(sum[:]), service, region, time.Now())
+	if err != nil {
+		return fmt.Errorf("signing %s: %w", path, err)
+	}
+	response, err := s.last.Do(r)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("PUT %s: %s: %s", path, response.Status, s.last.body)
+	}
+	return json.Unmarshal(s.last.body, out)
+}
+
+// keys are the shopper's credentials.
+func (s *shopper) keys() aws.Credentials {
+	return aws.Credentials{AccessKeyID: s.id, SecretAccessKey: s.key, SessionToken: s.token}
+}
+
+// market is the market as souk build sees it.
+func (s *shopper) market() (*remoteMarket, error) {
+	u, err := url.Parse(s.url)
+	if err != nil {
+		return nil, err
+	}
+	return &remoteMarket{url: u, region: region, key: s.keys()}, nil
+}
+
+// souk runs a command of souk.
+func (s *shopper) souk(ctx context.Context, out io.Writer, args ...string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	c := exec.CommandContext(ctx, self, args...)
+	c.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+s.url, "AWS_REGION="+region,
+		"AWS_ACCESS_KEY_ID="+s.id, "AWS_SECRET_ACCESS_KEY="+s.key, "AWS_SESSION_TOKEN="+s.token)
+	var problems bytes.Buffer
+	c.Stdout, c.Stderr = out, &problems
+	err = c.Run()
+	if err != nil {
+		return fmt.Errorf("souk %s: %w: %s", strings.Join(args[:2], " "), err, problems.String())
+	}
+	return nil
 }

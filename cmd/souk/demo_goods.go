@@ -26,7 +26,7 @@ import (
 // its logo. All three are made here and now, and are real: the image runs, the
 // chart loads and renders, the logo is a picture.
 
-// file is one file of a layer or a chart.
+// file is one file of a layer, a chart or a package; a folder if its name ends in a slash.
 type file struct {
 	name string
 	mode int64
@@ -47,6 +47,21 @@ func tarOf(files []file) ([]byte, error) {
 		}
 	}
 	err := w.Close()
+	return b.Bytes(), err
+}
+
+// gzipped packs files and compresses them.
+func gzipped(files []file) ([]byte, error) {
+	packed, err := tarOf(files)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err = w.Write(packed)
+	if err == nil {
+		err = w.Close()
+	}
 	return b.Bytes(), err
 }
 
@@ -140,21 +155,11 @@ const chartName = "query-chart"
 // demoChart builds a Helm chart, as helm package does, that runs an image.
 func demoChart(version, image string) ([]byte, error) {
 	repository, tag := image[:strings.LastIndex(image, ":")], image[strings.LastIndex(image, ":")+1:]
-	packed, err := tarOf([]file{
+	return gzipped([]file{
 		{chartName + "/Chart.yaml", 0o644, "apiVersion: v2\nname: " + chartName + "\nversion: " + version + "\nappVersion: \"" + version + "\"\ntype: application\ndescription: Runs Acme Query.\n"},
 		{chartName + "/values.yaml", 0o644, "replicas: 1\nimage:\n  repository: " + repository + "\n  tag: \"" + tag + "\"\n  pullPolicy: IfNotPresent\nlicense:\n  secret: \"\"\n"},
 		{chartName + "/templates/deployment.yaml", 0o644, demoTemplate},
 	})
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	_, err = w.Write(packed)
-	if err == nil {
-		err = w.Close()
-	}
-	return b.Bytes(), err
 }
 
 const demoTemplate = `apiVersion: apps/v1

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -87,18 +86,16 @@ func (s *story) importImage(ctx context.Context, file, name string, careless boo
 	if err := os.WriteFile(path, root, 0o600); err != nil {
 		return "", err
 	}
-	s.acme.command("souk image import " + file + " --name '" + name + "' --arch x86_64")
-	self, err := os.Executable()
+	return s.importFile(ctx, s.acme, path, "--name", name, "--arch", "x86_64")
+}
+
+// importFile makes an AMI of an archive with the command that its owner types.
+func (s *story) importFile(ctx context.Context, owner *shopper, path string, options ...string) (id string, err error) {
+	owner.command("souk image import " + filepath.Base(path) + " " + strings.Join(options, " "))
+	var out bytes.Buffer
+	err = owner.souk(ctx, &out, append([]string{"image", "import", path}, options...)...)
 	if err != nil {
 		return "", err
-	}
-	c := exec.CommandContext(ctx, self, "image", "import", path, "--name", name, "--arch", "x86_64")
-	c.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+s.acme.url, "AWS_REGION="+region,
-		"AWS_ACCESS_KEY_ID="+s.acme.id, "AWS_SECRET_ACCESS_KEY="+s.acme.key, "AWS_SESSION_TOKEN=")
-	var out, problems bytes.Buffer
-	c.Stdout, c.Stderr = &out, &problems
-	if err := c.Run(); err != nil {
-		return "", fmt.Errorf("souk image import: %w: %s", err, problems.String())
 	}
 	id = strings.TrimSpace(out.String())
 	s.tell.answer([]byte(id))

@@ -74,7 +74,7 @@ func (s *story) sellAnother(ctx context.Context) error {
 		return err
 	}
 	image := s.image("probe", "1.0")
-	if _, err := s.pushOne(ctx, "docker push", image, img); err != nil {
+	if _, err := s.pushOne(ctx, "docker push "+image, image, img); err != nil {
 		return err
 	}
 	_, err = s.acme.change(ctx, "Acme Probe 1.0", `[

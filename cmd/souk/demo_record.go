@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
@@ -43,10 +44,14 @@ func (s *story) lookBack(ctx context.Context) error {
 			lines.WriteString(r.line())
 		}
 	}
-	for _, name := range []string{
+	want := []string{
 		"GetCallerIdentity", "StartChangeSet", "PutImage", "BatchGetImage", "RegisterImage", "CreateAccount", "CreateUser",
 		"AttachUserPolicy", "PutUserPolicy", "CreateAccessKey", "AssumeRole", "DescribeEntity", "EnableAWSServiceAccess",
-	} {
+	}
+	if s.built.without == "" {
+		want = append(want, "CreateComponent", "StartBuild")
+	}
+	for _, name := range want {
 		if !seen[name] {
 			return fmt.Errorf("the story has no record of %s", name)
 		}
@@ -67,7 +72,7 @@ type record struct {
 		UserName, InvokedBy string
 		SessionContext      struct{ SessionIssuer struct{ UserName string } }
 	}
-	RequestParameters struct{ ChangeSetName, Name, UserName, AccountName, RoleArn, EntityID, RepositoryName, ServicePrincipal string }
+	RequestParameters struct{ ChangeSetName, Name, UserName, AccountName, RoleArn, EntityID, RepositoryName, DestinationImageName, ServicePrincipal string }
 }
 
 // smallSteps are the calls that the story does not show: questions, and the
@@ -78,7 +83,7 @@ var smallSteps = regexp.MustCompile(`^(Describe|Get|List|Search|BatchCheck|Initi
 const recordFilter = `[.[] | fromjson] | reverse | .[]
         | select(.eventName | test("^(Describe|Get|List|Search|BatchCheck|Initiate|UploadLayer|CompleteLayer)") | not)
         | [.eventTime, .recipientAccountId, (.userIdentity | .userName // .sessionContext.sessionIssuer.userName // .invokedBy // "root"),
-        .eventName, (.requestParameters | .changeSetName // .name // .userName // .accountName // .roleArn // .entityId // .repositoryName // .servicePrincipal),
+        .eventName, (.requestParameters | .changeSetName // .name // .userName // .accountName // .roleArn // .entityId // .repositoryName // .destinationImageName // .servicePrincipal),
         .errorCode] | @tsv`
 
 // line has the time, whose call it was, who asked, for what, what it was about,
@@ -87,13 +92,15 @@ func (r record) line() string {
 	in, by := r.RequestParameters, r.UserIdentity
 	return strings.Join([]string{
 		r.EventTime, r.RecipientAccountID, cmp.Or(by.UserName, by.SessionContext.SessionIssuer.UserName, by.InvokedBy, "root"), r.EventName,
-		cmp.Or(in.ChangeSetName, in.Name, in.UserName, in.AccountName, in.RoleArn, in.EntityID, in.RepositoryName, in.ServicePrincipal), r.ErrorCode,
+		cmp.Or(in.ChangeSetName, in.Name, in.UserName, in.AccountName, in.RoleArn, in.EntityID, in.RepositoryName, in.DestinationImageName, in.ServicePrincipal), r.ErrorCode,
 	}, "\t") + "\n"
 }
 
 // lookUp looks up all that the shopper's account sees, the oldest first.
 func (s *shopper) lookUp(ctx context.Context) ([]record, error) {
-	client := cloudtrail.NewFromConfig(s.config, func(o *cloudtrail.Options) { o.RetryMaxAttempts = 10 }) // two pages a second are answered
+	client := cloudtrail.NewFromConfig(s.config, func(o *cloudtrail.Options) { o.RetryMaxAttempts = 10 })
+	turn := time.NewTicker(time.Second / 2) // two pages a second are answered
+	defer turn.Stop()
 	var all []record
 	for pages := cloudtrail.NewLookupEventsPaginator(client, &cloudtrail.LookupEventsInput{}); pages.HasMorePages(); {
 		out, err := pages.NextPage(ctx)
@@ -106,6 +113,13 @@ func (s *shopper) lookUp(ctx context.Context) ([]record, error) {
 				return nil, fmt.Errorf("reading event %s: %w", aws.ToString(e.EventId), err)
 			}
 			all = append(all, r)
+		}
+		if pages.HasMorePages() {
+			select {
+			case <-turn.C:
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
 		}
 	}
 	slices.Reverse(all)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog"
@@ -34,6 +35,11 @@ type story struct {
 	digest  string // of the image of version 1.0
 	machine machine
 	private private
+
+	base  string // --base
+	built built
+	// machines says why nothing runs installers here; nil if something does.
+	machines func(context.Context) error
 }
 
 // shown is what the story looks at of DescribeEntity's Details.
@@ -55,38 +61,62 @@ type shown struct {
 
 const entityType = "ContainerProduct"
 
+// stepTakes is what a step takes beside a minute at most.
+type stepTakes int
+
+const (
+	machines stepTakes = iota + 1 // and a base: left out where they are not there
+	longer                        // time, where Debian is made
+)
+
 // tellAll tells the whole story.
 func (s *story) tellAll(ctx context.Context) error {
 	for _, step := range []struct {
 		title string
 		run   func(context.Context) error
+		takes stepTakes
 	}{
-		{"Who am I?", s.whoAmI},
-		{"A seller joins the market", s.join},
-		{"The seller creates a product, and two repositories for it, in one change set", s.create},
-		{"She pushes an image of two layers and a Helm chart to the market's registry", s.push},
-		{"She says what the product is; the market fetches and keeps its logo", s.inform},
-		{"She releases the product: it is Limited now, for her to try", s.release},
-		{"She adds version 1.0: containers, and the Helm chart that runs them", s.addVersion},
-		{"She opens it to everybody", s.publish},
-		{"A wrong version is refused, and the market says all that is wrong with it", s.wrongVersion},
-		{"Version 1.1 comes, and version 1.0 is restricted: no new buyer gets it", s.restrict},
-		{"A buyer pulls what is public", s.buy},
-		{"What is in the market now", s.list},
-		{"The seller brings a machine image", s.bringImage},
-		{"The operator loads security advisories", s.loadAdvisories},
-		{"The market looks inside the image, and refuses it", s.scanFails},
-		{"She mends it, and an AMI product goes public with its offer", s.mend},
-		{"A SaaS product and its offer, in one change set", s.sellService},
-		{"She sells a second container product", s.sellAnother},
-		{"An organisation has departments: an account is made, and entered by a role", s.enter},
-		{"A private marketplace: a look, an audience, one product allowed and one denied", s.decide},
-		{"The department obtains what is allowed, and is told why not the rest", s.obtain},
-		{"The market examines itself", s.doctor},
-		{"All that was done is on record", s.lookBack},
+		{"Who am I?", s.whoAmI, 0},
+		{"A seller joins the market", s.join, 0},
+		{"The seller creates a product, and two repositories for it, in one change set", s.create, 0},
+		{"She pushes an image of two layers and a Helm chart to the market's registry", s.push, 0},
+		{"She says what the product is; the market fetches and keeps its logo", s.inform, 0},
+		{"She releases the product: it is Limited now, for her to try", s.release, 0},
+		{"She adds version 1.0: containers, and the Helm chart that runs them", s.addVersion, 0},
+		{"She opens it to everybody", s.publish, 0},
+		{"A wrong version is refused, and the market says all that is wrong with it", s.wrongVersion, 0},
+		{"Version 1.1 comes, and version 1.0 is restricted: no new buyer gets it", s.restrict, 0},
+		{"A buyer pulls what is public", s.buy, 0},
+		{"What is in the market now", s.list, 0},
+		{"The seller brings a machine image", s.bringImage, 0},
+		{"The operator loads security advisories", s.loadAdvisories, 0},
+		{"The market looks inside the image, and refuses it", s.scanFails, 0},
+		{"She mends it, and an AMI product goes public with its offer", s.mend, 0},
+		{"A SaaS product and its offer, in one change set", s.sellService, 0},
+		{"She sells a second container product", s.sellAnother, 0},
+		{"An organisation has departments: an account is made, and entered by a role", s.enter, 0},
+		{"A private marketplace: a look, an audience, one product allowed and one denied", s.decide, 0},
+		{"The department obtains what is allowed, and is told why not the rest", s.obtain, 0},
+		{"The operator brings a base, on which products are installed", s.bringBase, longer},
+		{"The seller packs a program for it", s.pack, machines},
+		{"She makes an installer of the package, and the market tries it before it lists it", s.listInstaller, machines},
+		{"A build is refused, until the private marketplace allows what it installs", s.refuseBuild, machines},
+		{"The department has the product installed: the base becomes an image of its own", s.build, machines},
+		{"What is in the new image", s.lookInside, machines},
+		{"The market examines itself", s.doctor, 0},
+		{"All that was done is on record", s.lookBack, 0},
 	} {
+		if step.takes == machines && s.built.without != "" {
+			continue
+		}
 		s.tell.chapter(step.title)
-		err := step.run(ctx)
+		patience := time.Minute
+		if step.takes == longer {
+			patience = 10 * time.Minute
+		}
+		limited, cancel := context.WithTimeout(ctx, patience)
+		err := step.run(limited)
+		cancel()
 		if err != nil {
 			return fmt.Errorf("%s: %w", strings.ToLower(step.title[:1])+step.title[1:], err)
 		}
@@ -203,7 +233,7 @@ func (s *story) push(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.digest, err = s.pushOne(ctx, "docker push", s.image("query", "1.0"), img)
+	s.digest, err = s.pushOne(ctx, "docker push "+s.image("query", "1.0"), s.image("query", "1.0"), img)
 	if err != nil {
 		return err
 	}
@@ -216,7 +246,7 @@ func (s *story) push(ctx context.Context) error {
 		return err
 	}
 	s.tell.say("The chart is stored as helm stores it:")
-	_, err = s.pushOne(ctx, "helm push "+chartName+"-1.0.0.tgz", s.image(chartName, "1.0.0"), chart)
+	_, err = s.pushOne(ctx, "helm push "+chartName+"-1.0.0.tgz oci://"+s.host+"/acme --plain-http", s.image(chartName, "1.0.0"), chart)
 	return err
 }
 
@@ -225,13 +255,9 @@ func (s *story) login(user *shopper) {
 	user.command("docker login " + s.host + " --username " + user.id + " --password-stdin <<< \"$AWS_SECRET_ACCESS_KEY\"")
 }
 
-// pushOne pushes an image and pulls its digest back.
+// pushOne pushes an image, as a command does it, and asks for its digest.
 func (s *story) pushOne(ctx context.Context, command, image string, img v1.Image) (digest string, err error) {
-	if strings.HasPrefix(command, "helm") {
-		s.acme.command(command + " oci://" + s.host + "/acme --plain-http")
-	} else {
-		s.acme.command(command + " " + image)
-	}
+	s.acme.command(command)
 	ref, err := name.ParseReference(image, name.Insecure)
 	if err != nil {
 		return "", err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -71,6 +72,59 @@ func (t *teller) answer(output []byte) {
 	for line := range strings.Lines(b.String()) {
 		fmt.Fprintf(t.out, "   %s\n", t.styled(faint, strings.TrimSuffix(line, "\n")))
 	}
+}
+
+// log is for the lines of a program that runs: each is shown as it comes,
+// shortened.
+func (t *teller) log() *logged { return &logged{t: t} }
+
+// logged shows lines.
+type logged struct {
+	t *teller
+
+	mu   sync.Mutex
+	line []byte // guarded by mu; has not ended
+}
+
+// widest is how much is shown of a line, in bytes.
+const widest = 110
+
+// Write implements io.Writer. It may be called concurrently.
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for part := range bytes.Lines(p) {
+		l.line = append(l.line, part...)
+		if bytes.HasSuffix(part, []byte("\n")) {
+			l.show()
+		}
+	}
+	return len(p), nil
+}
+
+// end shows what came after the last line's end.
+func (l *logged) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.show()
+}
+
+func (l *logged) show() {
+	text := strings.TrimRight(strings.ToValidUTF8(string(l.line), ""), "\r\n")
+	l.line = l.line[:0]
+	if text == "" {
+		return
+	}
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f { // a stranger's words don't steer the terminal
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) > widest {
+		text = strings.ToValidUTF8(text[:widest], "") + "..."
+	}
+	fmt.Fprintf(l.t.out, "   | %s\n", l.t.styled(faint, text))
 }
 
 // good says what a step has shown.

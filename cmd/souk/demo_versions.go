@@ -121,7 +121,7 @@ func (s *story) restrict(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.pushOne(ctx, "docker push", s.image("query", "1.1"), img)
+	_, err = s.pushOne(ctx, "docker push "+s.image("query", "1.1"), s.image("query", "1.1"), img)
 	if err != nil {
 		return err
 	}

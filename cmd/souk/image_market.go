@@ -59,7 +59,37 @@ func (f MarketFlags) market() (*remoteMarket, error) {
 
 // login is the key as registries take it.
 func (m *remoteMarket) login() authn.Authenticator {
+	if m.key.SessionToken != "" {
+		return session{m}
+	}
 	return &authn.Basic{Username: m.key.AccessKeyID, Password: m.key.SecretAccessKey}
+}
+
+// session is a role's session as registries take it: a name and a password can't
+// say all three parts of its key, so that it asks for a password, as
+// aws ecr get-login-password does.
+type session struct{ market *remoteMarket }
+
+// Authorization implements authn.Authenticator.
+func (s session) Authorization() (*authn.AuthConfig, error) {
+	return s.AuthorizationContext(context.Background())
+}
+
+// AuthorizationContext implements authn.ContextAuthenticator.
+func (s session) AuthorizationContext(ctx context.Context) (*authn.AuthConfig, error) {
+	var given struct {
+		AuthorizationData []struct {
+			AuthorizationToken string `json:"authorizationToken"`
+		} `json:"authorizationData"`
+	}
+	err := s.market.json(ctx, "ecr", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", struct{}{}, &given)
+	if err != nil {
+		return nil, fmt.Errorf("asking for a password of the registry: %w", err)
+	}
+	if len(given.AuthorizationData) != 1 {
+		return nil, fmt.Errorf("asking for a password of the registry: there are %d", len(given.AuthorizationData))
+	}
+	return &authn.AuthConfig{Auth: given.AuthorizationData[0].AuthorizationToken}, nil
 }
 
 // ec2 asks an action of EC2 and reads the answer's members into a struct.

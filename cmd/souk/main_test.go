@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,9 +23,23 @@ func TestMain(m *testing.M) {
 func TestScript(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
-		Dir:  "testdata/script",
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			at, err := debianBase()
+			e.Setenv("SOUK_DEBIAN_BASE", at)
+			return err
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "export": export},
 	})
+}
+
+// debianBase is where make setup has put a root file system of Debian.
+func debianBase() (string, error) {
+	if at := os.Getenv("SOUK_DEBIAN_BASE"); at != "" {
+		return at, nil
+	}
+	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "souk-test", "debian-minbase.tar"), err
 }
 
 // await waits until a file is there: await data/souk.sock waits for a server.
