@@ -105,11 +105,14 @@ func first(side *os.File) error {
 	if err != nil {
 		return err
 	}
-	stream, err := net.FileConn(os.NewFile(agentFD, "agent"))
+	theirs := os.NewFile(agentFD, "agent")
+	stream, err := net.FileConn(theirs)
 	if err != nil {
 		return fmt.Errorf("opening the stream to the host: %w", err)
 	}
-	unix.Close(agentFD)
+	// By the file, not by its number: else that is closed once more when the file is
+	// collected, and may be a pipe of a program by then.
+	theirs.Close()
 	config := agent.Config{Conn: stream, Start: g.start, OneUser: s.OneUser, Reap: true}
 	if s.Loaded {
 		config.Self = loaded
