@@ -174,7 +174,8 @@ func (s *Sandbox) recover() error {
 		if err == nil {
 			err = json.Unmarshal(content, &b.record)
 		}
-		if err != nil {
+		// One that Probe made is nobody's when its process has gone.
+		if err != nil || strings.HasPrefix(e.Name(), probePrefix) {
 			s.config.Log.Info("a machine that was half made is removed", "machine", e.Name())
 			err = layer.Remove(dir)
 			if err != nil {
