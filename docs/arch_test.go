@@ -118,9 +118,6 @@ var edges = map[string][]string{
 	"conformance/seller":    {},
 	"bench":                 {"*"}, // it measures every room, and fills stores by hand
 	"docs":                  {},
-
-	// Programs that tests build.
-	"artifact/machine/machinetest/attack": {},
 }
 
 // Engines are named by the server alone; suites by tests alone.

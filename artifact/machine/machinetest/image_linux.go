@@ -95,7 +95,7 @@ func programs(t testing.TB) []entry {
 	if err != nil {
 		t.Fatalf("busybox --list: %v", err)
 	}
-	attack := Build(t, "souk/artifact/machine/machinetest/attack")
+	attack := Build(t, "souk/artifact/machine/machinetest/testdata/attack")
 	all := []entry{dir("bin", 0o755), plain("bin/busybox", 0o755, read(busybox)), plain("attack", 0o755, read(attack))}
 	for name := range strings.FieldsSeq(string(applets)) {
 		if name != "busybox" {

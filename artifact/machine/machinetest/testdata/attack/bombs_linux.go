@@ -162,7 +162,7 @@ func threads(args []string) error {
 		}
 		if pid == 0 { // waits for the end of all
 			for {
-				syscall.RawSyscall(syscall.SYS_PAUSE, 0, 0, 0)
+				syscall.RawSyscall6(syscall.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
 			}
 		}
 	}
