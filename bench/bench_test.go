@@ -1,9 +1,13 @@
 package main
 
 import (
+	"archive/tar"
 	"bufio"
 	"bytes"
+	"compress/gzip"
+	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -82,5 +86,46 @@ func TestCopiesOfTemplates(t *testing.T) {
 		if err != nil {
 			t.Fatalf("copy %d of StartChangeSet's batch: %v", i+1, err)
 		}
+	}
+}
+
+func TestThePackageThatIsInstalledIsOne(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	err := writeDeb(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, ok := strings.CutPrefix(b.String(), "!<arch>\n")
+	if !ok {
+		t.Fatalf("it begins with %.20q", b.String())
+	}
+	files := map[string]int{}
+	for _, name := range []string{"debian-binary", "control.tar.gz", "data.tar.gz"} {
+		size, err := strconv.Atoi(strings.TrimSpace(rest[48:58]))
+		if err != nil || strings.TrimSpace(rest[:16]) != name || rest[58:60] != "`\n" {
+			t.Fatalf("the header of %s is %q, %v", name, rest[:60], err)
+		}
+		content := rest[60 : 60+size]
+		rest = rest[60+size+size%2:]
+		if !strings.HasSuffix(name, ".gz") {
+			continue
+		}
+		z, err := gzip.NewReader(strings.NewReader(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r := tar.NewReader(z); ; files[name]++ {
+			_, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+	}
+	if rest != "" || files["data.tar.gz"] < productFiles || files["control.tar.gz"] < 3 {
+		t.Errorf("it has %v files, and %q behind them", files, rest)
 	}
 }

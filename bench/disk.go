@@ -10,6 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// disk measures what the disk gives: appends of one batch's size.
+func (b *bench) disk() error {
+	size := 0
+	for _, w := range b.templates.start.Put {
+		size += len(w.Body) + len(w.Summary)
+		for _, e := range w.Index {
+			size += len(e.Partition) + len(e.Sort) + len(e.Cover)
+		}
+	}
+	for _, group := range []int{1, 16, 64} {
+		rate, err := appendsPerSecond(b.folder, size, group, min(b.window, time.Second))
+		if err != nil {
+			return err
+		}
+		b.table.add(fmt.Sprintf("disk: fdatasync appends, %d at a time", group), rate, "1/s", fmt.Sprintf("%d bytes each, as StartChangeSet's batch", size))
+	}
+	return nil
+}
+
 // appendsPerSecond is the raw rate of durable appends on the disk of dir: a
 // write of size bytes, group of them together, then fdatasync. It returns
 // appends, not groups.

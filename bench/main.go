@@ -5,6 +5,9 @@
 //	floor 2   floor 1, and the signature of every request is verified
 //	floor 3   the batch that StartChangeSet commits, on the bare store
 //
+// Builds of images are compared with the same installer in a plain chroot and
+// with buildah.
+//
 // Server and floors are processes of their own; all requests are signed, by the
 // SDK's signer and before the measurement, and the answers are read by a client
 // that does little else, since it shares the processors with the server.
@@ -20,6 +23,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"time"
 )
 
@@ -27,10 +31,13 @@ import (
 type settings struct {
 	entities int           // size of the large catalogue
 	window   time.Duration // how long each row is measured
-	only     string        // sqlite, postgres or "" for both
+	only     string        // sqlite, postgres, builds, or "" for all
 	folder   string        // where the data folders lie; the disk that is measured
 	strict   bool
 }
+
+// onlyBuilds is the value of -only for the builds of images.
+const onlyBuilds = "builds"
 
 func main() {
 	var (
@@ -42,7 +49,7 @@ func main() {
 	)
 	flag.IntVar(&s.entities, "entities", 1_000_000, "entities in the large catalogue")
 	flag.Float64Var(&seconds, "seconds", 3, "how long each row is measured")
-	flag.StringVar(&s.only, "only", "", "measure only this database: sqlite or postgres")
+	flag.StringVar(&s.only, "only", "", "measure only this: sqlite, postgres or builds")
 	flag.StringVar(&s.folder, "folder", os.TempDir(), "where the data folders are made: the disk that is measured")
 	flag.BoolVar(&s.strict, "strict", false, "exit with 1 if a target is missed")
 	flag.StringVar(&kind, "floor", "", "be the server of a floor (the bench starts itself so)")
@@ -72,8 +79,8 @@ func main() {
 
 func (s settings) wrong() error {
 	switch {
-	case s.only != "" && s.only != "sqlite" && s.only != "postgres":
-		return fmt.Errorf("-only %q is neither sqlite nor postgres", s.only)
+	case !slices.Contains([]string{"", "sqlite", "postgres", onlyBuilds}, s.only):
+		return fmt.Errorf("-only %q is none of sqlite, postgres, builds", s.only)
 	case s.entities < small:
 		return fmt.Errorf("-entities %d is less than %d, the small catalogue", s.entities, small)
 	case s.window <= 0:

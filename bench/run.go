@@ -59,37 +59,29 @@ func run(ctx context.Context, s settings) (missed int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if b.only != onlyBuilds {
+		err = b.markets(ctx)
+	}
+	if err == nil && (b.only == "" || b.only == onlyBuilds) {
+		err = b.builds(ctx)
+	}
+	// What was measured before a failure is worth to be seen.
+	fmt.Printf("souk bench: %d processors, %s/%s, %d entities, %v a row\n\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, s.entities, s.window)
+	return b.table.print(os.Stdout), err
+}
+
+// markets measures markets on all databases that are to be measured.
+func (b *bench) markets(ctx context.Context) (err error) {
 	databases, closeAll, err := b.databases(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, closeAll()) }()
 	for _, d := range databases {
 		err = b.database(ctx, d)
 		if err != nil {
-			err = fmt.Errorf("%s: %w", d.name, err)
-			break // what was measured so far is worth to be seen
+			return fmt.Errorf("%s: %w", d.name, err)
 		}
-	}
-	fmt.Printf("souk bench: %d processors, %s/%s, %d entities, %v a row\n\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, s.entities, s.window)
-	return b.table.print(os.Stdout), err
-}
-
-// disk measures what the disk gives: appends of one batch's size.
-func (b *bench) disk() error {
-	size := 0
-	for _, w := range b.templates.start.Put {
-		size += len(w.Body) + len(w.Summary)
-		for _, e := range w.Index {
-			size += len(e.Partition) + len(e.Sort) + len(e.Cover)
-		}
-	}
-	for _, group := range []int{1, 16, 64} {
-		rate, err := appendsPerSecond(b.folder, size, group, min(b.window, time.Second))
-		if err != nil {
-			return err
-		}
-		b.table.add(fmt.Sprintf("disk: fdatasync appends, %d at a time", group), rate, "1/s", fmt.Sprintf("%d bytes each, as StartChangeSet's batch", size))
 	}
 	return nil
 }

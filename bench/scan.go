@@ -1,20 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
+	"runtime"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog/types"
 
+	"souk/artifact/images"
 	"souk/conformance/seller"
-	"souk/conformance/souktest"
 )
 
 // The time that a version of a large image may take, in milliseconds.
@@ -94,19 +91,15 @@ func (b *bench) scans(ctx context.Context, d database) error {
 
 // importImage makes an AMI of a root file system, by the command that people use.
 func importImage(ctx context.Context, as *seller.Seller, path, name string) (ami string, err error) {
-	binary, err := souktest.Binary("")
-	if err != nil {
-		return "", err
+	return clientCommand(ctx, as, "image", "import", path, "--name", name, "--arch", architecture())
+}
+
+// architecture is that of this machine, as AMIs name it.
+func architecture() string {
+	if runtime.GOARCH == "arm64" {
+		return images.ARM64
 	}
-	c := exec.CommandContext(ctx, binary, "image", "import", path, "--name", name, "--arch", "x86_64")
-	c.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+as.URL, "AWS_REGION="+as.Region, "AWS_ACCESS_KEY_ID="+as.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+as.SecretAccessKey, "AWS_SESSION_TOKEN=")
-	var problems bytes.Buffer
-	c.Stderr = &problems
-	out, err := c.Output()
-	if err != nil {
-		return "", fmt.Errorf("importing %s: %w\n%s", path, err, problems.String())
-	}
-	return strings.TrimSpace(string(out)), nil
+	return images.X8664
 }
 
 // amiChange is a change of an AMI product.

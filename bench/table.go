@@ -24,11 +24,17 @@ type row struct {
 	ratio  float64 // value / the floor's value
 	target string  // ">= 0.60", "" where there is none
 	missed bool
+	absent bool // it could not be measured; the note says why
 }
 
 // add appends a measurement.
 func (t *table) add(name string, value float64, unit, note string) {
 	t.rows = append(t.rows, row{name: name, value: value, unit: unit, note: note})
+}
+
+// absent says why a measurement was not made.
+func (t *table) absent(name, why string) {
+	t.rows = append(t.rows, row{name: name, note: why, absent: true})
 }
 
 // place keeps a row for a measurement that is made while others are. It
@@ -112,6 +118,9 @@ func (t *table) print(out io.Writer) int {
 		value := fmt.Sprintf("%.1f", r.value)
 		if r.value >= 1000 {
 			value = fmt.Sprintf("%.0f", r.value)
+		}
+		if r.absent {
+			value = "-"
 		}
 		fmt.Fprintln(w, strings.Join([]string{r.name, value, r.unit, ratio, r.floor, r.target, verdict, r.note}, "\t"))
 	}
