@@ -62,6 +62,7 @@ func (d *DemoCommand) Run(app *App) error {
 		FetchAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 
 		ChartCommand: renderer(),
+		Drain:        time.Second, // what would be done yet is removed with all the rest
 		Compute:      server.Compute{Compute: d.Compute, MachineProgram: true},
 	})
 	if err != nil {

@@ -32,8 +32,8 @@ type base struct {
 }
 
 // errNoBase says what to do where there is nothing to make a base of.
-var errNoBase = errors.New("a base needs mmdebstrap (Debian's package mmdebstrap), or a static busybox with dpkg (busybox-static), " +
-	"or an archive of Debian's root file system: souk demo --base FILE")
+var errNoBase = errors.New("it takes mmdebstrap (Debian's package of that name), a static busybox with dpkg (busybox-static), " +
+	"or an archive of a root file system of Debian (souk demo --base FILE)")
 
 // busyboxBase is the word of --base for busybox, whatever else there is.
 const busyboxBase = "busybox"
@@ -85,13 +85,13 @@ func (s *story) debian(ctx context.Context) (base, error) {
 		return base{}, fmt.Errorf("making a place to keep Debian: %w", err)
 	}
 	began := time.Now()
-	// Options for apt alone; they do not stay in what is made. The market refuses
-	// device nodes.
+	// No image may have device nodes. What apt is told for now does not stay in what
+	// is made.
 	args := []string{
 		"--variant=minbase", "--skip=output/dev", "--aptopt=Acquire::Retries \"1\"", "--aptopt=Acquire::http::Timeout \"20\"",
 		"--customize-hook=rm -f \"$1/etc/apt/apt.conf.d/99mmdebstrap\"", suite, "-",
 	}
-	s.operator("mmdebstrap --variant=minbase " + suite + " - | zstd >" + kept)
+	s.operator("mmdebstrap --variant=minbase --skip=output/dev " + suite + " - | zstd >" + kept)
 	s.tell.say("That takes a while, once.")
 	err = keep(kept, func(w io.Writer) error {
 		c := exec.CommandContext(ctx, program, append(args, sources...)...)
@@ -174,7 +174,7 @@ func busyboxRoot(ctx context.Context, dir string) (base, error) {
 	}
 	err = isStatic(program)
 	if err != nil {
-		return base{}, fmt.Errorf("%s can't be a base: %w. %w", program, err, errNoBase)
+		return base{}, fmt.Errorf("%s can't be a base: %w; %w", program, err, errNoBase)
 	}
 	listed, err := exec.CommandContext(ctx, program, "--list").Output()
 	if err != nil {
@@ -182,7 +182,7 @@ func busyboxRoot(ctx context.Context, dir string) (base, error) {
 	}
 	applets := strings.Fields(string(listed))
 	if !slices.Contains(applets, "sh") || !slices.Contains(applets, "dpkg") {
-		return base{}, fmt.Errorf("%s has no sh or no dpkg. %w", program, errNoBase)
+		return base{}, fmt.Errorf("%s has no sh or no dpkg; %w", program, errNoBase)
 	}
 	version := busyboxVersion(ctx, program)
 	at := filepath.Join(dir, "busybox.tar")

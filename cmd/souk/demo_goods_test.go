@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"image/png"
 	"io"
 	"os"
@@ -68,6 +69,33 @@ func TestTheDemosChartLoads(t *testing.T) {
 	}
 	if c.Name() != chartName || len(c.Templates) != 1 || c.Values["replicas"] == nil {
 		t.Fatalf("the chart is %s with %d templates and values %v", c.Name(), len(c.Templates), c.Values)
+	}
+}
+
+// The members of a package are read as deb(5) has them; that dpkg installs it is
+// seen by the scripts.
+func TestTheDemosPackageHasItsThreeMembers(t *testing.T) {
+	t.Parallel()
+	content, err := demoPackage()
+	if err != nil {
+		t.Fatalf("building the package: %v", err)
+	}
+	rest, ok := bytes.CutPrefix(content, []byte("!<arch>\n"))
+	if !ok {
+		t.Fatal("the package is no archive of ar")
+	}
+	var names []string
+	for len(rest) > 0 {
+		var size int
+		_, err := fmt.Sscanf(string(rest[48:58]), "%d", &size)
+		if err != nil || string(rest[58:60]) != "`\n" {
+			t.Fatalf("a header is %q (%v)", rest[:60], err)
+		}
+		names = append(names, strings.TrimSpace(string(rest[:16])))
+		rest = rest[60+size+size%2:]
+	}
+	if got := strings.Join(names, " "); got != "debian-binary control.tar.gz data.tar.gz" {
+		t.Errorf("the package has the members %s", got)
 	}
 }
 
