@@ -101,10 +101,10 @@ func TestRefusals(t *testing.T) {
 		{"signed for a service that is not here", request{target: entity, service: "s3"}, 403, "InvalidSignatureException", "Credential should be scoped to correct service: 's3' is not offered here, only 'aws-marketplace' and 'sts' are."},
 		{"signed for a service that is not here, in the form of no service", request{target: "/", service: "s3"}, 403, "SignatureDoesNotMatch", "'s3' is not offered here"},
 
-		{"unknown path", request{target: "/Nowhere"}, 404, "UnknownOperationException", ""},
+		{"unknown path", request{target: "/Nowhere"}, 404, "UnknownOperationException", "operation GET /Nowhere is not"},
 		{"wrong method", request{method: "POST", target: "/DescribeEntity", body: "{}"}, 404, "UnknownOperationException", ""},
 		{"unknown target prefix", request{method: "POST", target: "/", header: target("Foo.StartBuild")}, 400, "UnknownOperationException", ""},
-		{"unknown target", request{method: "POST", target: "/", header: target("AWSMPImageBuilding_v20171215.Nothing")}, 400, "UnknownOperationException", ""},
+		{"unknown target", request{method: "POST", target: "/", header: target("AWSMPImageBuilding_v20171215.Nothing")}, 400, "UnknownOperationException", "operation Nothing is not recognized"},
 		{"target without a dot", request{method: "POST", target: "/", header: target("StartBuild")}, 400, "UnknownOperationException", ""},
 		{"empty target", request{method: "POST", target: "/", header: target("")}, 400, "UnknownOperationException", ""},
 		{"GET of a target", request{method: "GET", target: "/", header: target("AWSMPImageBuilding_v20171215.StartBuild")}, 400, "UnknownOperationException", ""},

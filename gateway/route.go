@@ -162,7 +162,7 @@ func (t *table) find(r *http.Request) (*Service, *route, error) {
 		return rt.service, rt, nil
 	}
 	if s := t.paths[path]; s != nil {
-		return s, nil, unknownOperation(http.StatusNotFound)
+		return s, nil, unknownOperation(http.StatusNotFound, r.Method+" "+path)
 	}
 	if targets := r.Header["X-Amz-Target"]; len(targets) > 0 && len(t.targets) > 0 {
 		return t.findTarget(r, targets[0])
@@ -171,7 +171,7 @@ func (t *table) find(r *http.Request) (*Service, *route, error) {
 		version, _ := formValue(r.URL.RawQuery, "Version")
 		return t.queryService(version).service, nil, nil
 	}
-	return t.first, nil, unknownOperation(http.StatusNotFound)
+	return t.first, nil, unknownOperation(http.StatusNotFound, r.Method+" "+path)
 }
 
 func (t *table) findTarget(r *http.Request, target string) (*Service, *route, error) {
@@ -182,13 +182,13 @@ func (t *table) findTarget(r *http.Request, target string) (*Service, *route, er
 	s := t.prefix[target[:dot]]
 	if s == nil {
 		for _, any := range t.prefix { // for the form of the error, in which they all agree
-			return any, nil, unknownOperation(http.StatusBadRequest)
+			return any, nil, unknownOperation(http.StatusBadRequest, target)
 		}
 	}
 	if rt := t.targets[s.TargetPrefix][target[dot+1:]]; rt != nil && r.Method == http.MethodPost && r.URL.Path == "/" {
 		return s, rt, nil
 	}
-	return s, nil, unknownOperation(http.StatusBadRequest)
+	return s, nil, unknownOperation(http.StatusBadRequest, target[dot+1:])
 }
 
 // queryService is the service that has an API version, else the first.
@@ -250,8 +250,9 @@ func formValue(form, name string) (string, bool) {
 	return "", false
 }
 
-func unknownOperation(status int) error {
-	return apierror.WithStatus(status, "UnknownOperationException", "The requested operation is not recognized by the service.")
+// unknownOperation says which operation there is not.
+func unknownOperation(status int, name string) error {
+	return apierror.WithStatus(status, "UnknownOperationException", "The requested operation %s is not recognized by the service.", shortened(name))
 }
 
 // shortened is a text of the client in a message.

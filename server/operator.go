@@ -23,6 +23,7 @@ const operator = "souk"
 // that AWS has for the same call, where it has one.
 var doorEvents = map[string]struct{ source, name string }{
 	"account/create":    {"organizations.amazonaws.com", "CreateAccount"},
+	"account/reopen":    {operator, "ReopenAccount"},
 	"user/create":       {"iam.amazonaws.com", "CreateUser"},
 	"user/delete":       {"iam.amazonaws.com", "DeleteUser"},
 	"key/create":        {"iam.amazonaws.com", "CreateAccessKey"},

@@ -21,6 +21,7 @@ type Account struct {
 	Management bool
 	Parent     string `json:",omitzero"` // id of the unit that it is in; "" for the root
 	Created    time.Time
+	Closed     time.Time `json:",omitzero"` // see CloseAccount; zero: it is open
 }
 
 // Address is the account's e-mail address. One that was made without has one

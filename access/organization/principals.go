@@ -50,8 +50,8 @@ func (o *Organization) read(ctx context.Context, key store.Key, body any, from *
 
 // rootPrincipal is the root user of an account.
 func (o *Organization) rootPrincipal(ctx context.Context, account string, from *sources) (*iam.Principal, error) {
-	var a accountDocument
-	if err := o.read(ctx, accountKey(account), &a, from); err != nil {
+	a, err := o.opened(ctx, account, from)
+	if err != nil {
 		return nil, err
 	}
 	p := &iam.Principal{Account: a.ID, ARN: a.RootARN(), ID: a.ID, Root: true}
@@ -60,6 +60,9 @@ func (o *Organization) rootPrincipal(ctx context.Context, account string, from *
 
 // userPrincipal is a user, with the policies of its own and of its groups.
 func (o *Organization) userPrincipal(ctx context.Context, account, name string, from *sources) (*iam.Principal, error) {
+	if _, err := o.opened(ctx, account, from); err != nil {
+		return nil, err
+	}
 	var u userDocument
 	if err := o.read(ctx, userKey(account, name), &u, from); err != nil {
 		return nil, err

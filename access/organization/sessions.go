@@ -288,7 +288,7 @@ func (o *Organization) loadSession(ctx context.Context, id, token string, known 
 		}
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil // the role is gone, or a policy that limits the session
+		return nil, nil // the role is gone, or a policy that limits the session; or the account is closed
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for the role of session %s: %w", id, err)
@@ -298,6 +298,9 @@ func (o *Organization) loadSession(ctx context.Context, id, token string, known 
 
 // sessionPrincipal is a session, with the policies of its role and its own.
 func (o *Organization) sessionPrincipal(ctx context.Context, c sessionClaims, from *sources) (*iam.Principal, error) {
+	if _, err := o.opened(ctx, c.Account, from); err != nil {
+		return nil, err
+	}
 	var r roleDocument
 	if err := o.read(ctx, roleKey(c.Account, c.Role), &r, from); err != nil {
 		return nil, err

@@ -227,7 +227,7 @@ func (o *Organization) MoveAccount(ctx context.Context, account, from, to string
 		}
 		a, revision, err := o.account(ctx, account)
 		if apierror.Is(err, "NoSuchEntity") || apierror.Is(err, "ValidationError") {
-			return apierror.New("AccountNotFoundException", "You specified an account that doesn't exist.")
+			return noAccount()
 		}
 		if err != nil {
 			return err

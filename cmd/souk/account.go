@@ -17,6 +17,7 @@ type AccountCommand struct {
 	Create AccountCreateCommand `cmd:"" help:"Make an account; prints its id."`
 	List   AccountListCommand   `cmd:"" help:"List the accounts."`
 	Show   AccountShowCommand   `cmd:"" help:"Show an account."`
+	Reopen AccountReopenCommand `cmd:"" help:"Make an account that was closed (aws organizations close-account) what it was."`
 }
 
 // AccountCreateCommand makes an account.
@@ -59,10 +60,25 @@ func (c *AccountListCommand) Run(app *App, parent *AccountCommand) error {
 }
 
 func role(a organization.Account) string {
-	if a.Management {
+	switch {
+	case a.Management:
 		return "management"
+	case !a.Closed.IsZero():
+		return "closed"
 	}
 	return "member"
+}
+
+// AccountReopenCommand ends the closing of an account.
+type AccountReopenCommand struct {
+	ID accountID `arg:"" help:"12 digits."`
+}
+
+// Run ends it: the account's keys are good again.
+func (c *AccountReopenCommand) Run(app *App, parent *AccountCommand) error {
+	return withDirectory(app, &parent.Place, func(ctx context.Context, d control.Directory) error {
+		return d.ReopenAccount(ctx, string(c.ID))
+	})
 }
 
 // AccountShowCommand shows an account.

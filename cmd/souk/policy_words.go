@@ -43,7 +43,7 @@ var actions = []string{
 	"iam:RemoveUserFromGroup", "iam:SetDefaultPolicyVersion", "iam:TagPolicy", "iam:TagRole", "iam:TagUser", "iam:UntagPolicy", "iam:UntagRole",
 	"iam:UntagUser", "iam:UpdateAccessKey", "iam:UpdateAssumeRolePolicy", "iam:UpdateGroup", "iam:UpdateRole", "iam:UpdateUser",
 
-	"organizations:CreateAccount", "organizations:CreateOrganization", "organizations:CreateOrganizationalUnit",
+	"organizations:CloseAccount", "organizations:CreateAccount", "organizations:CreateOrganization", "organizations:CreateOrganizationalUnit",
 	"organizations:DeleteOrganizationalUnit", "organizations:DescribeAccount", "organizations:DescribeCreateAccountStatus",
 	"organizations:DescribeOrganization", "organizations:DescribeOrganizationalUnit", "organizations:DisableAWSServiceAccess", "organizations:EnableAWSServiceAccess",
 	"organizations:ListAccounts", "organizations:ListAWSServiceAccessForOrganization",

@@ -31,6 +31,9 @@ func OfferDirectory(d *Door, o *organization.Organization) {
 	Offer(d, "account/path", func(ctx context.Context, q question) ([]string, error) {
 		return o.Path(ctx, q.Account)
 	})
+	Offer(d, "account/reopen", func(ctx context.Context, q question) (nothing, error) {
+		return nothing{}, o.ReopenAccount(ctx, q.Account)
+	})
 	Offer(d, "user/create", func(ctx context.Context, q question) (organization.User, error) {
 		return o.CreateUser(ctx, q.Account, q.User)
 	})
@@ -96,6 +99,11 @@ func (d Directory) Account(ctx context.Context, id string) (organization.Account
 // Path shows what an account is in: its id, its units', the root's, the organisation's.
 func (d Directory) Path(ctx context.Context, id string) ([]string, error) {
 	return ask[[]string](ctx, d.Caller, "account/path", question{Account: id})
+}
+
+// ReopenAccount makes a closed account what it was.
+func (d Directory) ReopenAccount(ctx context.Context, id string) error {
+	return d.Caller.Call(ctx, "account/reopen", question{Account: id}, nil)
 }
 
 // CreateUser makes a user of an account.

@@ -1,7 +1,7 @@
 // Package organizations is AWS Organizations: the organisation that every
 // market has, its accounts, and the units in which they are. It offers no
-// policies of an organisation, no invitations, and no way to leave or close:
-// accounts are made, described and moved.
+// policies of an organisation, no invitations, and no way to leave: accounts are
+// made, described, moved and closed.
 package organizations
 
 import (
@@ -33,6 +33,7 @@ func Service(o *organization.Organization) *gateway.Service {
 		EventSource:  "organizations.amazonaws.com",
 		Errors: map[string]int{ // the model gives none a status of its own
 			"AccessDeniedException":                400,
+			"AccountAlreadyClosedException":        400,
 			"AccountNotFoundException":             400,
 			"AlreadyInOrganizationException":       400,
 			"AWSOrganizationsNotInUseException":    400,
@@ -57,6 +58,7 @@ func Service(o *organization.Organization) *gateway.Service {
 		Denied:     "AccessDeniedException",
 		Throttled:  "TooManyRequestsException",
 		Operations: []gateway.Operation{
+			s.closeAccount(),
 			s.createAccount(),
 			s.createOrganization(),
 			s.createOrganizationalUnit(),
@@ -111,6 +113,12 @@ func answer(err error) error {
 	switch {
 	case errors.Is(err, organization.ErrNone):
 		return apierror.New("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
+	case errors.Is(err, organization.ErrClosed):
+		return apierror.New("AccountAlreadyClosedException", "You attempted to close an account that is already closed.")
+	case errors.Is(err, organization.ErrManagement):
+		e := apierror.New("ConstraintViolationException", "You can't close the management account.")
+		e.Fields = map[string]any{"Reason": "CANNOT_CLOSE_MANAGEMENT_ACCOUNT"}
+		return e
 	case errors.Is(err, organization.ErrUnrecognized):
 		return invalid("UNRECOGNIZED_SERVICE_PRINCIPAL", "You specified a service principal that isn't recognized.")
 	case errors.Is(err, organization.ErrToken):

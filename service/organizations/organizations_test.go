@@ -435,6 +435,52 @@ func TestWhoMayCall(t *testing.T) {
 	}
 }
 
+func TestAnAccountIsClosed(t *testing.T) {
+	t.Parallel()
+	m := start(t)
+	ctx := t.Context()
+	acme := *m.account(t, "Acme", "acme@example.com").AccountId
+	k, err := m.o.CreateKey(ctx, acme, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	member := m.client(k)
+	if _, err := member.CloseAccount(ctx, &sdk.CloseAccountInput{AccountId: &acme}); code(err) != "AccessDeniedException" {
+		t.Errorf("by a member: %v", err)
+	}
+	var limit *types.ConstraintViolationException
+	if _, err := m.root.CloseAccount(ctx, &sdk.CloseAccountInput{AccountId: aws.String(management)}); !errors.As(err, &limit) || limit.Reason != types.ConstraintViolationExceptionReasonCannotCloseManagementAccount {
+		t.Errorf("the management account: %v", err)
+	}
+	if _, err := m.root.CloseAccount(ctx, &sdk.CloseAccountInput{AccountId: aws.String("999999999999")}); code(err) != "AccountNotFoundException" {
+		t.Errorf("no account: %v", err)
+	}
+	if _, err := m.root.CloseAccount(ctx, &sdk.CloseAccountInput{AccountId: &acme}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.root.CloseAccount(ctx, &sdk.CloseAccountInput{AccountId: &acme}); code(err) != "AccountAlreadyClosedException" {
+		t.Errorf("closed twice: %v", err)
+	}
+	shown, err := m.root.DescribeAccount(ctx, &sdk.DescribeAccountInput{AccountId: &acme})
+	if err != nil || shown.Account.Status != types.AccountStatusSuspended || shown.Account.State != types.AccountStateClosed {
+		t.Errorf("shown as %+v, %v", shown.Account, err)
+	}
+	if _, err := member.DescribeOrganization(ctx, nil); code(err) != "UnrecognizedClientException" {
+		t.Errorf("by its root user: %v", err)
+	}
+	// What is not offered says which action it was.
+	for name, err := range map[string]error{
+		"LeaveOrganization":             second(m.root.LeaveOrganization(ctx, nil)),
+		"RemoveAccountFromOrganization": second(m.root.RemoveAccountFromOrganization(ctx, &sdk.RemoveAccountFromOrganizationInput{AccountId: &acme})),
+	} {
+		if code(err) != "UnknownOperationException" || !strings.Contains(err.Error(), "operation "+name+" is not recognized") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
 func TestCloudTrailIsTrustedByTheManagementAccountAlone(t *testing.T) {
 	t.Parallel()
 	m := start(t)

@@ -104,6 +104,9 @@ func (s *service) shownAccounts(ctx context.Context, info organization.Info, acc
 			Status: "ACTIVE", State: "ACTIVE", Paths: []string{in + a.ID + "/"},
 			JoinedMethod: "CREATED", JoinedTimestamp: awsjson.Time{Time: a.Created},
 		}
+		if !a.Closed.IsZero() {
+			shown[i].Status, shown[i].State = "SUSPENDED", "CLOSED"
+		}
 		if a.Management {
 			shown[i].JoinedMethod = "INVITED" // as AWS says of the account that makes an organisation
 		}

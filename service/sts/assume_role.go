@@ -164,7 +164,8 @@ func (in *AssumeRoleInput) source(c *gateway.Caller) string {
 
 // questions are what must be allowed, by the caller's policies and by the
 // role's trust policy. A role that is not there trusts nobody, so that who may
-// not assume a role does not learn whether it is there.
+// not assume a role does not learn whether it is there. So it is with a role of an
+// account that is closed.
 func (s *service) questions(ctx context.Context, c *gateway.Caller, in *AssumeRoleInput) ([]iam.Question, error) {
 	m := roleARN.FindStringSubmatch(in.RoleArn)
 	if m == nil {
@@ -175,8 +176,14 @@ func (s *service) questions(ctx context.Context, c *gateway.Caller, in *AssumeRo
 		"sts:rolesessionname": {in.RoleSessionName},
 	}}
 	role, err := s.organization.Role(ctx, account, name)
+	closed := false
+	if err == nil {
+		var of organization.Account
+		of, err = s.organization.Account(ctx, account)
+		closed = !of.Closed.IsZero()
+	}
 	switch {
-	case apierror.Is(err, "NoSuchEntity") || err == nil && role.ARN() != in.RoleArn:
+	case apierror.Is(err, "NoSuchEntity") || closed || err == nil && role.ARN() != in.RoleArn:
 	case err != nil:
 		return nil, err
 	default:

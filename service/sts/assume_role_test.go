@@ -244,6 +244,27 @@ func TestASessionGoesWithItsRole(t *testing.T) {
 	}
 }
 
+func TestNobodyAssumesARoleOfAClosedAccount(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	ctx := t.Context()
+	bob := m.user(seller, "Bob", allow("sts:AssumeRole"))
+	role := m.role(organization.NewRole{Account: buyer, Name: "ops", Trust: trusting(seller, "")})
+	assume := func() error {
+		_, err := bob.AssumeRole(ctx, &awssts.AssumeRoleInput{RoleArn: aws.String(role.ARN()), RoleSessionName: aws.String("bob")})
+		return err
+	}
+	if err := assume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.organization.CloseAccount(ctx, buyer); err != nil {
+		t.Fatal(err)
+	}
+	if err := assume(); code(err) != "AccessDenied" {
+		t.Errorf("a role of a closed account: %v", err)
+	}
+}
+
 func TestWhoMayAssumeARole(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
