@@ -161,6 +161,10 @@ func (s *Sandbox) recover() error {
 			}
 		}
 	}
+	// A machine that is made enters our groups again; perhaps none is.
+	s.cgroups.mu.Lock()
+	s.cgroups.leave()
+	s.cgroups.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.StartTimeout)
 	defer cancel()
 	err = settle(ctx, root)
