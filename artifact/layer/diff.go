@@ -147,6 +147,11 @@ func (d *differ) files(name string) (below []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing %q: %w", name, err)
 	}
+	mode, err := d.enterable(fd)
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", name, err)
+	}
+	defer mode()
 	slices.Sort(bases)
 	for _, base := range bases {
 		if d.ctx.Err() != nil {
@@ -172,7 +177,7 @@ func (d *differ) open(name string) (int, error) {
 	in := d.root
 	for base := range strings.SplitSeq(name, "/") {
 		next, err := unix.Openat(in, base, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err == unix.EACCES && d.options.Rootless && in != d.root {
+		if err == unix.EACCES && d.options.Rootless {
 			var mode func()
 			mode, err = openUp(in)
 			if err == nil {
@@ -190,6 +195,16 @@ func (d *differ) open(name string) (int, error) {
 	}
 	defer unix.Close(in)
 	return d.readable(in, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
+}
+
+// enterable lets the owner of a directory look for its files, until mode is called.
+func (d *differ) enterable(dir int) (mode func(), err error) {
+	var st unix.Stat_t
+	err = unix.Fstat(dir, &st)
+	if err != nil || !d.options.Rootless || st.Mode&0o500 == 0o500 {
+		return func() {}, err
+	}
+	return openUp(dir)
 }
 
 // readable opens what an O_PATH descriptor stands for, also if its mode forbids
@@ -393,7 +408,7 @@ func (d *differ) xattrs(file string, h *tar.Header) (note string, err error) {
 			return "", fail(h.Name, "attribute %q can't be written to an archive", name)
 		default:
 			if name == capability {
-				value, err = shiftCapability(value, -int64(d.options.Shift))
+				value, err = shiftCapability(value, -int64(d.machineRoot()))
 				if err != nil {
 					return "", fail(h.Name, "%v", err)
 				}
@@ -405,6 +420,14 @@ func (d *differ) xattrs(file string, h *tar.Header) (note string, err error) {
 		}
 	}
 	return note, nil
+}
+
+// machineRoot is the host's id of the machine's root, for whom capabilities hold.
+func (d *differ) machineRoot() int {
+	if d.options.Rootless {
+		return os.Geteuid()
+	}
+	return d.options.Shift
 }
 
 // target reads a symbolic link.

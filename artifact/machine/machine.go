@@ -181,6 +181,9 @@ type Capabilities struct {
 	FullUIDs bool
 	// Limits of Spec that hold.
 	Memory, Pids, CPU, Disk bool
+	// Orphans: what Exec kills at the end of its context is all that the program
+	// started. False: what left the program's session lives until the machine stops.
+	Orphans bool
 	// Egress: Spec.Egress can be used.
 	Egress bool
 	// Seccomp: system calls are on an allow-list.

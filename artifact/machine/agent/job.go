@@ -65,6 +65,7 @@ func (j *job) start(r request) (ended, error) {
 	}
 	if r.Tool {
 		c.Path, c.Args = j.agent.config.Self(append([]string{toolArgument}, r.Args...))
+		c.Env = append([]string{Quick}, c.Env...) // what was asked for wins
 	} else {
 		c.Path, err = lookPath(r.Args[0], c.Dir, c.Env)
 		if err != nil {

@@ -110,7 +110,7 @@ func bombs() []attack {
 			defer cancel()
 			r := b.runIn(ctx, machine.Cmd{Args: []string{"sh", "-c", "f() { f | f & f; }; f; wait"}})
 			if r.fault != nil && !errors.Is(r.fault, context.DeadlineExceeded) {
-				b.t.Errorf("%+v", r)
+				b.t.Errorf("%v, %+v", r.fault, r.exit)
 			}
 			if left := processes(n); len(left) > 70 {
 				b.t.Errorf("%d processes in a machine that may have 64", len(left))

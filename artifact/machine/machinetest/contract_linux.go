@@ -201,7 +201,7 @@ func (s *suite) deleteRunning(t *testing.T) {
 }
 
 func (s *suite) list(t *testing.T) {
-	where := t.TempDir()
+	where := folder(t)
 	first := s.open(t, where)
 	ctx, kept, running := t.Context(), s.id(), s.id()
 	spec := s.spec()

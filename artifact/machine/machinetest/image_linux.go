@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -95,7 +96,7 @@ func programs(t testing.TB) []entry {
 	if err != nil {
 		t.Fatalf("busybox --list: %v", err)
 	}
-	attack := Build(t, "souk/artifact/machine/machinetest/testdata/attack")
+	attack := Build(t, Attack)
 	all := []entry{dir("bin", 0o755), plain("bin/busybox", 0o755, read(busybox)), plain("attack", 0o755, read(attack))}
 	for name := range strings.FieldsSeq(string(applets)) {
 		if name != "busybox" {
@@ -105,11 +106,17 @@ func programs(t testing.TB) []entry {
 	return all
 }
 
+// Attack is the package of the program that attacks.
+const Attack = "souk/artifact/machine/machinetest/testdata/attack"
+
 // Build builds a program that needs no libraries, as those must be that run in a
 // machine, and returns its file. A test's own program is none: the race detector
 // needs cgo.
 func Build(t testing.TB, pkg string) string {
 	t.Helper()
+	if dir := os.Getenv(builtFolder); dir != "" {
+		return filepath.Join(dir, path.Base(pkg)) // see AsOrdinary
+	}
 	file := filepath.Join(t.TempDir(), "program")
 	build := exec.Command("go", "build", "-trimpath", "-o", file, pkg)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

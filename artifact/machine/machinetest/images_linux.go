@@ -97,7 +97,7 @@ const mark = "this is of the host"
 
 func newTrap(t *testing.T) *trap {
 	t.Helper()
-	tr := &trap{t: t, dir: filepath.Join(t.TempDir(), "trap")}
+	tr := &trap{t: t, dir: filepath.Join(folder(t), "trap")}
 	if err := os.Mkdir(tr.dir, 0o777); err != nil {
 		t.Fatal(err)
 	}

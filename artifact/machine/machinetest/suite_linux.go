@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -42,7 +44,7 @@ func Run(t *testing.T, open New) {
 	if err := os.Setenv("SOUK_MACHINETEST", secret); err != nil {
 		t.Fatal(err)
 	}
-	s := &suite{open: open, dir: t.TempDir()}
+	s := &suite{open: open, dir: folder(t)}
 	all := programs(t)
 	s.base, s.bare = base(t, all), layer(t, all...)
 	s.p = open(t, s.dir)
@@ -61,6 +63,28 @@ func Run(t *testing.T, open New) {
 	t.Run("changes", s.changes)
 	t.Run("images", s.images)
 	t.Run("attacks", s.attacks)
+}
+
+// folder makes a folder of a test. Its path is short, since a socket's must be, and
+// it is removed also if a machine of an ordinary user closed what is in it.
+func folder(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "souk-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error { //nolint:errcheck // RemoveAll says what is left
+			if err == nil && d.IsDir() {
+				os.Chmod(path, 0o700) //nolint:errcheck
+			}
+			return nil
+		})
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // box is a machine of a test.

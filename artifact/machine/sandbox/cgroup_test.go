@@ -21,7 +21,7 @@ func file(t *testing.T, path, content string) {
 
 func TestLimitsOfVersion1AreWrittenToEachHierarchy(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := folder(t)
 	for _, d := range []string{"memory/docker/x", "pids", "cpu,cpuacct/docker/x"} {
 		err := os.MkdirAll(filepath.Join(dir, d), 0o755)
 		if err != nil {
@@ -64,7 +64,7 @@ func TestLimitsOfVersion1AreWrittenToEachHierarchy(t *testing.T) {
 
 func TestLimitsOfVersion2AreWrittenToOneHierarchy(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := folder(t)
 	slice := filepath.Join(dir, "system.slice")
 	err := os.MkdirAll(filepath.Join(slice, "souk.service"), 0o755)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -105,6 +106,9 @@ func first(side *os.File) error {
 	if err != nil {
 		return err
 	}
+	if s.Pids != 0 {
+		keepThreads()
+	}
 	theirs := os.NewFile(agentFD, "agent")
 	stream, err := net.FileConn(theirs)
 	if err != nil {
@@ -118,6 +122,33 @@ func first(side *os.File) error {
 		config.Self = loaded
 	}
 	return agent.Serve(config)
+}
+
+// keepThreads makes as many threads as the agent may need. Where it shares the limit
+// of processes with its programs they may leave it none, and Go dies of that; it
+// keeps those that it has.
+func keepThreads() {
+	var all [2]int
+	err := unix.Pipe2(all[:], unix.O_CLOEXEC)
+	if err != nil {
+		return
+	}
+	var busy sync.WaitGroup
+	for range agentPids / 2 {
+		busy.Go(func() {
+			_, _ = unix.Read(all[0], make([]byte, 1)) // in the kernel, where it holds a thread
+		})
+	}
+	for {
+		threads, err := os.ReadDir("/proc/self/task")
+		if err != nil || len(threads) > agentPids/2 {
+			break
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+	unix.Close(all[1])
+	busy.Wait()
+	unix.Close(all[0])
 }
 
 // receive waits for the host to say how to start.

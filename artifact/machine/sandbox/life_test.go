@@ -15,7 +15,7 @@ import (
 )
 
 func BenchmarkLife(b *testing.B) {
-	s := open(b, b.TempDir(), nil)
+	s := open(b, folder(b), nil)
 	spec := machine.Spec{Memory: 256 << 20}
 	l := busybox(b)
 	spec.Layers = append(spec.Layers, l)
@@ -44,7 +44,7 @@ func BenchmarkLife(b *testing.B) {
 
 func TestProgramsEndWithTheirContext(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir(), nil)
+	s := open(t, folder(t), nil)
 	start(t, s, "m", nil)
 	ready, out := io.Pipe()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -69,7 +69,7 @@ func TestProgramsEndWithTheirContext(t *testing.T) {
 
 func TestBackgroundProgramsAreNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir(), nil)
+	s := open(t, folder(t), nil)
 	start(t, s, "m", nil)
 	out, exit := sh(t, s, "m", "setsid sleep 1000 & echo started; exit 4")
 	if out != "started\n" || exit.Code != 4 {
@@ -87,7 +87,7 @@ func TestBackgroundProgramsAreNotWaitedFor(t *testing.T) {
 
 func TestInputAndOutputAreCarriedWhole(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir(), nil)
+	s := open(t, folder(t), nil)
 	start(t, s, "m", nil)
 	in := bytes.Repeat([]byte("0123456789abcdef"), 1<<17) // 2 MiB
 	var out, complaints bytes.Buffer
@@ -99,7 +99,7 @@ func TestInputAndOutputAreCarriedWhole(t *testing.T) {
 
 func TestATerminalHasItsSize(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir(), nil)
+	s := open(t, folder(t), nil)
 	start(t, s, "m", nil)
 	var out bytes.Buffer
 	exit, err := s.Exec(t.Context(), "m", machine.Cmd{
@@ -113,7 +113,7 @@ func TestATerminalHasItsSize(t *testing.T) {
 
 func TestUsersAreThoseOfTheMachine(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir(), nil)
+	s := open(t, folder(t), nil)
 	start(t, s, "m", nil)
 	for _, c := range []struct{ user, want string }{
 		{"shop", "uid=1000(shop) gid=1000(shop) groups=50(staff),1000(shop)\n"},
@@ -138,7 +138,7 @@ func TestUsersAreThoseOfTheMachine(t *testing.T) {
 
 func TestLimitsHold(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir(), nil)
+	s := open(t, folder(t), nil)
 	start(t, s, "m", nil)
 	out, exit := sh(t, s, "m", "dd if=/dev/zero of=/root/big bs=1M count=100 2>&1; echo; df -m / | tail -1")
 	if !strings.Contains(out, "No space left on device") {
@@ -161,7 +161,7 @@ func TestLimitsHold(t *testing.T) {
 
 func TestWhatAMachineMustNotDo(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir(), nil)
+	s := open(t, folder(t), nil)
 	start(t, s, "m", nil)
 	for _, script := range []string{
 		"mount -t tmpfs none /root", "mknod /root/n c 1 3", "unshare -U true", "unshare -m true", "echo 1 >/proc/sys/kernel/panic",
@@ -186,7 +186,7 @@ func TestWhatAMachineMustNotDo(t *testing.T) {
 
 func TestTheProxyIsReachedAndNothingElse(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir(), func(c *Config) { c.Proxy = proxy.New(proxy.Config{}) })
+	s := open(t, folder(t), func(c *Config) { c.Proxy = proxy.New(proxy.Config{}) })
 	start(t, s, "m", func(spec *machine.Spec) { spec.Egress = []string{"example.com:80"} })
 	out, exit := sh(t, s, "m", "wget -O - http://elsewhere.example/ 2>&1; env | grep -ci ^http_proxy=http://127.0.0.1:3128")
 	if exit.Code != 0 || !strings.Contains(out, "403 Forbidden") || !strings.HasSuffix(out, "\n2\n") {

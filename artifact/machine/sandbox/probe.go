@@ -37,6 +37,7 @@ func (s *Sandbox) Probe(ctx context.Context) (machine.Capabilities, error) {
 		Pids:      s.cgroups.holds("pids") || s.rootless,
 		CPU:       s.cgroups.holds("cpu"),
 		Disk:      s.mkfs != "",
+		Orphans:   s.cgroups.unified != "",
 		Egress:    s.config.Proxy != nil,
 		Seccomp:   true,
 	}
@@ -62,7 +63,7 @@ func (s *Sandbox) Probe(ctx context.Context) (machine.Capabilities, error) {
 	default:
 		say(!c.Disk, "How much of the disk machines take is not limited: there are no loop devices, or no mkfs.ext4 (Debian's package e2fsprogs).")
 	}
-	say(s.cgroups.unified == "", "What a program left in the background is ended when its machine stops, not when the program is ended: there is no control group (version 2) for it.")
+	say(!c.Orphans, "What a program left in the background is ended when its machine stops, not when the program is ended: there is no control group (version 2) for it.")
 	return c, nil
 }
 

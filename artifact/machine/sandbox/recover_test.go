@@ -12,6 +12,7 @@ import (
 
 	"souk/artifact/layer"
 	"souk/artifact/machine"
+	"souk/artifact/machine/machinetest"
 )
 
 // victimFolder names the folder of a process that makes machines and is killed.
@@ -35,7 +36,7 @@ func TestNothingOutlivesAServerThatIsKilled(t *testing.T) {
 	if dir := os.Getenv(victimFolder); dir != "" {
 		victim(t, dir)
 	}
-	dir := t.TempDir()
+	dir := folder(t)
 	c := exec.Command("/proc/self/exe", "-test.run=^TestNothingOutlivesAServerThatIsKilled$")
 	c.Env = append(os.Environ(), victimFolder+"="+dir)
 	out, err := c.StdoutPipe()
@@ -103,7 +104,7 @@ func TestNothingOutlivesAServerThatIsKilled(t *testing.T) {
 
 func TestAFolderIsUsedByOneProcess(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := folder(t)
 	s := open(t, dir, nil)
 	cache, err := layer.New(layer.Config{Root: filepath.Join(dir, "other")})
 	if err != nil {
@@ -116,53 +117,17 @@ func TestAFolderIsUsedByOneProcess(t *testing.T) {
 	}
 }
 
-// ordinaryFolder names the folder of a process that is an ordinary user.
-const ordinaryFolder = "SOUK_TEST_ORDINARY"
-
-// TestAnOrdinaryUserHasMachines starts itself again as nobody.
 func TestAnOrdinaryUserHasMachines(t *testing.T) {
 	t.Parallel()
-	if dir := os.Getenv(ordinaryFolder); dir != "" {
-		ordinary(t, dir)
-		return
-	}
-	if os.Geteuid() != 0 {
-		ordinary(t, t.TempDir())
-		return
-	}
-	const nobody = 65534
-	dir, err := os.MkdirTemp("", "souk-ordinary-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = layer.Remove(dir) })
-	// Its own folder, and a program that it can read.
-	program, err := os.ReadFile("/proc/self/exe")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "test"), program, 0o755)
-	}
-	if err == nil {
-		err = errors.Join(os.Chown(dir, nobody, nobody), os.Chmod(dir, 0o700))
-	}
-	if err == nil {
-		err = os.Chown(filepath.Join(dir, "test"), nobody, nobody)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command(filepath.Join(dir, "test"), "-test.run=^TestAnOrdinaryUserHasMachines$", "-test.v")
-	c.Dir = dir
-	c.Env = []string{ordinaryFolder + "=" + dir, "TMPDIR=" + dir, "PATH=" + os.Getenv("PATH")}
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	out, err := c.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "PASS: TestAnOrdinaryUserHasMachines") {
-		t.Errorf("%v\n%s", err, out)
-	}
+	machinetest.AsOrdinary(t, ordinary)
 }
 
 // ordinary is the test as an ordinary user.
-func ordinary(t *testing.T, dir string) {
-	s := open(t, dir, nil)
+func ordinary(t *testing.T) {
+	if noNamespaces() != nil {
+		return // see TestSandboxOfAnOrdinaryUserIsAProviderThatHolds
+	}
+	s := open(t, folder(t), nil)
 	holds, err := s.Probe(t.Context())
 	if err != nil {
 		t.Fatal(err)

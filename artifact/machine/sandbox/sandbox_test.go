@@ -120,7 +120,7 @@ func sh(t testing.TB, s *Sandbox, id, script string) (string, machine.Exit) {
 
 func TestAMachineLives(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir(), nil)
+	s := open(t, folder(t), nil)
 	start(t, s, "m", nil)
 	out, exit := sh(t, s, "m", "id; hostname; echo $HOME; echo written >/root/file; exit 3")
 	if exit.Code != 3 || !strings.HasPrefix(out, "uid=0(root) gid=0(root)") || !strings.Contains(out, "\nmachine\n/root\n") {
@@ -165,4 +165,20 @@ func TestAMachineLives(t *testing.T) {
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("its folder is still there: %v", err)
 	}
+}
+
+// folder makes a folder of a test; machines of ordinary users may close what is in it.
+func folder(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "souk-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		err := layer.Remove(dir)
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
