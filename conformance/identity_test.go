@@ -13,15 +13,34 @@ import (
 
 // TestIdentitiesByTheCommandLine runs scripts in which nobody uses anything but
 // the aws command: an organisation, its accounts and units, users, groups,
-// roles and policies, and what they then may do. Commands begin as the root
-// user of the management account; keys are the only thing that they are given.
+// roles and policies, and what they then may do.
 func TestIdentitiesByTheCommandLine(t *testing.T) {
 	t.Parallel()
-	_, err := exec.LookPath("aws")
-	if err != nil {
-		t.Fatalf("aws is needed (make setup installs it): %v", err)
+	runScripts(t, souktest.Options{}, "testdata/identity", "aws")
+}
+
+// TestStoriesByTheCommandLine tells whole stories with the aws and skopeo
+// commands alone: what one service makes, the next one uses.
+func TestStoriesByTheCommandLine(t *testing.T) {
+	t.Parallel()
+	forEachDatabase(t, func(t *testing.T, o souktest.Options) {
+		t.Parallel()
+		runScripts(t, o, "testdata/story", "aws", "skopeo")
+	})
+}
+
+// runScripts runs the scripts of a folder on a server of their own, with the
+// programs that they need. Their commands begin as the root user of the management
+// account; keys are the only thing that they are given.
+func runScripts(t *testing.T, o souktest.Options, dir string, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		_, err := exec.LookPath(program)
+		if err != nil {
+			t.Fatalf("%s is needed (make setup installs it): %v", program, err)
+		}
 	}
-	server := souktest.Start(t, souktest.Options{})
+	server := souktest.Start(t, o)
 	root, err := server.RootKey()
 	must(t, err)
 	s := root.Seller(server)
@@ -29,7 +48,7 @@ func TestIdentitiesByTheCommandLine(t *testing.T) {
 	must(t, err)
 	logos := souktest.ServeLogos(t)
 	p := testscript.Params{
-		Dir: "testdata/identity",
+		Dir: dir,
 		Setup: func(e *testscript.Env) error {
 			return setupScript(e, s, souktest.Account{ID: account, Key: root}, logos)
 		},
@@ -37,6 +56,7 @@ func TestIdentitiesByTheCommandLine(t *testing.T) {
 			"keep":     keepOutput,
 			"become":   func(ts *testscript.TestScript, neg bool, args []string) { become(ts, root, args) },
 			"made":     awaitAccount,
+			"ended":    awaitEnd,
 			"operator": func(ts *testscript.TestScript, neg bool, args []string) { operate(ts, server, args) },
 		},
 	}
@@ -78,6 +98,28 @@ func awaitAccount(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("request %s did not end", args[0])
+}
+
+// awaitEnd is the script command "ended ID STATUS": it asks, as whoever the
+// script is at the moment, until a change set has ended.
+func awaitEnd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: ended ID STATUS")
+	}
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		ts.Check(ts.Exec("aws", "--endpoint-url", ts.Getenv("URL"), "marketplace-catalog", "describe-change-set",
+			"--catalog", "AWSMarketplace", "--change-set-id", args[0], "--query", "Status", "--output", "text"))
+		switch status := strings.TrimSpace(ts.ReadFile("stdout")); status {
+		case "PREPARING", "APPLYING":
+		case args[1]:
+			return
+		default:
+			ts.Check(ts.Exec("aws", "--endpoint-url", ts.Getenv("URL"), "marketplace-catalog", "describe-change-set",
+				"--catalog", "AWSMarketplace", "--change-set-id", args[0], "--query", "ChangeSet[].ErrorDetailList"))
+			ts.Fatalf("change set %s is %s, want %s: %s", args[0], status, args[1], ts.ReadFile("stdout"))
+		}
+	}
+	ts.Fatalf("change set %s did not end", args[0])
 }
 
 // TestTheDoorOnTheMachine: when no key of the market is valid any more, who may

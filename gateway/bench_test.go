@@ -5,14 +5,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"testing"
 
 	"souk/access/quota"
 	"souk/access/trail"
 	"souk/gateway"
 	"souk/gateway/sigv4"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 // sink is a ResponseWriter that costs nothing.
@@ -60,12 +59,9 @@ func BenchmarkDescribeEntity(b *testing.B) {
 // BenchmarkDescribeEntityRecorded is the same, and its record: encoded, packed
 // and stored.
 func BenchmarkDescribeEntityRecorded(b *testing.B) {
-	s, err := sqlite.Open(b.Context(), sqlite.Config{Path: filepath.Join(b.TempDir(), "souk.db")})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
+	s := sqlitetest.Open(b)
 	c := config()
+	var err error
 	c.Trail, err = trail.New(trail.Config{Store: s, Owner: "node"})
 	if err != nil {
 		b.Fatal(err)

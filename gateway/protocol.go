@@ -22,7 +22,8 @@ type Protocol interface {
 	// Style says where to look for the operation's name.
 	Style() Style
 	// Bind prepares the protocol for one operation, once, when the gateway is
-	// made. Its error says what is wrong with the operation's types.
+	// made and has seen that the input is a pointer to a struct. Its error says
+	// what else is wrong with the operation's types.
 	Bind(s *Service, op *Operation) (Codec, error)
 	// Error writes an error. Its Status is set.
 	Error(s *Service, w http.ResponseWriter, requestID string, e *apierror.Error)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,17 +12,13 @@ import (
 	"souk/access/trail"
 	"souk/gateway"
 	"souk/storage/store"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 // recorded is a gateway whose calls are recorded, on a store of its own.
 func recorded(t *testing.T, change func(*gateway.Config)) (*gateway.Gateway, *trail.Trail, store.Store) {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
+	s := sqlitetest.Open(t)
 	tr, err := trail.New(trail.Config{Store: s, Owner: "node", Clock: func() time.Time { return now.Add(time.Second) }})
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 	"souk/access/organization"
 	"souk/gateway/apierror"
 	"souk/storage/store"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 // market is a database with some nodes on it and a clock that stands still.
@@ -29,15 +29,7 @@ type market struct {
 
 func newMarket(t testing.TB) *market {
 	t.Helper()
-	engine, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	engine := sqlitetest.Open(t)
 	m := &market{t: t, store: &faulty{Store: engine}, ring: keyring.New([32]byte{7})}
 	m.now.Store(time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC).UnixNano())
 	return m

@@ -3,7 +3,6 @@ package organization_test
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,18 +13,15 @@ import (
 
 	"souk/access/keyring"
 	"souk/access/organization"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
+	"souk/storage/work/worktest"
 )
 
 // born is an organisation with its management account, and what there is to
 // know about it.
 func born(t *testing.T) (*organization.Organization, organization.Info) {
 	t.Helper()
-	engine, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { engine.Close() })
+	engine := sqlitetest.Open(t)
 	o := organization.New(organization.Config{Store: engine, Keyring: keyring.New([32]byte{1})})
 	if _, err := o.Bootstrap(t.Context(), "", o.NewKey()); err != nil {
 		t.Fatal(err)
@@ -224,15 +220,7 @@ func TestPagesGoThroughAllAndTheirTokensAreSealed(t *testing.T) {
 // running runs the organisation's work until the test ends.
 func running(t *testing.T, o *organization.Organization) {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- o.Run(ctx, "node", slog.New(slog.DiscardHandler)) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	worktest.Run(t, func(ctx context.Context) error { return o.Run(ctx, "node", slog.New(slog.DiscardHandler)) })
 }
 
 // ended waits until a request to make an account has ended.

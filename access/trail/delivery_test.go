@@ -2,22 +2,21 @@ package trail
 
 import (
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"souk/storage/work/worktest"
 )
 
 func TestWhatIsLeftIsDeliveredWhenTheServerStops(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	m := newMarket(t, func(c *Config) { c.Delivery = Delivery{Dir: dir, Every: time.Hour} })
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- m.Run(ctx) }()
+	stop := worktest.Run(t, m.Run)
 	m.write(t, "TagResource", Outcome{})
 	for _, o := range []Outcome{{}, {Code: "AccessDeniedException", Message: "no"}} {
 		if err := m.Record(t.Context(), m.call("ListEntities", true), o); err != nil {
@@ -25,9 +24,6 @@ func TestWhatIsLeftIsDeliveredWhenTheServerStops(t *testing.T) {
 		}
 	}
 	stop()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
 	found := map[string]int{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

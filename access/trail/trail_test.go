@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -16,7 +15,8 @@ import (
 	"souk/access/iam"
 	"souk/access/keyring"
 	"souk/storage/store"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
+	"souk/storage/work/worktest"
 )
 
 const account = "123456789012"
@@ -31,11 +31,7 @@ type market struct {
 
 func newMarket(t testing.TB, change func(*Config)) *market {
 	t.Helper()
-	engine, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { engine.Close() })
+	engine := sqlitetest.Open(t)
 	m := &market{bare: engine, store: Store(engine)}
 	m.now.Store(time.Now().UnixNano())
 	c := Config{
@@ -46,6 +42,7 @@ func newMarket(t testing.TB, change func(*Config)) *market {
 	if change != nil {
 		change(&c)
 	}
+	var err error
 	m.Trail, err = New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -492,16 +489,11 @@ func TestOldRecordsAreSwept(t *testing.T) {
 func TestRunStoresWhatIsLeftWhenItEnds(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t, nil)
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- m.Run(ctx) }()
+	stop := worktest.Run(t, m.Run)
 	if err := m.Begin(m.call("DescribeEntity", true)).End(t.Context(), Outcome{}); err != nil {
 		t.Fatal(err)
 	}
 	stop()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
 	fresh, err := New(m.cfg)
 	if err != nil {
 		t.Fatal(err)

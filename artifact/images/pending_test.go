@@ -1,7 +1,6 @@
 package images
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"souk/artifact/archive/archivetest"
 	"souk/catalog/change"
 	"souk/storage/store"
+	"souk/storage/work/worktest"
 )
 
 // later makes a house in which every image is read later.
@@ -18,27 +18,6 @@ func later(t *testing.T, s store.Store) *house {
 	h := newHouse(t, s)
 	h.config.AtOnce = 1
 	return h
-}
-
-// run runs a node until the test ends, or until it is stopped.
-func run(t *testing.T, m *Images) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- m.Run(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}
-	t.Cleanup(stop)
-	return stop
 }
 
 // settled waits until an AMI is no longer pending.
@@ -87,7 +66,7 @@ func TestALargeImageIsPendingUntilItIsRead(t *testing.T) {
 			if wrong, err := h.Doctor(ctx); err != nil || len(wrong) > 0 {
 				t.Errorf("doctor: %q, %v", wrong, err)
 			}
-			run(t, h.Images)
+			worktest.Run(t, h.Images.Run)
 			got := h.settled(a.ID)
 			if got.State != StateAvailable || got.Platform != "Debian GNU/Linux 13" || got.Unpacked != 9*512 || got.Tries != 0 || got.Read != 0 || got.StateReason != nil {
 				t.Errorf("it became %+v", got)
@@ -105,7 +84,7 @@ func TestALargeImageIsPendingUntilItIsRead(t *testing.T) {
 func TestALargeImageThatIsRefusedFailsWithTheReason(t *testing.T) {
 	t.Parallel()
 	h := later(t, onSQLite(t))
-	run(t, h.Images)
+	worktest.Run(t, h.Images.Run)
 	for name, c := range map[string]struct {
 		layer []byte
 		want  string
@@ -144,7 +123,7 @@ func TestAnotherNodeReadsWhatADeadOneHasLeft(t *testing.T) {
 	if err != nil || len(claimed) != 1 {
 		t.Fatalf("claimed %d, %v", len(claimed), err)
 	}
-	run(t, h.Images)
+	worktest.Run(t, h.Images.Run)
 	if got := h.settled(a.ID); got.State != StateAvailable {
 		t.Errorf("it became %+v", got)
 	}
@@ -175,7 +154,7 @@ func TestAnAMIThatBringsEveryNodeDownIsGivenUp(t *testing.T) {
 	if err := s.Commit(t.Context(), store.Batch{Put: []store.Write{{Document: d, Was: was}}}); err != nil {
 		t.Fatal(err)
 	}
-	run(t, h.Images)
+	worktest.Run(t, h.Images.Run)
 	if got := h.settled(a.ID); got.State != StateFailed || got.StateReason.Code != "Server.InternalError" {
 		t.Errorf("it became %s for %+v", got.State, got.StateReason)
 	}
@@ -188,7 +167,7 @@ func TestAPendingAMIThatIsRemovedIsGone(t *testing.T) {
 	if err := h.Deregister(t.Context(), sellerAccount, a.ID); err != nil {
 		t.Fatal(err)
 	}
-	run(t, h.Images)
+	worktest.Run(t, h.Images.Run)
 	b := h.register(seller, "wanted")
 	h.settled(b.ID)
 	if _, err := h.Find(t.Context(), sellerAccount, a.ID); !errors.Is(err, ErrNotFound) {

@@ -31,7 +31,7 @@ import (
 	"souk/catalog/change"
 	"souk/catalog/procurement"
 	"souk/storage/store"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 // The accounts of the tests, and what they own.
@@ -65,11 +65,7 @@ type market struct {
 func newMarket(t *testing.T, with ...func(*Config)) *market {
 	t.Helper()
 	m := &market{t: t, keys: map[string]key{}, public: map[string]bool{}}
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
+	s := sqlitetest.Open(t)
 	m.store = s
 
 	// The URL must be known before the registry is, and the registry before it serves.

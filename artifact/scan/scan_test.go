@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -22,7 +21,7 @@ import (
 	"souk/catalog/change"
 	"souk/storage/blob"
 	"souk/storage/store"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 // room is a scanner with real parts.
@@ -43,21 +42,19 @@ func open(t testing.TB, images scan.Images, policy string) *room {
 	t.Helper()
 	r := &room{t: t, now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return r.now }
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
+	r.store = sqlitetest.Open(t)
+	ring := keyring.New([32]byte{1})
+	public, err := url.Parse("http://127.0.0.1:8470")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
-	r.store = db
-	ring := keyring.New([32]byte{1})
-	public, _ := url.Parse("http://127.0.0.1:8470")
 	r.blobs, err = blob.New(blob.Config{Root: t.TempDir(), PublicURL: public, Keyring: ring, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.blobs.Close() })
-	r.advisories = advisory.New(db, clock)
-	r.assessments = assessment.New(assessment.Config{Store: db, Keyring: ring, Now: clock, Forget: scan.Forget(r.blobs)})
+	r.advisories = advisory.New(r.store, clock)
+	r.assessments = assessment.New(assessment.Config{Store: r.store, Keyring: ring, Now: clock, Forget: scan.Forget(r.blobs)})
 	r.policy, err = scan.ParsePolicy([]byte(policy))
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +64,7 @@ func open(t testing.TB, images scan.Images, policy string) *room {
 		images = r.images
 	}
 	r.Scanner = scan.New(scan.Config{
-		Store: db, Images: images, Advisories: r.advisories, Assessments: r.assessments, Reports: r.blobs, Policy: r.policy, Now: clock,
+		Store: r.store, Images: images, Advisories: r.advisories, Assessments: r.assessments, Reports: r.blobs, Policy: r.policy, Now: clock,
 	})
 	return r
 }

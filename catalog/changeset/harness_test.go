@@ -20,6 +20,7 @@ import (
 	"souk/storage/store/postgres"
 	"souk/storage/store/postgres/pgtest"
 	"souk/storage/store/sqlite/sqlitetest"
+	"souk/storage/work/worktest"
 )
 
 const (
@@ -102,21 +103,7 @@ func idle(t testing.TB, s store.Store, set func(*Config)) *market {
 	return m
 }
 
-func (m *market) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- m.Run(ctx) }()
-	var once sync.Once
-	m.stop = func() {
-		once.Do(func() {
-			cancel()
-			if err := <-done; err != nil {
-				m.t.Errorf("Run: %v", err)
-			}
-		})
-	}
-	m.t.Cleanup(m.stop)
-}
+func (m *market) start() { m.stop = worktest.Run(m.t, m.Run) }
 
 func (m *market) observed(e Event) {
 	m.mu.Lock()

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"context"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha1"
@@ -45,27 +44,6 @@ func newNotify(t *testing.T, s store.Store, change func(*Config)) *Notify {
 		t.Fatal(err)
 	}
 	return n
-}
-
-// run runs a Notify until stop is called, which waits for it, or the test ends.
-func run(t *testing.T, n *Notify) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- n.Run(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("running: %v", err)
-		}
-	}
-	t.Cleanup(stop)
-	return stop
 }
 
 // request is what an endpoint was sent.

@@ -16,6 +16,7 @@ import (
 	"souk/gateway/apierror"
 	"souk/storage/store"
 	"souk/storage/store/sqlite/sqlitetest"
+	"souk/storage/work/worktest"
 )
 
 func TestMessagesFromSubscribingToEnding(t *testing.T) {
@@ -24,7 +25,7 @@ func TestMessagesFromSubscribingToEnding(t *testing.T) {
 		t.Run("signature version "+version, func(t *testing.T) {
 			t.Parallel()
 			n := newNotify(t, sqlitetest.Open(t), nil)
-			run(t, n)
+			worktest.Run(t, n.Run)
 			address, got := endpoint(t, nil)
 			ctx := t.Context()
 			topic := must[string](t)(n.CreateTopic(ctx, account, region, "ends", map[string]string{SignatureVersion: version}))
@@ -105,7 +106,7 @@ func TestMessagesFromSubscribingToEnding(t *testing.T) {
 func TestOpenSSLVerifiesMessages(t *testing.T) {
 	t.Parallel()
 	n := newNotify(t, sqlitetest.Open(t), nil)
-	run(t, n)
+	worktest.Run(t, n.Run)
 	address, got := endpoint(t, nil)
 	for version, digest := range map[string]string{"1": "-sha1", "2": "-sha256"} {
 		topic := must[string](t)(n.CreateTopic(t.Context(), account, region, "v"+version, map[string]string{SignatureVersion: version}))
@@ -137,7 +138,7 @@ func TestOpenSSLVerifiesMessages(t *testing.T) {
 func TestDeadEndpointAndRedrive(t *testing.T) {
 	t.Parallel()
 	n := newNotify(t, sqlitetest.Open(t), nil)
-	run(t, n)
+	worktest.Run(t, n.Run)
 	status := make(chan int, 100)
 	address, got := endpoint(t, func(r request) int {
 		if r.wire.Type != Notification {
@@ -200,7 +201,7 @@ func TestMessagesOutliveTheirNode(t *testing.T) {
 	t.Parallel()
 	s := sqlitetest.Open(t)
 	n := newNotify(t, s, nil)
-	stop := run(t, n)
+	stop := worktest.Run(t, n.Run)
 	address, got := endpoint(t, nil)
 	topic, _ := subscribed(t, n, address, got, nil, nil)
 	stop()
@@ -213,7 +214,7 @@ func TestMessagesOutliveTheirNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	healthy(t, n)
-	run(t, newNotify(t, s, nil))
+	worktest.Run(t, newNotify(t, s, nil).Run)
 	ids := map[string]string{id: "stored", NameID("x"): "of another's commit"}
 	for len(ids) > 0 {
 		r := next(t, got)
@@ -228,7 +229,7 @@ func TestMessagesOutliveTheirNode(t *testing.T) {
 func TestSilentHostHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	n := newNotify(t, sqlitetest.Open(t), func(c *Config) { c.PerHost, c.Timeout = 2, time.Minute })
-	run(t, n)
+	worktest.Run(t, n.Run)
 	release := make(chan struct{})
 	silent, stuck := endpoint(t, func(r request) int {
 		if r.wire.Type == Notification {
@@ -253,7 +254,7 @@ func TestSilentHostHoldsUpNobody(t *testing.T) {
 func TestRawDelivery(t *testing.T) {
 	t.Parallel()
 	n := newNotify(t, sqlitetest.Open(t), nil)
-	run(t, n)
+	worktest.Run(t, n.Run)
 	address, got := endpoint(t, nil)
 	topic, subscription := subscribed(t, n, address, got, nil, map[string]string{"RawMessageDelivery": "true"})
 	must[string](t)(n.Publish(t.Context(), Publication{Topic: topic, Structure: "json", Message: `{"default":"whole","http":"{\"a\":1}","sqs":7}`}))
@@ -269,7 +270,7 @@ func TestRawDelivery(t *testing.T) {
 func TestInnerEndpointsAreNotReached(t *testing.T) {
 	t.Parallel()
 	n := newNotify(t, sqlitetest.Open(t), func(c *Config) { c.Poster = fetch.New(fetch.Config{}) })
-	run(t, n)
+	worktest.Run(t, n.Run)
 	address, got := endpoint(t, nil)
 	topic := must[string](t)(n.CreateTopic(t.Context(), account, region, "inner", nil))
 	must[*Subscription](t)(n.Subscribe(t.Context(), topic, "http", address, nil))
@@ -315,7 +316,7 @@ func TestTooManyWait(t *testing.T) {
 	t.Parallel()
 	s := sqlitetest.Open(t)
 	n := newNotify(t, s, nil)
-	stop := run(t, n)
+	stop := worktest.Run(t, n.Run)
 	down, gotDown := endpoint(t, func(r request) int {
 		if r.wire.Type == Notification {
 			return http.StatusServiceUnavailable
@@ -325,7 +326,7 @@ func TestTooManyWait(t *testing.T) {
 	topic, subscription := subscribed(t, n, down, gotDown, nil, map[string]string{DeliveryPolicy: `{"healthyRetryPolicy":{"minDelayTarget":600,"maxDelayTarget":600,"numRetries":3}}`})
 	stop()
 	n = newNotify(t, s, func(c *Config) { c.Waiting, c.DeadLetters = 2, 1 })
-	run(t, n)
+	worktest.Run(t, n.Run)
 	up, got := endpoint(t, nil)
 	must[*Subscription](t)(n.Subscribe(t.Context(), topic, "http", up, nil))
 	must[string](t)(n.Confirm(t.Context(), topic, next(t, got).wire.Token, false, false))
@@ -429,7 +430,7 @@ func TestUnconfirmedSubscriptionsGo(t *testing.T) {
 	if _, err := late.Confirm(t.Context(), topic, sub.token(), false, false); !apierror.Is(err, "InvalidParameter") {
 		t.Errorf("confirming after two days: %v", err)
 	}
-	run(t, late)
+	worktest.Run(t, late.Run)
 	eventually(t, "it stays", func() bool {
 		_, _, err := late.subscription(t.Context(), sub.ARN)
 		return apierror.Is(err, "NotFound")

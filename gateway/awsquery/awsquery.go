@@ -29,10 +29,6 @@ func (Protocol) Style() gateway.Style { return gateway.Query }
 
 // Bind implements gateway.Protocol.
 func (Protocol) Bind(s *gateway.Service, op *gateway.Operation) (gateway.Codec, error) {
-	t := reflect.TypeOf(op.Input())
-	if t == nil || t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
-		return nil, fmt.Errorf("binding %s: the input %v is no pointer to a struct", op.Name, t)
-	}
 	return &codec{operation: op.Name, namespace: s.Namespace}, nil
 }
 

@@ -35,11 +35,7 @@ func (Protocol) Error(_ *gateway.Service, w http.ResponseWriter, _ string, e *ap
 
 // Bind implements gateway.Protocol.
 func (Protocol) Bind(_ *gateway.Service, op *gateway.Operation) (gateway.Codec, error) {
-	t := reflect.TypeOf(op.Input())
-	if t == nil || t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
-		return nil, fmt.Errorf("binding %s: the input %v is no pointer to a struct", op.Name, t)
-	}
-	t = t.Elem()
+	t := reflect.TypeOf(op.Input()).Elem()
 	c := &codec{method: op.Method, path: op.Path}
 	for i := range t.NumField() {
 		sf := t.Field(i)

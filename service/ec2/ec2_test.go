@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,7 +29,7 @@ import (
 	"souk/catalog/procurement"
 	"souk/gateway"
 	"souk/service/ec2"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 // market is a gateway with this one service, and who may ask it.
@@ -44,11 +43,7 @@ type market struct {
 
 func open(t testing.TB, edit ...func(*images.Config)) *market {
 	t.Helper()
-	engine, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { engine.Close() })
+	engine := sqlitetest.Open(t)
 	ring := keyring.New([32]byte{1})
 	m := &market{organization: organization.New(organization.Config{Store: engine, Keyring: ring})}
 	m.root = m.organization.NewKey()

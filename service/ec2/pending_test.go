@@ -1,13 +1,13 @@
 package ec2_test
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"souk/artifact/images"
+	"souk/storage/work/worktest"
 )
 
 func TestALargeImageIsPendingFirst(t *testing.T) {
@@ -25,15 +25,7 @@ func TestALargeImageIsPendingFirst(t *testing.T) {
 		t.Errorf("found by the reason: %q", got)
 	}
 
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- m.images.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	worktest.Run(t, m.images.Run)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for len(m.ask(t, m.root, "DescribeImages&Filter.1.Name=state&Filter.1.Value.1=pending").all("imageId")) > 0 {

@@ -34,7 +34,7 @@ import (
 	"souk/gateway"
 	"souk/service/ecr"
 	"souk/storage/store"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 const account = "123456789012"
@@ -44,11 +44,7 @@ const account = "123456789012"
 func endpoint(t *testing.T) (at string, o *organization.Organization, root organization.Key) {
 	t.Helper()
 	ctx := t.Context()
-	engine, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { engine.Close() })
+	engine := sqlitetest.Open(t)
 	ring := keyring.New([32]byte{1})
 	o = organization.New(organization.Config{Store: engine, Keyring: ring})
 	root = o.NewKey()

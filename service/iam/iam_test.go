@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +21,7 @@ import (
 	"souk/access/organization"
 	"souk/gateway"
 	"souk/service/iam"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 const account = "123456789012"
@@ -38,11 +37,7 @@ type market struct {
 
 func start(t *testing.T) market {
 	t.Helper()
-	engine, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { engine.Close() })
+	engine := sqlitetest.Open(t)
 	ring := keyring.New([32]byte{1})
 	o := organization.New(organization.Config{Store: engine, Keyring: ring})
 	key := o.NewKey()

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +29,8 @@ import (
 	"souk/catalog/changeset"
 	"souk/gateway"
 	"souk/service/marketplacecatalog"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
+	"souk/storage/work/worktest"
 )
 
 const account = "123456789012"
@@ -99,18 +99,13 @@ type market struct {
 
 func open(t *testing.T) *market {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := sqlitetest.Open(t)
 	ring := keyring.New([32]byte{1})
 	e, err := changeset.New(changeset.Config{Store: s, Types: []*change.EntityType{productType, offerType, sharedType}, Keys: ring, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
+	worktest.Run(t, e.Run)
 	o := organization.New(organization.Config{Store: s, Keyring: ring})
 	assessments := assessment.New(assessment.Config{Store: s, Keyring: ring})
 	m := &market{t: t, org: o, root: o.NewKey(), assessments: assessments}
@@ -122,14 +117,7 @@ func open(t *testing.T) *market {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(g)
-	t.Cleanup(func() {
-		server.Close()
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		s.Close()
-	})
+	t.Cleanup(server.Close)
 	m.url = server.URL
 	m.Client = m.as(m.root)
 	return m

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -25,7 +24,7 @@ import (
 	"souk/gateway"
 	"souk/gateway/apierror"
 	"souk/storage/store"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 // The accounts of the tests.
@@ -46,11 +45,7 @@ type shop struct {
 
 func newShop(t *testing.T) *shop {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := sqlitetest.Open(t)
 	s := &shop{t: t, store: db, products: map[string]any{}, versions: map[string][]procurement.Version{}}
 	ring := keyring.New([32]byte{})
 	procure := procurement.New(procurement.Config{
@@ -66,6 +61,7 @@ func newShop(t *testing.T) *shop {
 			return id != s.denied, "the private marketplace says so", nil
 		},
 	})
+	var err error
 	s.service, err = Service(Config{
 		Listings: listing.New(db, ring), Case: procure.Case, Keys: ring,
 		Product: func(_ context.Context, id string) (change.Entity, any, error) { return entity(id), s.products[id], nil },

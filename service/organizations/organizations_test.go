@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http/httptest"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,7 +22,8 @@ import (
 	"souk/access/organization"
 	"souk/gateway"
 	"souk/service/organizations"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
+	"souk/storage/work/worktest"
 )
 
 // market is a gateway with this one service, and the organisation behind it.
@@ -37,25 +37,13 @@ const management = "123456789012"
 
 func start(t *testing.T) market {
 	t.Helper()
-	engine, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { engine.Close() })
+	engine := sqlitetest.Open(t)
 	o := organization.New(organization.Config{Store: engine, Keyring: keyring.New([32]byte{1})})
 	key := o.NewKey()
 	if _, err := o.Bootstrap(t.Context(), "", key); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- o.Run(ctx, "node", slog.New(slog.DiscardHandler)) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	worktest.Run(t, func(ctx context.Context) error { return o.Run(ctx, "node", slog.New(slog.DiscardHandler)) })
 	g, err := gateway.New(gateway.Config{Services: []*gateway.Service{organizations.Service(o)}, Credentials: o})
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,7 +23,7 @@ import (
 	"souk/gateway"
 	"souk/service/sts"
 	"souk/storage/store"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 const (
@@ -44,11 +43,7 @@ type market struct {
 
 func newMarket(t *testing.T) *market {
 	t.Helper()
-	engine, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { engine.Close() })
+	engine := sqlitetest.Open(t)
 	m := &market{t: t, store: engine, ring: keyring.New([32]byte{1})}
 	m.organization = m.node()
 	if _, err := m.organization.Bootstrap(t.Context(), seller, m.organization.NewKey()); err != nil {

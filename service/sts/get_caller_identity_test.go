@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,17 +17,13 @@ import (
 	"souk/access/organization"
 	"souk/gateway"
 	"souk/service/sts"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 // endpoint is a gateway with this one service, and the organisation behind it.
 func endpoint(t *testing.T) (url string, o *organization.Organization, root organization.Key) {
 	t.Helper()
-	engine, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { engine.Close() })
+	engine := sqlitetest.Open(t)
 	o = organization.New(organization.Config{Store: engine, Keyring: keyring.New([32]byte{1})})
 	root = o.NewKey()
 	if _, err := o.Bootstrap(t.Context(), "", root); err != nil {

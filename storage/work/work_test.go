@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"souk/storage/store"
 	"souk/storage/store/sqlite/sqlitetest"
+	"souk/storage/work/worktest"
 )
 
 func openStore(t *testing.T) store.Store {
@@ -40,17 +40,7 @@ func run(t *testing.T, cfg Config) (*Runner, func()) {
 		cfg.Poll = 5 * time.Millisecond
 	}
 	r := New(cfg)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	stop := sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	t.Cleanup(stop)
-	return r, stop
+	return r, worktest.Run(t, r.Run)
 }
 
 // receive waits for a value.

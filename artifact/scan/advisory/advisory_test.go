@@ -16,7 +16,7 @@ import (
 	"souk/artifact/scan/advisory"
 	"souk/artifact/scan/version"
 	"souk/storage/store"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 // debian is an advisory as osv.dev has them, shortened.
@@ -120,11 +120,7 @@ func TestSeverities(t *testing.T) {
 // index opens an index on a fresh database.
 func index(t testing.TB) (*advisory.Index, store.Store) {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
+	s := sqlitetest.Open(t)
 	return advisory.New(s, func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }), s
 }
 
