@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 
 	"souk/artifact/build"
 	"souk/artifact/component"
@@ -96,9 +97,16 @@ type fulfillment struct {
 	Component amiproduct.Component
 }
 
+// fulfillmentOptionID is what such an id looks like. What does not may be no key
+// of the store, and is not looked for.
+var fulfillmentOptionID = regexp.MustCompile(`^fo-[a-z0-9]{13}$`)
+
 // fulfillmentOption finds what a fulfillment option id stands for, whoever may
 // obtain it. errNoFulfillmentOption.
 func (m *market) fulfillmentOption(ctx context.Context, id string) (fulfillment, error) {
+	if !fulfillmentOptionID.MatchString(id) {
+		return fulfillment{}, fmt.Errorf("%w: %.100q", errNoFulfillmentOption, id)
+	}
 	d, err := m.store.Get(ctx, store.Key{Kind: amiproduct.KindFulfillmentOption, ID: id})
 	if errors.Is(err, store.ErrNotFound) {
 		return fulfillment{}, fmt.Errorf("%w: %s", errNoFulfillmentOption, id)

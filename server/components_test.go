@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -250,8 +251,10 @@ func TestAComponentIsTriedAndListedWithItsFulfillmentOption(t *testing.T) {
 	if err != nil || f.Product != product || f.VersionTitle != "1.0" || f.Option != option.Id || f.Restricted || f.Component.Document != installs || f.ProductTitle != "Tool" {
 		t.Errorf("the fulfillment option stands for %+v, %v", f, err)
 	}
-	if _, err := s.market.fulfillmentOption(t.Context(), "fo-aaaaaaaaaaaaa"); err == nil {
-		t.Error("an id that no option has stands for something")
+	for _, id := range []string{"fo-aaaaaaaaaaaaa", "", "fo-", "fo-\x00", "fo-" + strings.Repeat("a", 600), option.FulfillmentOptionId + " "} {
+		if _, err := s.market.fulfillmentOption(t.Context(), id); !errors.Is(err, errNoFulfillmentOption) {
+			t.Errorf("the id %.30q, that no option has: %v", id, err)
+		}
 	}
 	arn, _ := component.ParseARN(c.ARN)
 	if err := s.market.components.Delete(t.Context(), shopkeeper, arn); err == nil || !strings.Contains(err.Error(), "version 1.0 of "+product) {
