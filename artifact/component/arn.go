@@ -19,7 +19,9 @@ type ARN struct {
 	Build   int    // 0: of the whole version
 }
 
-var arnPattern = regexp.MustCompile(`^arn:aws[^:]*:imagebuilder:([a-z0-9-]+):([0-9]{12}|aws(?:-[a-z-]+)?):component/([a-z0-9_-]+)/((?:[0-9]+|x)\.(?:[0-9]+|x)\.(?:[0-9]+|x))(?:/([0-9]{1,9}))?$`)
+// Names have 128 characters at most, and numbers ten digits: so the ARN of what is
+// there, or could be, is a key of the store.
+var arnPattern = regexp.MustCompile(`^arn:aws[^:]*:imagebuilder:([a-z0-9-]{1,64}):([0-9]{12}|aws(?:-[a-z-]{1,32})?):component/([a-z0-9_-]{1,128})/((?:[0-9]{1,10}|x)\.(?:[0-9]{1,10}|x)\.(?:[0-9]{1,10}|x))(?:/([0-9]{1,9}))?$`)
 
 // ParseARN reads an ARN; ok is false for what is none of a component's version.
 func ParseARN(text string) (a ARN, ok bool) {

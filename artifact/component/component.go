@@ -197,7 +197,7 @@ const (
 	KindComponent = "component"
 	// KindVersion: a version with its builds; the id is its ARN.
 	KindVersion = "component-version"
-	// KindToken: what a client token made; the id is account/region/token.
+	// KindToken: what a client token made; the id is account/region and the hash of the token.
 	KindToken = "component-token"
 )
 
@@ -207,8 +207,9 @@ const indexAccount = "account"
 
 func partition(account, region string) string { return account + "/" + region }
 
+// tokenKey hashes the token: it may be any text, and keys of the store may not.
 func tokenKey(account, region, token string) store.Key {
-	return store.Key{Kind: KindToken, ID: account + "/" + region + "/" + token}
+	return store.Key{Kind: KindToken, ID: account + "/" + region + "/" + sum(token)}
 }
 
 // bad is an ErrBadFiles with its reason.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"souk/catalog/change"
 	"souk/storage/store"
 )
 
@@ -155,6 +156,30 @@ func TestVersionNumbersHaveThreeNumbersWithinBounds(t *testing.T) {
 	n := tool()
 	n.Version = "0.0.1073741823"
 	b.make(n)
+}
+
+func TestAClientTokenMayBeAnyText(t *testing.T) {
+	t.Parallel()
+	b := newHouse(t, Limits{})
+	for i, token := range []string{"a\x00b", "\u00fc/../\U0001f600", strings.Repeat("\uffff", 64)} {
+		n := tool()
+		n.Version, n.Token = fmt.Sprintf("1.0.%d", i), token
+		if c := b.make(n); b.make(n).ARN != c.ARN {
+			t.Errorf("the token %q made two components", token)
+		}
+	}
+}
+
+func TestAnARNThatNoComponentCanHaveIsNotFound(t *testing.T) {
+	t.Parallel()
+	b := newHouse(t, Limits{})
+	const place = "arn:aws:imagebuilder:us-east-1:" + sellerAccount + ":component/"
+	for _, arn := range []string{place + strings.Repeat("a", 2000) + "/1.0.0/1", place + "tool/" + strings.Repeat("1", 2000) + ".0.0/1", place + "tool/1.0.0/9999999999", place + "to\x00l/1.0.0/1"} {
+		_, err := b.Port(nil).Find(t.Context(), change.Seller{Account: sellerAccount}, arn)
+		if !errors.Is(err, change.ErrComponentNotFound) {
+			t.Errorf("%.80q: %v", arn, err)
+		}
+	}
 }
 
 func TestADryRunMakesNothing(t *testing.T) {
