@@ -123,6 +123,8 @@ func (c *Cache) Close() error {
 	c.closed = true
 	c.mu.Unlock()
 	c.work.Wait()
+	// A process that is being started has a copy of the descriptor for a moment.
+	_ = unix.Flock(int(c.lock.Fd()), unix.LOCK_UN)
 	return c.lock.Close()
 }
 
