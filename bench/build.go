@@ -75,6 +75,10 @@ func (b *bench) builds(ctx context.Context) error {
 		b.table.absent(rowBuild, "chroot and buildah need root: run the bench as root")
 		return nil
 	}
+	err = b.machines(ctx, base)
+	if err != nil {
+		return fmt.Errorf("machines: %w", err)
+	}
 	product := filepath.Join(b.folder, "product")
 	err = os.Mkdir(product, 0o755)
 	if err == nil {
@@ -270,7 +274,7 @@ func (r *builder) list(ctx context.Context, component string) error {
 }
 
 // polling is the pause between two looks at a build.
-const polling = 2 * time.Millisecond
+const polling = 10 * time.Millisecond
 
 // build builds once, from the request until the answer that it has succeeded,
 // and then waits until the server has done what comes after.

@@ -25,6 +25,8 @@ import (
 	"os/signal"
 	"slices"
 	"time"
+
+	"souk/artifact/machine/sandbox"
 )
 
 // settings are the flags of the bench.
@@ -40,6 +42,7 @@ type settings struct {
 const onlyBuilds = "builds"
 
 func main() {
+	sandbox.Main(nil) // this program is started again as the first process of a machine
 	var (
 		s       settings
 		seconds float64

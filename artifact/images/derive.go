@@ -114,14 +114,17 @@ func (m *Images) Derive(ctx context.Context, seller change.Seller, d Derivation)
 	if err != nil {
 		return AMI{}, store.Batch{}, err
 	}
-	err = m.examine(ctx, &a, d)
+	// Both at a time: of a layer that is refused a blob stays that no tag names.
+	examined := make(chan error, 1)
+	go func() { examined <- m.examine(ctx, &a, d) }()
+	digest, err := m.append(ctx, repository, d, a.Created)
+	if refused := <-examined; refused != nil {
+		err = refused
+	}
 	if err != nil {
 		return AMI{}, store.Batch{}, err
 	}
-	a.Digest, err = m.append(ctx, repository, d, a.Created)
-	if err != nil {
-		return AMI{}, store.Batch{}, err
-	}
+	a.Digest = digest
 	err = m.config.Registry.Tag(ctx, a.Repository, a.ID, a.Digest)
 	if err != nil {
 		return AMI{}, store.Batch{}, noImage(err)

@@ -2,7 +2,6 @@ package images
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,7 +27,22 @@ func CompressLayer(to io.Writer, write func(w io.Writer) error) (*LayerFile, err
 	if err != nil {
 		return nil, fmt.Errorf("compressing a layer: %w", err)
 	}
-	err = errors.Join(write(io.MultiWriter(plain, z)), z.Close())
+	// Whoever writes goes on while we compress.
+	from, into := io.Pipe()
+	written := make(chan error, 1)
+	go func() {
+		err := write(io.MultiWriter(plain, into))
+		into.CloseWithError(err)
+		written <- err
+	}()
+	_, err = io.CopyBuffer(struct{ io.Writer }{z}, struct{ io.Reader }{from}, make([]byte, 256<<10))
+	if err == nil {
+		err = z.Close()
+	}
+	from.CloseWithError(err) // so that write ends
+	if failed := <-written; failed != nil {
+		err = failed // its own words
+	}
 	if err != nil {
 		return nil, fmt.Errorf("compressing a layer: %w", err)
 	}

@@ -198,7 +198,7 @@ func (s *Sandbox) prepare(b *box, r *running) (setup, error) {
 	if err != nil {
 		return setup{}, err
 	}
-	is := setup{Hostname: b.record.Hostname, Sudo: b.record.Sudo, OneUser: s.rootless}
+	is := setup{Hostname: b.record.Hostname, Sudo: b.record.Sudo, OneUser: s.rootless, Memory: b.record.Memory}
 	files := map[string]string{}
 	if s.config.Binary == "" {
 		files, err = dynamic()
@@ -236,7 +236,7 @@ func (s *Sandbox) prepare(b *box, r *running) (setup, error) {
 			return err
 		}
 		defer t.close()
-		err = t.furnish(tmp, b.record.Files)
+		err = t.furnish(tmp, b.record.Files, b.record.Memory)
 		if err != nil {
 			return err
 		}
