@@ -37,9 +37,10 @@ type setup struct {
 	Overlay  overlay // if Rootless
 	Tmp      string  // if Rootless
 	Files    string  // if Rootless
-	OneUser  bool    // there is no user but root
-	Sudo     bool    // programs may gain rights by being run
-	Pids     int     // 0: the host limits them
+	Memory   int64
+	OneUser  bool // there is no user but root
+	Sudo     bool // programs may gain rights by being run
+	Pids     int  // 0: the host limits them
 	// Loaded: this program needs a loader, which stands in the machine; Load are its
 	// files on the host, if Rootless.
 	Loaded bool
@@ -215,7 +216,7 @@ func (s setup) enter() (sealed bool, err error) {
 	}
 	defer t.close()
 	if s.Rootless {
-		err = t.furnish(s.Tmp, s.Files)
+		err = t.furnish(s.Tmp, s.Files, s.Memory)
 		if err == nil {
 			err = t.load(s.Load)
 		}
@@ -223,7 +224,8 @@ func (s setup) enter() (sealed bool, err error) {
 			return false, err
 		}
 	}
-	pts := "newinstance,ptmxmode=0666,mode=0620"
+	// The host has so many terminals, which all share.
+	pts := "newinstance,ptmxmode=0666,mode=0620,max=256"
 	if !s.OneUser {
 		pts += ",gid=5"
 	}
@@ -451,6 +453,10 @@ func (g *groups) start(stream uint32, c *exec.Cmd) error {
 			again := &exec.Cmd{Path: c.Path, Args: c.Args, Env: c.Env, Dir: c.Dir, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr, SysProcAttr: c.SysProcAttr}
 			err = again.Start() // a Cmd starts once
 			c.Process = again.Process
+		}
+		if err == nil {
+			// When the host's own memory runs out, they go before what is the host's.
+			_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", c.Process.Pid), []byte("500"), 0)
 		}
 		result <- err
 	}

@@ -104,13 +104,20 @@ func (t *tree) file(name string) (int, error) {
 	return fd, nil
 }
 
-// Sizes of the file systems that a machine has in its memory.
-const (
-	devSize   = "64k"
-	shmSize   = "64m"
-	runSize   = "64m"
-	quietFlag = unix.MS_NOSUID | unix.MS_NODEV
-)
+const quietFlag = unix.MS_NOSUID | unix.MS_NODEV
+
+// What a machine's /dev may have beside what we put there.
+const devLimits = "size=64k,nr_inodes=1024"
+
+// memoryFolder is how large a file system in a machine's memory is at most, in bytes.
+const memoryFolder = 64 << 20
+
+// memoryLimits are those of each file system in a machine's memory: full, they leave
+// its programs half of it. What the kernel needs for an empty file counts, too.
+func memoryLimits(memory int64) string {
+	size := min(memory/4, memoryFolder)
+	return fmt.Sprintf("size=%d,nr_inodes=%d", size, max(size/4096, 256))
+}
 
 // devices are those of the host that a machine has.
 var devices = []string{"null", "zero", "full", "random", "urandom", "tty"}
@@ -123,10 +130,10 @@ var links = map[string]string{
 
 // furnish mounts what a machine has beside its image, but what belongs to
 // namespaces that it does not have yet. tmp is a folder for its /tmp, files for
-// machine.FilesPath or "".
-func (t *tree) furnish(tmp, files string) error {
+// machine.FilesPath or "", memory what it may have.
+func (t *tree) furnish(tmp, files string, memory int64) error {
 	owned := fmt.Sprintf("mode=755,uid=%d,gid=%d", t.owner, t.owner)
-	err := t.mount("tmpfs", "dev", "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "size="+devSize+","+owned)
+	err := t.mount("tmpfs", "dev", "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, devLimits+","+owned)
 	if err != nil {
 		return err
 	}
@@ -155,11 +162,11 @@ func (t *tree) furnish(tmp, files string) error {
 			return fmt.Errorf("making /dev/%s: %w", name, err)
 		}
 	}
-	err = t.mount("tmpfs", "dev/shm", "tmpfs", quietFlag|unix.MS_NOEXEC, "size="+shmSize+",mode=1777,uid="+strconv.Itoa(t.owner))
+	err = t.mount("tmpfs", "dev/shm", "tmpfs", quietFlag|unix.MS_NOEXEC, memoryLimits(memory)+",mode=1777,uid="+strconv.Itoa(t.owner))
 	if err != nil {
 		return err
 	}
-	err = t.mount("tmpfs", "run", "tmpfs", quietFlag, "size="+runSize+","+owned)
+	err = t.mount("tmpfs", "run", "tmpfs", quietFlag, memoryLimits(memory)+","+owned)
 	if err != nil {
 		return err
 	}
