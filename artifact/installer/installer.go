@@ -77,7 +77,12 @@ func New(c Config) (*Installer, error) {
 	if c.Limits.Time <= 0 {
 		c.Limits.Time = DefaultTime
 	}
-	err := os.MkdirAll(c.Folder, 0o700)
+	// Machines have the folders of files mounted by processes that are elsewhere.
+	folder, err := filepath.Abs(c.Folder)
+	if err == nil {
+		c.Folder = folder
+		err = os.MkdirAll(c.Folder, 0o700)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the installer: %w", err)
 	}

@@ -294,3 +294,16 @@ func TestWhatACrashLeftIsRemoved(t *testing.T) {
 		t.Errorf("files are left: %v, %v", left, err)
 	}
 }
+
+// TestFilesAreFoundFromEverywhere: who mounts them may be in another folder than
+// this process, whose own was named from where it is.
+func TestFilesAreFoundFromEverywhere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	i, err := New(Config{Folder: "installing"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !filepath.IsAbs(i.config.Folder) {
+		t.Errorf("the folder is %s", i.config.Folder)
+	}
+}

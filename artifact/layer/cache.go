@@ -86,7 +86,13 @@ func New(c Config) (*Cache, error) {
 	if c.Rootless && c.Shift != 0 {
 		return nil, errors.New("opening the folder of layers: a process that is not root can't shift owners")
 	}
-	err := os.MkdirAll(c.Root, 0o700)
+	// The trees are stacked by threads and processes that are elsewhere.
+	root, err := filepath.Abs(c.Root)
+	if err != nil {
+		return nil, fmt.Errorf("finding the folder of layers: %w", err)
+	}
+	c.Root = root
+	err = os.MkdirAll(c.Root, 0o700)
 	if err != nil {
 		return nil, fmt.Errorf("making the folder of layers: %w", err)
 	}

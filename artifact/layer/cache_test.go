@@ -344,3 +344,14 @@ func TestALayerThatMayNotHaveReachedTheDiskIsUnpackedAgain(t *testing.T) {
 		})
 	}
 }
+
+// TestTreesAreFoundFromEverywhere: who stacks them may be in another folder than
+// this process, whose folder of layers was named from where it is.
+func TestTreesAreFoundFromEverywhere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c := open(t, config("layers"))
+	tree := get(t, c, plain(t, Tar(File("f", "x"))))
+	if !filepath.IsAbs(tree) {
+		t.Errorf("the tree is at %s", tree)
+	}
+}
