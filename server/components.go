@@ -26,13 +26,14 @@ type installing struct {
 	// installer runs them, and says so where the market has no machines.
 	installer *installer.Installer
 	builds    *build.Builds
+	built     func(build.Event) // observes them; nil: nobody does
 }
 
 // joinComponents makes the components. The registry, images and blobs are there already.
 func (m *market) joinComponents(config Config) error {
 	var err error
 	m.components, err = component.New(component.Config{
-		Store: m.store, Registry: m.registry, Parse: parseDocument, InUse: m.componentUse, Log: config.Log,
+		Store: m.store, Registry: m.registry, Keys: m.ring, Parse: parseDocument, InUse: m.componentUse, Log: config.Log,
 	})
 	return err
 }

@@ -25,7 +25,7 @@ var (
 // hush stands for a secret.
 const hush = "HUSH-this-is-a-secret"
 
-// filled gives every member of an input a value, secrets where names say so.
+// filled gives every member of an input a value, secrets where names or tags say so.
 func filled(v reflect.Value, secret bool, depth int) {
 	if depth > 8 {
 		return
@@ -60,7 +60,8 @@ func filled(v reflect.Value, secret bool, depth int) {
 		for i := range v.NumField() {
 			f := v.Type().Field(i)
 			if f.IsExported() {
-				filled(v.Field(i), secret || secretNames.MatchString(f.Name) && !harmlessName.MatchString(f.Name), depth+1)
+				_, declared := f.Tag.Lookup("sensitive")
+				filled(v.Field(i), secret || declared || secretNames.MatchString(f.Name) && !harmlessName.MatchString(f.Name), depth+1)
 			}
 		}
 	}

@@ -127,6 +127,12 @@ type Registry interface {
 	Images() change.Images
 }
 
+// Sealer seals page tokens: access/keyring.Ring.
+type Sealer interface {
+	Seal(purpose string, plain, bound []byte) []byte
+	Open(purpose string, sealed, bound []byte) ([]byte, error)
+}
+
 // Limits bounds what accounts and components may have. A field that is 0 means
 // the default beside it.
 type Limits struct {
@@ -147,10 +153,11 @@ const (
 	DefaultEntries  = 100_000
 )
 
-// Config says what components stand on. Store, Registry and Parse are needed.
+// Config says what components stand on. Store, Registry, Keys and Parse are needed.
 type Config struct {
 	Store    store.Store
 	Registry Registry
+	Keys     Sealer
 	// Parse reads a component document. An error, whose text is the reason,
 	// means that it is refused.
 	Parse func(document string) (Document, error)
@@ -166,8 +173,8 @@ type Components struct{ config Config }
 
 // New opens the components of a market.
 func New(c Config) (*Components, error) {
-	if c.Store == nil || c.Registry == nil || c.Parse == nil {
-		return nil, errors.New("opening components: Store, Registry and Parse are needed")
+	if c.Store == nil || c.Registry == nil || c.Keys == nil || c.Parse == nil {
+		return nil, errors.New("opening components: Store, Registry, Keys and Parse are needed")
 	}
 	if c.Now == nil {
 		c.Now = time.Now

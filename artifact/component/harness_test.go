@@ -86,7 +86,7 @@ func newHouse(t *testing.T, limits Limits) *house {
 	handler.Store(&h)
 	b := &house{t: t, server: server, store: s, documents: map[string]Document{}}
 	b.Components, err = New(Config{
-		Store: s, Registry: r, Limits: limits, Log: log, Now: func() time.Time { return theTime },
+		Store: s, Registry: r, Keys: keyring.New([32]byte{1}), Limits: limits, Log: log, Now: func() time.Time { return theTime },
 		Parse: func(text string) (Document, error) {
 			if strings.HasPrefix(text, "bad") {
 				return Document{}, errors.New("line 1: it is bad")

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"souk/storage/store"
 )
@@ -102,6 +104,7 @@ type Query struct {
 	Account string
 	Region  string
 	Matches func(Summary) bool // nil: all
+	Asked   string             // what Matches was made of; tokens are good for the same
 	Max     int                // at least 1
 	Token   string             // of the page before
 }
@@ -113,10 +116,11 @@ type Query struct {
 func (m *Components) List(ctx context.Context, q Query) (found []Summary, next string, err error) {
 	walk := store.Query{Kind: KindVersion, Index: indexAccount, Partition: partition(q.Account, q.Region), Limit: 100}
 	if q.Token != "" {
-		walk.After, err = parseToken(q)
+		at, err := m.unseal(q.Token, q.Account, q.Region, q.Asked)
 		if err != nil {
 			return nil, "", err
 		}
+		walk.After.Sort, walk.After.ID, _ = strings.Cut(at, " ")
 	}
 	for {
 		page, err := m.config.Store.List(ctx, walk)
@@ -135,7 +139,7 @@ func (m *Components) List(ctx context.Context, q Query) (found []Summary, next s
 			if len(found) == q.Max {
 				last := found[len(found)-1]
 				n, _ := parseVersion(last.Version) // it was checked when it was made
-				return found, token(q, store.Position{Sort: sort(Slug(last.Name), n), ID: last.ARN}), nil
+				return found, m.seal(sort(Slug(last.Name), n)+" "+last.ARN, q.Account, q.Region, q.Asked), nil
 			}
 			found = append(found, s)
 		}
@@ -146,27 +150,28 @@ func (m *Components) List(ctx context.Context, q Query) (found []Summary, next s
 	}
 }
 
-// pageToken says where a list goes on, and whose it is.
-type pageToken struct {
-	Account, Region, Sort, ID string
+// seal makes a page token: where a list goes on, good for the list that it is
+// bound to.
+func (m *Components) seal(at string, list ...string) string {
+	return base64.RawURLEncoding.EncodeToString(m.config.Keys.Seal(tokenPurpose, []byte(at), bound(list)))
 }
 
-func token(q Query, p store.Position) string {
-	b, _ := json.Marshal(pageToken{q.Account, q.Region, p.Sort, p.ID}) // strings always marshal
-	return base64.RawURLEncoding.EncodeToString(b)
+// unseal opens a page token. ErrBadToken.
+func (m *Components) unseal(token string, list ...string) (at string, err error) {
+	sealed, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil {
+		return "", ErrBadToken
+	}
+	plain, err := m.config.Keys.Open(tokenPurpose, sealed, bound(list))
+	if err != nil {
+		return "", ErrBadToken
+	}
+	return string(plain), nil
 }
 
-func parseToken(q Query) (store.Position, error) {
-	b, err := base64.RawURLEncoding.DecodeString(q.Token)
-	var t pageToken
-	if err == nil {
-		err = json.Unmarshal(b, &t)
-	}
-	if err != nil || t.Account != q.Account || t.Region != q.Region || t.Sort == "" || len(t.ID) > 500 {
-		return store.Position{}, ErrBadToken
-	}
-	return store.Position{Sort: t.Sort, ID: t.ID}, nil
-}
+const tokenPurpose = "token of a list of components"
+
+func bound(list []string) []byte { return []byte(sum(list)) }
 
 // Builds returns the builds of a version of an account, the oldest first. ErrNotFound.
 //
@@ -199,6 +204,31 @@ func (m *Components) Builds(ctx context.Context, account string, arn ARN) ([]Com
 	}
 	slices.SortFunc(all, func(a, b Component) int { return a.Build - b.Build })
 	return all, nil
+}
+
+// BuildsPage is a page of Builds, of at most most builds behind the page that a
+// token ends, and the token of the next page, "" on the last. ErrNotFound, ErrBadToken.
+func (m *Components) BuildsPage(ctx context.Context, account string, arn ARN, most int, token string) (page []Component, next string, err error) {
+	all, err := m.Builds(ctx, account, arn)
+	if err != nil {
+		return nil, "", err
+	}
+	after := 0
+	if token != "" {
+		at, err := m.unseal(token, arn.version())
+		if err != nil {
+			return nil, "", err
+		}
+		after, err = strconv.Atoi(at)
+		if err != nil {
+			return nil, "", ErrBadToken
+		}
+	}
+	all = slices.DeleteFunc(all, func(c Component) bool { return c.Build <= after })
+	if len(all) <= most {
+		return all, "", nil
+	}
+	return all[:most], m.seal(strconv.Itoa(all[most-1].Build), arn.version()), nil
 }
 
 // Delete removes a build of a component of an account. Products keep what they

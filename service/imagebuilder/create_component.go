@@ -20,7 +20,7 @@ type CreateComponentInput struct {
 	ChangeDescription   string            `json:"changeDescription" len:"1,1024"`
 	Platform            string            `json:"platform" required:"" enum:"Windows,Linux,macOS"`
 	SupportedOsVersions []string          `json:"supportedOsVersions" size:"1,25" memberlen:"1,1024"`
-	Data                string            `json:"data" len:"1,16000"`
+	Data                string            `json:"data" len:"1,16000" sensitive:""` // it may have licence keys in it
 	URI                 string            `json:"uri"`
 	KmsKeyID            string            `json:"kmsKeyId" len:"1,1024"`
 	Tags                map[string]string `json:"tags" size:"1,50"`

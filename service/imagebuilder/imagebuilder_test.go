@@ -64,7 +64,7 @@ func newMarket(t *testing.T) *market {
 	}
 	t.Cleanup(func() { r.Close() })
 	components, err := component.New(component.Config{
-		Store: engine, Registry: r,
+		Store: engine, Registry: r, Keys: keyring.New([32]byte{1}),
 		Parse: func(text string) (component.Document, error) {
 			if strings.HasPrefix(text, "bad") {
 				return component.Document{}, errors.New("line 1: action S3Download is not offered")
@@ -248,6 +248,14 @@ func TestFiltersKeepWhatHasOneOfTheirValues(t *testing.T) {
 	refused(t, "an unknown filter", err, "InvalidParameterValueException", "colour")
 	_, err = c.ListComponents(ctx, &awsbuilder.ListComponentsInput{NextToken: aws.String("nonsense")})
 	refused(t, "a token of nowhere", err, "InvalidPaginationTokenException", "")
+	first, err := c.ListComponents(ctx, &awsbuilder.ListComponentsInput{MaxResults: aws.Int32(1)})
+	if err != nil || first.NextToken == nil {
+		t.Fatalf("a page of one: %+v, %v", first, err)
+	}
+	_, err = c.ListComponents(ctx, &awsbuilder.ListComponentsInput{NextToken: first.NextToken, Filters: []types.Filter{{Name: aws.String("name"), Values: []string{"one"}}}})
+	refused(t, "a token of another list", err, "InvalidPaginationTokenException", "")
+	_, err = m.client(m.root, "eu-west-1").ListComponents(ctx, &awsbuilder.ListComponentsInput{NextToken: first.NextToken})
+	refused(t, "a token of another region", err, "InvalidPaginationTokenException", "")
 	_, err = c.ListComponentBuildVersions(ctx, &awsbuilder.ListComponentBuildVersionsInput{ComponentVersionArn: aws.String("arn:aws:imagebuilder:us-east-1:" + organization.DefaultAccount + ":component/one/1.0.0"), NextToken: aws.String("-1")})
 	refused(t, "a token of nowhere", err, "InvalidPaginationTokenException", "")
 }

@@ -2,10 +2,8 @@ package imagebuilder
 
 import (
 	"context"
-	"strconv"
 
 	"souk/access/iam"
-	"souk/artifact/component"
 	"souk/gateway"
 )
 
@@ -41,29 +39,13 @@ func (s *service) listComponentBuildVersions() gateway.Operation {
 			if err != nil {
 				return nil, err
 			}
-			all, err := s.components.Builds(ctx, c.Principal.Account, arn)
+			all, next, err := s.components.BuildsPage(ctx, c.Principal.Account, arn, most(in.MaxResults), in.NextToken)
 			if err != nil {
 				return nil, failure(err, in.ComponentVersionARN)
 			}
-			// A token is the number of the build that came last: which the caller sees.
-			after := 0
-			if in.NextToken != "" {
-				after, err = strconv.Atoi(in.NextToken)
-				if err != nil || after < 1 {
-					return nil, failure(component.ErrBadToken, "")
-				}
-			}
-			out := &ListComponentBuildVersionsOutput{RequestID: c.RequestID, ComponentSummaryList: []Component{}}
+			out := &ListComponentBuildVersionsOutput{RequestID: c.RequestID, ComponentSummaryList: []Component{}, NextToken: next}
 			for _, is := range all {
-				if is.Build <= after {
-					continue
-				}
-				if len(out.ComponentSummaryList) == most(in.MaxResults) {
-					out.NextToken = strconv.Itoa(after)
-					break
-				}
 				out.ComponentSummaryList = append(out.ComponentSummaryList, shown(is))
-				after = is.Build
 			}
 			return out, nil
 		},

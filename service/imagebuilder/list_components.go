@@ -2,6 +2,7 @@ package imagebuilder
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 
 	"souk/access/iam"
@@ -66,8 +67,12 @@ func (s *service) listComponents() gateway.Operation {
 			if in.Owner != "" && in.Owner != "Self" {
 				return out, nil
 			}
+			asked, err := json.Marshal(in.Filters)
+			if err != nil {
+				return nil, err
+			}
 			found, next, err := s.components.List(ctx, component.Query{
-				Account: c.Principal.Account, Region: c.Region, Max: most(in.MaxResults), Token: in.NextToken,
+				Account: c.Principal.Account, Region: c.Region, Asked: string(asked), Max: most(in.MaxResults), Token: in.NextToken,
 				Matches: func(is component.Summary) bool { return matches(is, in.Filters) },
 			})
 			if err != nil {
