@@ -119,6 +119,7 @@ func (m *market) joinBuilds(config Config, node string, machines machine.Provide
 		Topic:    m.ownTopic,
 		Announce: m.announceBuild,
 		Scan:     m.scanBuilt,
+		Observe:  m.built,
 		Open:     m.openBuilds(config),
 		Owner:    node, AtOnce: config.BuildWorkers, LogSize: config.BuildLog, History: config.History, Log: config.Log,
 	})

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"souk/artifact/build"
 	"souk/catalog/changeset"
 	"souk/gateway"
 )
@@ -31,6 +32,35 @@ func observeChangeSets(r prometheus.Registerer) func(changeset.Event) {
 	}, []string{"step", "status"})
 	r.MustRegister(steps)
 	return func(e changeset.Event) { steps.WithLabelValues(string(e.Step), string(e.Status)).Inc() }
+}
+
+// observeBuilds counts the steps of builds of images on this node, and how long
+// those took that have ended here.
+func observeBuilds(r prometheus.Registerer) func(build.Event) {
+	steps := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "souk_build_steps_total",
+		Help: "Steps of builds on this node: started, taken, retried, handed-back, lost, ended; and the status after the step.",
+	}, []string{"step", "status"})
+	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "souk_build_seconds",
+		Help:    "Seconds from a build's start to its end on this node, by its status and error code (none for success).",
+		Buckets: []float64{1, 5, 15, 60, 300, 900, 3600, 14400},
+	}, []string{"status", "code"})
+	r.MustRegister(steps, took)
+	return func(e build.Event) {
+		steps.WithLabelValues(string(e.Step), string(e.Status)).Inc()
+		if e.Step == build.Ended {
+			took.WithLabelValues(string(e.Status), e.Code).Observe(e.Took.Seconds())
+		}
+	}
+}
+
+// measureBuilds says how many builds this node works on.
+func measureBuilds(r prometheus.Registerer, b *build.Builds) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "souk_builds_running",
+		Help: "Builds that this node works on now.",
+	}, func() float64 { return float64(b.Working()) }))
 }
 
 // observeConnections counts the connections that were closed because too many

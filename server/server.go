@@ -93,10 +93,12 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, &SettingError{Setting: "public-url", Text: "it is needed, since --listen " + config.Listen + " makes no URL"}
 	}
+	s.market.built = observeBuilds(s.metrics)
 	err = s.market.join(ctx, config, public, s.node, observeChangeSets(s.metrics))
 	if err != nil {
 		return nil, err
 	}
+	measureBuilds(s.metrics, s.market.builds)
 	s.door, err = control.Listen(f.dir)
 	if err != nil {
 		return nil, err

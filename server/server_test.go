@@ -271,7 +271,7 @@ func TestAdminPortShowsMetricsAndHealth(t *testing.T) {
 	get(t, http.DefaultClient, s.URL()+"/ListEntities", "")
 	admin := "http://" + s.admin.Addr().String()
 	status, body, _ := get(t, http.DefaultClient, admin+"/metrics", "")
-	for _, want := range []string{"go_goroutines", "souk_requests_total"} {
+	for _, want := range []string{"go_goroutines", "souk_requests_total", "souk_builds_running 0"} {
 		if status != 200 || !strings.Contains(body, want) {
 			t.Errorf("metrics: status %d, %s is missing", status, want)
 		}

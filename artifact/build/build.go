@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"souk/artifact/images"
@@ -170,6 +171,9 @@ type Config struct {
 	Announce func(b *Build) ([]store.Write, error)
 	// Scan looks at the image of a build that has succeeded. Nil: nobody does.
 	Scan func(ctx context.Context, b *Build, a images.AMI) error
+	// Observe, if set, is told of every step of every build on this node. It must
+	// be quick.
+	Observe func(Event)
 
 	// Open is how many builds of an account may be in progress; below 0: any
 	// number. Nil means DefaultOpen.
@@ -188,8 +192,9 @@ type Config struct {
 
 // Builds is the room. Its methods may be called concurrently.
 type Builds struct {
-	config Config
-	runner *work.Runner
+	config  Config
+	runner  *work.Runner
+	working atomic.Int64 // builds that are worked on
 }
 
 // New returns the builds of a store. Run works on them.

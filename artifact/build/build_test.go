@@ -105,6 +105,49 @@ func TestABuildMakesAnImage(t *testing.T) {
 	}
 }
 
+func TestTheStepsOfBuildsAreTold(t *testing.T) {
+	t.Parallel()
+	steps := make(chan Event, 20)
+	var h *house
+	working := make(chan int, 20)
+	h = open(t, onSQLite(t), func(c *Config) {
+		c.Observe = func(e Event) { steps <- e }
+		unpack := c.Unpack
+		c.Unpack = func(ctx context.Context, o Option, folder string) error {
+			working <- h.Working()
+			return unpack(ctx, o, folder)
+		}
+	})
+	h.offer("fo-bad", installertest.Document("build", "exit 3"))
+	o := h.options["fo-one"]
+	o.Component.Files = Files{"acme/web", "sha256:abc"}
+	h.options["fo-one"] = o
+	h.run()
+	well := h.begin("well")
+	h.ended(well.ID)
+	badly := h.begin("badly", func(r *Request) { r.Options = []string{"fo-bad"} })
+	h.ended(badly.ID)
+	want := map[Event]bool{ // a worker may be quicker to tell than who started the build
+		{well.ID, Started, InProgress, "", 0}: true, {well.ID, Taken, InProgress, "", 0}: true, {well.ID, Ended, Succeeded, "", 0}: true,
+		{badly.ID, Started, InProgress, "", 0}: true, {badly.ID, Taken, InProgress, "", 0}: true, {badly.ID, Ended, Failed, "InstallFailed", 0}: true,
+	}
+	for len(want) > 0 {
+		e := <-steps
+		if e.Step == Ended && e.Took <= 0 {
+			t.Errorf("it took %v", e.Took)
+		}
+		e.Took = 0
+		if !want[e] {
+			t.Fatalf("told %+v, want one of %+v", e, want)
+		}
+		delete(want, e)
+	}
+	if n := <-working; n != 1 {
+		t.Errorf("the node works on %d builds", n)
+	}
+	h.until("the node rests", func() bool { return h.Working() == 0 })
+}
+
 func TestABuildThatFailsMakesNoImageAndGivesItsNameBack(t *testing.T) {
 	t.Parallel()
 	h := open(t, onSQLite(t), nil)

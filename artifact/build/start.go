@@ -242,6 +242,7 @@ func (b *Builds) commit(ctx context.Context, build *Build, token store.Key, inpu
 		}
 	}
 	b.config.Log.Info("builds: started", "build", build.ID, "account", build.Account, "source", build.Source.ID, "image", build.Destination.ID)
+	b.observe(build, Started)
 	w.Document.Revision = 1
 	b.runner.Hand(w.Document, nil)
 	return build, nil

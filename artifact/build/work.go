@@ -61,6 +61,9 @@ func (b *Builds) build(ctx context.Context, t *work.Task, r *Build) error {
 	if err != nil {
 		return errors.Join(err, stdout.Close(), stderr.Close())
 	}
+	b.observe(r, Taken)
+	b.working.Add(1)
+	defer b.working.Add(-1)
 	var made store.Batch
 	err = t.Hold(ctx, func() (store.Write, error) { return r.write(0) }, func(ctx context.Context) error {
 		var err error
@@ -73,11 +76,16 @@ func (b *Builds) build(ctx context.Context, t *work.Task, r *Build) error {
 	var failed *installer.Failure
 	switch {
 	case errors.Is(err, work.ErrLost):
+		b.observe(r, Lost)
 		return err // another has it
 	case err != nil && ctx.Err() != nil:
 		// This node stops: the build is anybody's at once, and this was no try.
 		r.Tries--
-		return b.put(ctx, t, r, "", b.runner.Now())
+		err = b.put(ctx, t, r, "", b.runner.Now())
+		if err == nil {
+			b.observe(r, HandedBack)
+		}
+		return err
 	case errors.As(err, &failed):
 		return b.end(ctx, t, r, Failed, &Detail{failed.Code, failed.Message})
 	case errors.Is(err, images.ErrNoImage):
@@ -97,6 +105,9 @@ func (b *Builds) later(ctx context.Context, t *work.Task, r *Build, why error) e
 		return b.end(ctx, t, r, InternalError, &Detail{Message: fmt.Sprintf("The build failed %d times by no fault of its own; start it again later.", r.Tries)})
 	}
 	err := b.put(ctx, t, r, "", b.runner.Now().Add(time.Duration(max(1, r.Tries))*backOff))
+	if err == nil {
+		b.observe(r, Retried)
+	}
 	return errors.Join(err, fmt.Errorf("trying: %w", why))
 }
 
@@ -213,6 +224,7 @@ func (b *Builds) finish(ctx context.Context, t *work.Task, r *Build, batch store
 		args = append(args, "code", r.Detail.Code, "reason", r.Detail.Message)
 	}
 	b.config.Log.Info("builds: ended", args...)
+	b.observe(r, Ended)
 	if r.Unseen {
 		b.runner.Wake()
 	}
