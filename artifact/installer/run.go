@@ -201,6 +201,8 @@ func (r *run) components(ctx context.Context, id string, phases ...string) error
 			return fmt.Errorf("running component %s: %w", c.Name, err)
 		case exit.OutOfMemory:
 			return &Failure{InstallFailed, r.about(fmt.Sprintf("ran out of memory, of which the machine has %d MiB", r.memory()>>20), r.stderr.last())}
+		case exit.DiskFull:
+			return &Failure{InstallFailed, r.about("filled the disk of the machine", r.stderr.last())}
 		case exit.Signal != 0:
 			return &Failure{InstallFailed, r.about(fmt.Sprintf("was ended by signal %d", exit.Signal), r.stderr.last())}
 		case exit.Code != 0:

@@ -32,7 +32,8 @@ var (
 	// ErrBadImage: the layers are no root file system that can be started. It is
 	// the image's fault.
 	ErrBadImage = errors.New("image can't be started")
-	// ErrDiskFull: what the machine wrote is more than Spec.Disk.
+	// ErrDiskFull: what the machine wrote leaves no room on its disk to start it
+	// again. A program that runs is told by its kernel (ENOSPC): see Exit.DiskFull.
 	ErrDiskFull = errors.New("the machine's disk is full")
 )
 
@@ -49,12 +50,13 @@ type Provider interface {
 	// Create prepares the disk of a machine. Doing it again with the same id is
 	// no error while the machine has not been started.
 	Create(ctx context.Context, id string, s Spec) error
-	// Start starts a machine and returns when its agent has answered. ErrNoAgent.
+	// Start starts a machine and returns when its agent has answered. ErrNoAgent,
+	// ErrDiskFull.
 	Start(ctx context.Context, id string) error
 	// Exec runs a program in a running machine until it ends, and all output
 	// that it wrote was handed over. When ctx ends the program is killed with
-	// all that it started, and the error is the cause of ctx. A program that
-	// left something in the background which holds its output is not waited for
+	// all that it started (Capabilities.Orphans), and the error is the cause of ctx.
+	// A program that left something in the background which holds its output is not waited for
 	// longer than a second.
 	Exec(ctx context.Context, id string, c Cmd) (Exit, error)
 	// Stop ends all processes of a machine. Its disk stays. It is no error if
@@ -150,6 +152,9 @@ type Exit struct {
 	// OutOfMemory: the machine's memory ran out while the program ran and
 	// something of it was killed for that, whatever Code says.
 	OutOfMemory bool
+	// DiskFull: the program failed, and the machine's disk was full then. Where
+	// Capabilities.Disk is false nobody knows.
+	DiskFull bool
 }
 
 // State of a machine.

@@ -163,16 +163,41 @@ func bombs() []attack {
 			b.answers()
 		}},
 		{"disk: one large file", disks, nil, func(s *suite, b *box) {
-			before := used(b.t, s.dir)
-			b.attack("fill", "/root/large", "500")
-			if grown := used(b.t, s.dir) - before; grown > 8*(64<<20) { // other machines run
-				b.t.Errorf("a machine with 64 MiB of disk takes %d bytes of the host's", grown)
+			r := b.try("/attack fill /root/large 500; exit 1")
+			b.held("fill", machineEnds(r))
+			if !r.exit.DiskFull {
+				b.t.Errorf("a program that failed with a full disk ends with %+v; want DiskFull", r.exit)
 			}
+			s.within(b)
 			b.sh("rm /root/large; echo x > /root/small; cat /root/small")
+			if r := b.try("exit 1"); r.exit.DiskFull {
+				b.t.Errorf("with room again: %+v", r.exit)
+			}
 		}},
-		{"disk: many files", disks, nil, func(_ *suite, b *box) {
+		{"disk: many files", disks, nil, func(s *suite, b *box) {
 			b.attack("inodes", "/root/many", "500000")
+			s.within(b)
 			b.sh("rm -rf /root/many; echo x > /root/small")
+		}},
+		{"disk: full in every way, and started again", disks, nil, func(s *suite, b *box) {
+			b.try("truncate -s 15T /root/a; truncate -s 1T /tmp/b; for i in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of=/root/a bs=1M count=20 seek=$((i * 1000003)) conv=notrunc & done; wait")
+			b.attack("deep", "/root/deep", "600")
+			b.attack("inodes", "/root/many", "500000")
+			b.attack("fill", "/root/large", "500")
+			b.attack("fill", "/tmp/large", "500")
+			s.within(b)
+			if err := b.p.Stop(b.t.Context(), b.id); err != nil {
+				b.t.Fatal(err)
+			}
+			s.within(b)
+			err := b.p.Start(b.t.Context(), b.id)
+			if errors.Is(err, machine.ErrDiskFull) {
+				return
+			}
+			if err != nil {
+				b.t.Fatalf("starting a machine whose disk is full: %v; want nothing or ErrDiskFull", err)
+			}
+			b.sh("rm -rf /root/large /root/many /root/a; echo x > /root/small; cat /root/small")
 		}},
 		{"disk: by small appends of many", disks, nil, func(_ *suite, b *box) {
 			r := b.try("for i in 1 2 3 4; do head -c 40000000 /dev/zero > /root/$i & done; wait; du -s /root | cut -f1")
@@ -259,12 +284,38 @@ func (b *box) lives(namespace uint64) {
 	}
 }
 
-// used is how many bytes a folder of the host takes.
-func used(t *testing.T, dir string) int64 {
+// machineEnds is a result as it is without the exit of a script that always fails.
+func machineEnds(r result) result {
+	r.exit.Code = 0
+	return r
+}
+
+// within checks that a machine takes no more of the host's disk than it may have,
+// and little beside it.
+func (s *suite) within(b *box) {
+	b.t.Helper()
+	all, err := b.p.List(b.t.Context())
+	if err != nil {
+		b.t.Fatalf("List: %v", err)
+	}
+	most, told := s.spec().Disk, int64(-1)
+	for _, m := range all {
+		if m.ID == b.id {
+			told = m.Disk
+		}
+	}
+	if taken := used(b.t, s.dir, b.id); told < 0 || told > most || taken < told || taken > most+1<<20 {
+		b.t.Errorf("a machine with %d bytes of disk takes %d of the host's, and List says %d", most, taken, told)
+	}
+}
+
+// used is how many bytes the files of the host take below a folder whose paths have
+// a name in them.
+func used(t *testing.T, dir, name string) int64 {
 	t.Helper()
 	var total int64
-	filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error { //nolint:errcheck // files come and go
-		if err != nil {
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error { //nolint:errcheck // files come and go
+		if err != nil || !strings.Contains(path+"/", "/"+name+"/") {
 			return nil
 		}
 		if info, err := d.Info(); err == nil {

@@ -158,6 +158,22 @@ func mountDisk(dir string, readonly bool) error {
 	return nil
 }
 
+// What a disk has that is not full: bytes and files.
+const (
+	leastRoom  = 2 << 20
+	leastFiles = 16
+)
+
+// room is ENOSPC if the file system of a folder is full.
+func room(dir string) error {
+	var st unix.Statfs_t
+	err := unix.Statfs(dir, &st)
+	if err == nil && (int64(st.Bavail)*st.Bsize < leastRoom || st.Ffree < leastFiles) {
+		return unix.ENOSPC
+	}
+	return err
+}
+
 // loops returns the loop devices whose files lie below a folder.
 func loops(below string) []string {
 	entries, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")

@@ -14,13 +14,14 @@ import (
 // when the thread ends.
 type keeper struct {
 	work chan func()
-	done chan struct{}
+	quit chan struct{} // closed to end it
+	done chan struct{} // closed when it has ended
 }
 
 // newKeeper starts the thread. own: it gets mounts of its own, for which this
 // process must be root.
 func newKeeper(own bool) (*keeper, error) {
-	k := &keeper{work: make(chan func()), done: make(chan struct{})}
+	k := &keeper{work: make(chan func()), quit: make(chan struct{}), done: make(chan struct{})}
 	ready := make(chan error, 1)
 	go func() {
 		defer close(k.done)
@@ -37,8 +38,13 @@ func newKeeper(own bool) (*keeper, error) {
 		if err != nil {
 			return
 		}
-		for f := range k.work {
-			f()
+		for {
+			select {
+			case f := <-k.work:
+				f()
+			case <-k.quit:
+				return
+			}
 		}
 	}()
 	err := <-ready
@@ -61,6 +67,6 @@ func (k *keeper) do(f func() error) error {
 
 // end ends the thread, and waits until it does nothing more.
 func (k *keeper) end() {
-	close(k.work)
+	close(k.quit)
 	<-k.done
 }

@@ -216,14 +216,19 @@ func (s *Sandbox) prepare(b *box, r *running) (setup, error) {
 		}
 		return is, freshen(b.dir, 0, layer.Remove)
 	}
-	return is, r.keeper.do(func() error {
+	return is, r.keeper.do(func() (err error) {
 		if b.record.Image {
-			err := mountDisk(b.dir, false)
+			err = mountDisk(b.dir, false)
 			if err != nil {
 				return err
 			}
+			defer func() {
+				if errors.Is(err, unix.ENOSPC) && room(filepath.Join(b.dir, diskFolder)) != nil {
+					err = fmt.Errorf("%w: %w", machine.ErrDiskFull, err)
+				}
+			}()
 		}
-		err := freshen(b.dir, s.config.Shift, layer.Remove)
+		err = freshen(b.dir, s.config.Shift, layer.Remove)
 		if err != nil {
 			return err
 		}
@@ -445,7 +450,7 @@ func (s *Sandbox) Exec(ctx context.Context, id string, c machine.Cmd) (machine.E
 	if err != nil {
 		return machine.Exit{}, err
 	}
-	r, env := b.running, b.record.Env
+	r, env, image := b.running, b.record.Env, b.record.Image
 	b.mu.Unlock()
 	if r == nil || r.over() {
 		return machine.Exit{}, fmt.Errorf("running a program in %s: %w: it is stopped", id, machine.ErrState)
@@ -466,6 +471,7 @@ func (s *Sandbox) Exec(ctx context.Context, id string, c machine.Cmd) (machine.E
 	if err != nil {
 		return exit, fmt.Errorf("running a program in %s: %w", id, err)
 	}
+	exit.DiskFull = exit.Code != 0 && image && r.keeper.do(func() error { return room(filepath.Join(b.dir, diskFolder)) }) == unix.ENOSPC
 	return exit, nil
 }
 
