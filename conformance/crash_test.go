@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	killsFlag    = flag.Int("kills", 0, "TestCrashAtRandom: kills on each database")
+	killsFlag    = flag.Int("kills", 0, "tests that kill the server: kills on each database")
 	requestsFlag = flag.Int("requests", 0, "TestMalformedRequests: requests to each database")
 )
 

@@ -39,7 +39,7 @@ func killBuilds(t *testing.T, o souktest.Options, kills int) {
 	account := server.Account(t, "image builds", "tools")
 	s := account.Seller(server)
 	base := imported(t, s, "base", "--public")
-	_, options := newBuilder(t, server, s).listInstallers("Busybox 1", map[string]string{
+	options := listInstallers(t, s, map[string]string{
 		"tool": installertest.Document("build", "for i in 1 2 3 4 5; do echo $i >>/opt/count; sleep 0.1; done", "test", "test -s /opt/count"),
 	})
 	random := rand.New(rand.NewPCG(11, 11))

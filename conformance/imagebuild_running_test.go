@@ -3,16 +3,22 @@ package conformance
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/imagebuilder"
+	"github.com/aws/aws-sdk-go-v2/service/imagebuilder/types"
 
 	"souk/artifact/installer/installertest"
 	"souk/conformance/seller"
@@ -102,6 +108,55 @@ func (g *gate) passing() string {
 	return installertest.Document("build", "echo begun; echo careful >&2\nbusybox wget -q -O /opt/passed http://"+g.at+"/gate\necho passed", "test", "test -s /opt/passed")
 }
 
+// listInstallers lists a product of the account whose versions are components with
+// documents, by the SDK, and returns their fulfillment options by the names of the
+// components.
+func listInstallers(t *testing.T, s *seller.Seller, documents map[string]string) map[string]string {
+	t.Helper()
+	ctx := t.Context()
+	account, err := s.Account(ctx)
+	must(t, err)
+	do := func(kind, on string, details any) string {
+		t.Helper()
+		c := seller.Change(kind, on, seller.JSON(details))
+		c.Entity.Type = aws.String("AmiProduct@1.0")
+		set, err := s.Do(ctx, c)
+		must(t, err)
+		id, _, _ := strings.Cut(aws.ToString(set.ChangeSet[0].Entity.Identifier), "@")
+		return id
+	}
+	type object = map[string]any
+	product := do("CreateProduct", "", object{"ProductTitle": "Tools"})
+	makes := (&rowProduct{Seller: s}).builder()
+	for _, named := range slices.Sorted(maps.Keys(documents)) {
+		made, err := makes.CreateComponent(ctx, &imagebuilder.CreateComponentInput{
+			Name: &named, SemanticVersion: aws.String("1.0.0"), Platform: types.PlatformLinux, SupportedOsVersions: []string{"Busybox 1"},
+			Description: aws.String("A tool."), Data: aws.String(documents[named]),
+		})
+		must(t, err)
+		do("AddDeliveryOptions", product, object{
+			"Version": object{"VersionTitle": named, "ReleaseNotes": "New."},
+			"DeliveryOptions": []any{object{"DeliveryOptionTitle": named, "Details": object{"Ec2ImageBuilderComponentDeliveryOptionDetails": object{
+				"UsageInstructions": "Start a build.", "AccessRoleArn": "arn:aws:iam::" + account + ":role/Ingestion", "ComponentArn": *made.ComponentBuildVersionArn,
+			}}}},
+		})
+	}
+	var shown struct {
+		Versions []struct {
+			VersionTitle    string
+			DeliveryOptions []struct{ FulfillmentOptionId string }
+		}
+	}
+	entity, err := s.Entity(ctx, product)
+	must(t, err)
+	must(t, json.Unmarshal([]byte(aws.ToString(entity.Details)), &shown))
+	options := map[string]string{}
+	for _, v := range shown.Versions {
+		options[v.VersionTitle] = v.DeliveryOptions[0].FulfillmentOptionId
+	}
+	return options
+}
+
 // startBuild starts a build and returns its id.
 func startBuild(t *testing.T, s *seller.Seller, option, source, name string, more ...string) string {
 	t.Helper()
@@ -145,7 +200,7 @@ func TestWhatABuildReaches(t *testing.T) {
 	stray := func(place string) string {
 		return installertest.Document("build", "test ! -e /opt/tool || busybox wget -O /opt/other http://"+place+"/other")
 	}
-	_, options := newBuilder(t, server, s).listInstallers("Busybox 1", map[string]string{
+	options := listInstallers(t, s, map[string]string{
 		"fetching":  installertest.Document("build", "busybox wget -q -O /opt/tool http://"+g.at+"/tool", "test", `test "$(cat /opt/tool)" = "through /tool"`),
 		"by-number": stray(g.number),
 		"by-name":   stray("elsewhere.example"),
@@ -154,13 +209,13 @@ func TestWhatABuildReaches(t *testing.T) {
 	if first.Status != "Succeeded" || g.times("/tool") == 0 {
 		t.Fatalf("a build that fetches ended as %+v, %+v", first, first.ErrorDetail)
 	}
-	aws := &builder{t: t, s: s}
+	logs := &builder{t: t, s: s}
 	for name, place := range map[string]string{"by-number": g.number, "by-name": "elsewhere.example"} {
 		b := buildEnded(t, s, startBuild(t, s, options[name], first.DestinationImage.Id, name))
 		if b.Status != "Failed" || b.ErrorDetail == nil || b.ErrorDetail.Code != "InstallFailed" {
 			t.Errorf("a build that reaches for %s ended as %+v, %+v", place, b, b.ErrorDetail)
 		}
-		if text := aws.text(b.StandardErrorUrl); !strings.Contains(text, "403 Forbidden") {
+		if text := logs.text(b.StandardErrorUrl); !strings.Contains(text, "403 Forbidden") {
 			t.Errorf("what it is told: %q", text)
 		}
 	}
@@ -188,14 +243,16 @@ func TestABuildTellsWhileItRuns(t *testing.T) {
 	account := server.Account(t, "image builds", "tools")
 	s := account.Seller(server)
 	base := imported(t, s, "base", "--public")
-	aws := newBuilder(t, server, s)
-	_, options := aws.listInstallers("Busybox 1", map[string]string{
+	options := listInstallers(t, s, map[string]string{
 		"tool":  g.passing(),
 		"picky": installertest.Document("build", "test ! -e /opt/passed"),
 	})
-	topic := aws.ok("sns", "create-topic", "--name", "builds", "--query", "TopicArn", "--output", "text")
-	aws.ok("sns", "subscribe", "--topic-arn", topic, "--protocol", "http", "--notification-endpoint", in.address)
-	aws.ok("sns", "confirm-subscription", "--topic-arn", topic, "--token", in.next(t).Token)
+	line := newBuilder(t, server, s)
+	topic := line.ok("sns", "create-topic", "--name", "builds", "--query", "TopicArn", "--output", "text")
+	line.ok("sns", "subscribe", "--topic-arn", topic, "--protocol", "http", "--notification-endpoint", in.address)
+	if status, body := visit(t, http.DefaultClient, in.next(t).SubscribeURL); status != http.StatusOK {
+		t.Fatalf("confirming: %d %s", status, body)
+	}
 
 	g.close()
 	id := startBuild(t, s, options["tool"], base, "with tool", "--topic", topic)
@@ -274,7 +331,7 @@ func TestStopsOfTheServerAreNoTries(t *testing.T) {
 	account := server.Account(t, "image builds", "tools")
 	s := account.Seller(server)
 	base := imported(t, s, "base", "--public")
-	_, options := newBuilder(t, server, s).listInstallers("Busybox 1", map[string]string{"tool": g.passing()})
+	options := listInstallers(t, s, map[string]string{"tool": g.passing()})
 	g.close()
 	id := startBuild(t, s, options["tool"], base, "patient")
 	for range stops {
@@ -313,7 +370,7 @@ func TestTakeoverOfABuild(t *testing.T) {
 	account := first.Account(t, "image builds", "tools")
 	s, other := account.Seller(first), account.Seller(second)
 	base := imported(t, s, "base", "--public")
-	_, options := newBuilder(t, first, s).listInstallers("Busybox 1", map[string]string{"tool": g.passing()})
+	options := listInstallers(t, s, map[string]string{"tool": g.passing()})
 
 	g.close()
 	id := startBuild(t, s, options["tool"], base, "taken over")
