@@ -2,6 +2,7 @@ package images
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"debug/elf"
 	"encoding/binary"
@@ -167,13 +168,14 @@ func (c *contents) entry(h *tar.Header, data io.Reader) error {
 		c.links[h.Name] = h.Linkname
 	case h.Typeflag == tar.TypeReg && c.machine == elf.EM_NONE && h.Mode&0o111 != 0:
 		var head [20]byte
-		_, err := io.ReadFull(data, head[:])
+		n, err := io.ReadFull(data, head[:])
 		if err == nil && string(head[:4]) == elf.ELFMAG && head[5] == byte(elf.ELFDATA2LSB) {
 			c.machine = elf.Machine(binary.LittleEndian.Uint16(head[18:]))
 		} else if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 			return err
 		}
-		return nil
+		// It may be an os-release file that somebody may run: read it from its beginning.
+		data = io.MultiReader(bytes.NewReader(head[:n]), data)
 	}
 	return c.releases.entry(h, data)
 }
