@@ -49,7 +49,11 @@ func AsOrdinary(t *testing.T, f func(t *testing.T), pkgs ...string) {
 	for to, from := range programs {
 		content, err := os.ReadFile(from)
 		if err == nil {
+			// A process that is started meanwhile would have it open for writing, and
+			// what is, can't be run.
+			syscall.ForkLock.RLock()
 			err = os.WriteFile(to, content, 0o755)
+			syscall.ForkLock.RUnlock()
 		}
 		if err != nil {
 			t.Fatal(err)
