@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/go-json-experiment/json"
@@ -86,6 +87,9 @@ func (f *followed) logs(ctx context.Context, stdout, stderr string) error {
 			}
 			f.clear()
 			f.read[i] += int64(len(text))
+			if f.app.Terminal {
+				text = harmless(text)
+			}
 			_, err = log.to.Write(text)
 			if err != nil {
 				return err
@@ -93,6 +97,17 @@ func (f *followed) logs(ctx context.Context, stdout, stderr string) error {
 		}
 	}
 	return nil
+}
+
+// harmless is what an installer wrote without what would command the terminal
+// that it is shown on: no control characters but tabs and the ends of lines.
+func harmless(text []byte) []byte {
+	return bytes.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // part reads a piece of a log from a byte on; none at its present end.
@@ -152,7 +167,7 @@ func (f *followed) end(b *marketplaceimagebuild.Build) error {
 	}
 	why, code := "", ""
 	if b.ErrorDetail != nil {
-		why, code = ": "+b.ErrorDetail.Message, string(b.ErrorDetail.Code)
+		why, code = ": "+string(harmless([]byte(b.ErrorDetail.Message))), string(b.ErrorDetail.Code)
 	}
 	next := map[string]string{
 		"InstallFailed":    "The log above says more; if the product is at fault, tell its seller",
