@@ -78,6 +78,9 @@ func killBuilds(t *testing.T, o souktest.Options, kills int) {
 		case "Succeeded":
 			made[b.DestinationImage.Id] = id
 		case "InternalError": // it was cut short more often than is tried
+			if b.ErrorDetail == nil || !strings.Contains(b.ErrorDetail.Message, "never came to its end") || b.DestinationImage.Id != "" {
+				t.Errorf("build %s was given up as %+v, %+v", id, b, b.ErrorDetail)
+			}
 		default:
 			t.Errorf("build %s ended as %s: %+v", id, b.Status, b.ErrorDetail)
 		}

@@ -229,7 +229,8 @@ func souk(t *testing.T, s *seller.Seller, args ...string) (string, error) {
 }
 
 // TestImageBuildsByTheAWSCommandLine: every exception of the model and a build of
-// each end, by the AWS CLI with the model that souk prints.
+// each end, by the AWS CLI with the model that souk prints. (The failure of the
+// service is TestBuildsWhileTheDatabaseIsAway's.)
 func TestImageBuildsByTheAWSCommandLine(t *testing.T) {
 	t.Parallel()
 	server := souktest.Start(t, souktest.Options{Quotas: true, Flags: []string{"--open-builds", "1", "--build-memory", "134217728", "--build-disk", "67108864"}})
@@ -302,7 +303,7 @@ func TestImageBuildsByTheAWSCommandLine(t *testing.T) {
 	}
 
 	// One build at a time; one that runs shows its log.
-	running := aws.ok(start(slow, base, "slow one", "--query", "BuildId", "--output", "text")...)
+	running := aws.ok(start(slow, base, "slow (1) [b] c.d/e-f'g@h_i", "--query", "BuildId", "--output", "text")...)
 	aws.refused("BuildLimitExceededException", "1", start(tool, base, "other")...)
 	followed, err := souk(t, s, "build", "follow", running)
 	if got := aws.ended(running); err != nil || got.Status != "Succeeded" || !strings.Contains(followed, "begun") || !strings.HasSuffix(strings.TrimSpace(followed), got.DestinationImage.Id) {
@@ -359,6 +360,13 @@ func TestImageBuildsByTheAWSCommandLine(t *testing.T) {
 	lines, err := souk(t, s, "build", "list", "--status", "failed")
 	if err != nil || strings.Count(lines, "\n") != 1 || !strings.HasPrefix(lines, failed[0].BuildId+"\tFailed\tpicky\t\t"+done.DestinationImage.Id) {
 		t.Errorf("souk build list: %v\n%s", err, lines)
+	}
+
+	for what, name := range map[string]string{"two characters": "ab", "129 characters": strings.Repeat("a", 129), "an asterisk": "abc*", "a hash": "abc#1", "a letter of no ASCII": "über"} {
+		body := seller.JSON(map[string]any{"FulfillmentOptionIds": []string{tool}, "SourceImageId": base, "DestinationImageName": name})
+		if code := rawBuild(t, s, "StartBuild", body); code != "InvalidDestinationImageNameException" {
+			t.Errorf("a name of %s: %s", what, code)
+		}
 	}
 
 	// MaxResults out of its range is refused by the CLI before it is sent.
