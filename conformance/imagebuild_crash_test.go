@@ -42,7 +42,12 @@ func killBuilds(t *testing.T, o souktest.Options, kills int) {
 	options := listInstallers(t, s, map[string]string{
 		"tool": installertest.Document("build", "for i in 1 2 3 4 5; do echo $i >>/opt/count; sleep 0.1; done", "test", "test -s /opt/count"),
 	})
-	random := rand.New(rand.NewPCG(11, 11))
+	seed := uint64(11)
+	if soak() {
+		seed = uint64(time.Now().UnixNano())
+		t.Logf("seed %d", seed)
+	}
+	random := rand.New(rand.NewPCG(seed, seed))
 	var ids []string
 	for n := range kills {
 		for range 2 {

@@ -130,6 +130,12 @@ func (r *remains) nothing(t *testing.T) {
 				left = append(left, "file "+filepath.Join(folder, e.Name()))
 			}
 		}
+		for _, unfinished := range []string{"new-*", "old-*"} { // of layers
+			found, _ := filepath.Glob(filepath.Join(r.dir, "compute", "layers", unfinished))
+			for _, file := range found {
+				left = append(left, "file "+file)
+			}
+		}
 		for _, mount := range mounts() {
 			if mount.kind != "cgroup" && mount.kind != "cgroup2" {
 				continue
