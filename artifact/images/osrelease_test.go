@@ -87,3 +87,19 @@ func FuzzOSRelease(f *testing.F) {
 		}
 	})
 }
+
+func TestAnOSReleaseThatMayBeRunIsReadFromItsBeginning(t *testing.T) {
+	t.Parallel()
+	release := archivetest.File("etc/os-release", debianRelease)
+	release.Mode = 0o755
+	program := archivetest.File("usr/bin/true", elfProgram(forX86))
+	program.Mode = 0o755
+	s, err := Open(t.Context(), write(t, "r.tar", archivetest.Tar(release, program)), Options{Temp: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if want := ParseOSRelease(debianRelease); s.OS != want || s.Architecture != X8664 {
+		t.Errorf("got %+v for %s, want %+v for %s", s.OS, s.Architecture, want, X8664)
+	}
+}
