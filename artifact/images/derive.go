@@ -177,7 +177,7 @@ func (m *Images) examine(ctx context.Context, a *AMI, d Derivation) error {
 	b := budget{m.config.Limits.Archive}
 	b.limits.Bytes = max(1, b.limits.Bytes-a.Unpacked)
 	got, err := b.layer(ctx, f, nil, func(h *tar.Header, _ io.Reader) error {
-		touched = touched || touchesRelease(h.Name)
+		touched = touched || touchesRelease(h)
 		return nil
 	})
 	if err != nil {
@@ -202,15 +202,15 @@ func (m *Images) examine(ctx context.Context, a *AMI, d Derivation) error {
 }
 
 // touchesRelease says whether an entry of a layer may change which system an
-// image is: an os-release file, one of the folders in which they lie, or what
-// hides any of them.
-func touchesRelease(name string) bool {
-	dir, base := path.Split(strings.TrimSuffix(name, "/"))
+// image is: an os-release file, something else in the place of one of the folders
+// in which they lie, or what hides any of them.
+func touchesRelease(h *tar.Header) bool {
+	dir, base := path.Split(strings.TrimSuffix(h.Name, "/"))
 	gone, hides := strings.CutPrefix(base, ".wh.")
 	if strings.Contains(base, "os-release") || base == ".wh..wh..opq" && slices.Contains([]string{"", "etc/", "usr/", "usr/lib/"}, dir) {
 		return true
 	}
-	return hides && slices.Contains([]string{"etc", "usr", "usr/lib"}, dir+gone)
+	return (hides || h.Typeflag != tar.TypeDir) && slices.Contains([]string{"etc", "usr", "usr/lib"}, dir+gone)
 }
 
 // append pushes the source's image with the new layer and returns its digest.

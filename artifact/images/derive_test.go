@@ -133,6 +133,10 @@ func TestALayerMayChangeWhichSystemItIs(t *testing.T) {
 	if _, err := h.derive(gone); !errors.Is(err, ErrBadImage) {
 		t.Errorf("without os-release: %v", err)
 	}
+	moved := h.holding("moved", source, layerOf(t, archivetest.Dir("opt/"), archivetest.File("usr", ""), archivetest.Symlink("etc", "/opt")))
+	if _, err := h.derive(moved); !errors.Is(err, ErrBadImage) {
+		t.Errorf("with a link in the place of the folder of os-release: %v", err)
+	}
 }
 
 func TestAHostileLayerBecomesNoAMI(t *testing.T) {
