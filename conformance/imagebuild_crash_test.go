@@ -76,6 +76,7 @@ func killBuilds(t *testing.T, o souktest.Options, kills int) {
 	}
 	ends := map[string]int{}
 	made := map[string]string{} // build by AMI
+	free := ""                  // a name that a build which was given up has held
 	for _, id := range ids {
 		b := buildEnded(t, s, id)
 		ends[b.Status]++
@@ -86,12 +87,21 @@ func killBuilds(t *testing.T, o souktest.Options, kills int) {
 			if b.ErrorDetail == nil || !strings.Contains(b.ErrorDetail.Message, "never came to its end") || b.DestinationImage.Id != "" {
 				t.Errorf("build %s was given up as %+v, %+v", id, b, b.ErrorDetail)
 			}
+			free = b.DestinationImage.Name
 		default:
 			t.Errorf("build %s ended as %s: %+v", id, b.Status, b.ErrorDetail)
 		}
 	}
 	if ends["Succeeded"] == 0 {
 		t.Errorf("no build has succeeded: %v", ends)
+	}
+	if free != "" {
+		id := startBuild(t, s, options["tool"], base, free)
+		b := buildEnded(t, s, id)
+		if b.Status != "Succeeded" {
+			t.Errorf("once more, %q ended as %+v, %+v", free, b, b.ErrorDetail)
+		}
+		made[b.DestinationImage.Id] = id
 	}
 	list, err := souk(t, s, "image", "list")
 	must(t, err)
