@@ -69,7 +69,6 @@ type house struct {
 	mu       sync.Mutex // guards what follows
 	options  map[string]Option
 	obtained []string
-	told     []Build
 	seen     []string // ids of images that were scanned
 }
 

@@ -111,7 +111,7 @@ func Serve(config Config) error {
 	a := &agent{wire: wire{conn: config.Conn}, config: config, jobs: map[uint32]*job{}, conns: map[uint32]*pipe{}}
 	// Nobody inside ends the agent by a signal that Go would die of. They are taken
 	// and thrown away: ignored ones would be ignored by all programs, too.
-	signal.Notify(make(chan os.Signal))
+	signal.Notify(make(chan os.Signal, 1))
 	a.children.start(config.Reap)
 	err := a.send(kindHello, 0, []byte{protocolVersion})
 	if err != nil {

@@ -14,7 +14,7 @@ type capabilityHeader struct {
 	pid     int32
 }
 
-type capabilityData struct{ effective, permitted, inheritable uint32 }
+type capabilityData struct{ effective, permitted, _ uint32 } // the last: inheritable
 
 const capabilityVersion = 0x20080522
 
