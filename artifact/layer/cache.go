@@ -138,7 +138,8 @@ func (c *Cache) Close() error {
 // wants the option lowerdir the other way round. Those that are not there are
 // unpacked. A layer that stands twice is returned once, in the higher place, and
 // what lies below one that hides everything is left out, so there may be fewer
-// folders than layers. They stay as they are until release is called; nobody
+// folders than layers; and one more, if layers name directories of which only those
+// below say what they are like. They stay as they are until release is called; nobody
 // may write to them. Errors: ErrBadLayer, which names the layer; those of
 // reading it.
 func (c *Cache) Get(ctx context.Context, layers []images.Layer) (dirs []string, release func(), err error) {
@@ -176,7 +177,7 @@ func (c *Cache) Get(ctx context.Context, layers []images.Layer) (dirs []string, 
 			return nil, nil, fmt.Errorf("unpacking layers: %w", err)
 		}
 	}
-	return c.dirs(all), release, nil
+	return c.stack(all)
 }
 
 // Hold returns the folders of layers that are there, as Get does, and keeps them
@@ -199,12 +200,11 @@ func (c *Cache) Hold(diffIDs []string) (dirs []string, release func(), err error
 		all = append(all, k)
 	}
 	c.mu.Unlock()
-	release = c.giver(all)
 	if err != nil {
-		release()
+		c.giver(all)()
 		return nil, nil, err
 	}
-	return c.dirs(all), release, nil
+	return c.stack(all)
 }
 
 // Size returns how many layers there are, and how many bytes of the disk they take.
@@ -217,18 +217,6 @@ func (c *Cache) Size() (layers int, bytes int64) {
 		}
 	}
 	return layers, c.bytes
-}
-
-// dirs are the folders that are to be stacked.
-func (c *Cache) dirs(all []*kept) []string {
-	var dirs []string
-	for _, k := range all {
-		if k.Covers {
-			dirs = nil
-		}
-		dirs = append(dirs, filepath.Join(c.config.Root, k.name))
-	}
-	return dirs
 }
 
 // giver returns a function that gives layers back, once.
@@ -314,7 +302,7 @@ func (c *Cache) bring(ctx context.Context, k *kept, l images.Layer, ready bool) 
 	}
 	is, err := c.unpack(ctx, l, tree)
 	if err == nil {
-		k.Bytes, k.Entries, k.Covers, k.Boot = is.bytes, is.entries, is.covers, bootID()
+		k.Bytes, k.Entries, k.Covers, k.Implied, k.Boot = is.bytes, is.entries, is.covers, is.implied, bootID()
 		err = os.Rename(tree, filepath.Join(c.config.Root, k.name))
 	}
 	if err != nil {

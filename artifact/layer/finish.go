@@ -24,6 +24,7 @@ func (u *unpacker) finish() error {
 		switch {
 		case u.dirs[name] != nil:
 			hides[name] = true
+			u.dirs[name].implied = false // theirs is gone
 			continue
 		case hides[dir]:
 			continue

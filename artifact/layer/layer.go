@@ -21,9 +21,8 @@
 // attribute trusted.overlay.opaque, or user.overlay.opaque where the process
 // runs as an ordinary user.
 //
-// A directory that only the paths of entries name belongs to root and has the
-// mode 0755, whatever a layer below says of it: honest tools write an entry for
-// each. A hard link must name a file of its own layer.
+// A directory that only the paths of entries name is as the layers below have it,
+// else it belongs to root and has the mode 0755. A hard link must name a file of its own layer.
 //
 // https://github.com/opencontainers/image-spec/blob/main/layer.md
 // https://docs.kernel.org/filesystems/overlayfs.html

@@ -196,3 +196,58 @@ func TestLayersStackAsOverlayfsStacksThem(t *testing.T) {
 		t.Errorf("%+v", stats)
 	}
 }
+
+// A directory that a layer has no entry for is as the layers below have it.
+func TestADirectoryWithoutAnEntryIsAsTheLayersBelowHaveIt(t *testing.T) {
+	if !root {
+		return // who is not root can't mount
+	}
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "layers")
+	c := open(t, config(folder))
+	mode := func(name string, mode int64, uid int) Entry {
+		e := Dir(name)
+		e.Mode, e.Uid, e.Gid = mode, uid, uid
+		return e
+	}
+	layers := []images.Layer{
+		plain(t, Tar(mode("tmp/", 0o1777, 0), mode("srv/", 0o750, 33), mode("srv/a/", 0o700, 34), mode("gone/", 0o700, 1), mode("opaque/", 0o700, 1), mode("opaque/d/", 0o700, 1), mode("file/", 0o700, 1), mode("said/", 0o700, 1))),
+		plain(t, Tar(File("tmp/x", "x"), File("srv/a/b/y", "y"), File("new/z", "z"), File(".wh.gone", ""), File("file", ""), mode("said/", 0o711, 2))),
+		plain(t, Tar(File("srv/a/b/c", "c"), File("gone/z", "z"), File("opaque/.wh..wh..opq", ""), File("opaque/d/z", "z"), File("file/z", "z"), File("said/z", "z"))),
+	}
+	want := map[string]string{
+		"tmp": "1777 0", "srv": "750 33", "srv/a": "700 34", "srv/a/b": "755 0", "new": "755 0", "gone": "755 0", "opaque": "700 1", "opaque/d": "755 0", "file": "755 0", "said": "711 2",
+	}
+	check := func(dirs []string) {
+		t.Helper()
+		merged, _ := mount(t, dirs, t.TempDir())
+		for name, want := range want {
+			var st unix.Stat_t
+			must(t, unix.Lstat(filepath.Join(merged, name), &st))
+			if got := fmt.Sprintf("%o %d", st.Mode&0o7777, int(st.Uid)-shift); got != want {
+				t.Errorf("%s is %s, want %s", name, got, want)
+			}
+		}
+		for _, name := range []string{"tmp/x", "srv/a/b/y", "srv/a/b/c", "new/z", "gone/z"} {
+			if isMissing(filepath.Join(merged, name)) {
+				t.Errorf("%s is missing", name)
+			}
+		}
+		must(t, unix.Unmount(merged, 0))
+	}
+	dirs, release, err := c.Get(t.Context(), layers)
+	must(t, err)
+	check(dirs)
+	var ids []string
+	for _, l := range layers {
+		ids = append(ids, l.DiffID)
+	}
+	again, other, err := c.Hold(ids)
+	must(t, err)
+	release()
+	check(again)
+	other()
+	if left := folders(t, folder); len(left) != 6 { // three layers and their records
+		t.Errorf("left are %q", left)
+	}
+}

@@ -27,7 +27,8 @@ type record struct {
 	Digests []string // of the stored layers that were found to be this one
 	Bytes   int64    // that it takes on the disk, about
 	Entries int
-	Covers  bool `json:",omitempty"` // it hides all layers below
+	Covers  bool     `json:",omitempty"` // it hides all layers below
+	Implied []string `json:",omitempty"` // directories of which no entry says anything
 	// Synced: all of it had reached the disk. Until then the layer is good for
 	// as long as the machine runs, whose boot Boot is: only the loss of power
 	// takes what the kernel had yet to write.
@@ -56,6 +57,9 @@ func (c *Cache) write(k *kept) error {
 	}
 	file := c.recordFile(k.name)
 	err = os.WriteFile(file+".new", append(b, '\n'), 0o600)
+	if err == nil && !k.used.IsZero() {
+		err = os.Chtimes(file+".new", k.used, k.used) // see note
+	}
 	if err == nil {
 		err = os.Rename(file+".new", file)
 	}

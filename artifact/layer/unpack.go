@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,7 @@ type unpacker struct {
 
 // meta is what an entry says of a directory, beside its name.
 type meta struct {
+	implied  bool // no entry says anything of it
 	mode     uint32
 	uid, gid int
 	time     time.Time
@@ -60,6 +62,7 @@ type unpacked struct {
 	bytes   int64
 	entries int
 	covers  bool // it hides all layers below
+	implied []string
 }
 
 // unpack writes a layer to a directory that is empty, and makes sure that it is
@@ -81,7 +84,14 @@ func (c *Cache) unpack(ctx context.Context, l images.Layer, dir string) (unpacke
 	if err != nil {
 		return unpacked{}, err
 	}
-	return unpacked{u.bytes + diskBlock, u.entries, u.covers}, nil
+	is := unpacked{bytes: u.bytes + diskBlock, entries: u.entries, covers: u.covers}
+	for name, m := range u.dirs {
+		if m.implied && len(is.implied) < maxImplied {
+			is.implied = append(is.implied, name)
+		}
+	}
+	slices.Sort(is.implied)
+	return is, nil
 }
 
 // read reads a layer to its end, tells of each entry, and makes sure that both
@@ -306,7 +316,7 @@ func (u *unpacker) step(in int, name, base string) (int, error) {
 			return -1, &os.PathError{Op: "mkdir", Path: name, Err: err}
 		}
 		u.bytes += diskBlock
-		u.dirs[name] = &meta{mode: 0o755, uid: u.shift, gid: u.shift, time: time.Unix(0, 0)}
+		u.dirs[name] = &meta{implied: true, mode: 0o755, uid: u.shift, gid: u.shift, time: time.Unix(0, 0)}
 	}
 	fd, err := unix.Openat(in, base, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -147,6 +147,7 @@ func base(t testing.TB, programs []entry) []images.Layer {
 		dir("opt", 0o755), plain("opt/.wh.gone", 0o644, ""),
 		dir("opt/replaced", 0o755), plain("opt/replaced/.wh..wh..opq", 0o644, ""), plain("opt/replaced/new", 0o644, "new\n"),
 		plain("etc/layers", 0o644, "2\n"),
+		owned(plain("home/user/note", 0o644, "its folder is as the first layer has it\n"), 1000, 1000),
 	}
 	return []images.Layer{layer(t, first...), layer(t, second...)}
 }
