@@ -142,6 +142,18 @@ func (m *Components) each(ctx context.Context, repository string, is manifest, t
 		if err != nil {
 			return fmt.Errorf("opening the files %s@%s: %w", repository, l.Digest, err)
 		}
+		// What a manifest says of sizes is its writer's word, and limits rest on it.
+		size, err := blob.Seek(0, io.SeekEnd)
+		if err == nil {
+			_, err = blob.Seek(0, io.SeekStart)
+		}
+		if err == nil && size != l.Size {
+			err = bad("layer %s has %d bytes, and its manifest says %d", l.Digest, size, l.Size)
+		}
+		if err != nil {
+			blob.Close()
+			return fmt.Errorf("reading the files %s@%s: %w", repository, l.Digest, err)
+		}
 		if title := l.Annotations[titleAnnotation]; title != "" && l.Annotations[unpackAnnotation] != "true" {
 			err = single(title, l.Size, blob, &left, to)
 		} else {
@@ -216,14 +228,52 @@ func layer(ctx context.Context, r io.Reader, left *archive.Limits, to sink) erro
 	}
 }
 
-// nowhere is a sink that reads everything and keeps nothing.
-type nowhere struct{}
+// nowhere is a sink that reads everything and keeps nothing but what stands
+// where, so that what a folder would refuse is refused: a name that is too long, a
+// file below a file, a hard link to nothing. What lies behind links is left to the
+// folder.
+type nowhere map[string]byte
 
-func (nowhere) directory(string) error       { return nil }
-func (nowhere) symlink(string, string) error { return nil }
-func (nowhere) link(string, string) error    { return nil }
+// put takes notice of an entry.
+func (n nowhere) put(name string, kind byte) error {
+	for above, behind := name, false; above != "." && !behind; above = path.Dir(above) {
+		if len(path.Base(above)) > maxName {
+			return bad("entry %q: its name has more than %d bytes", name, maxName)
+		}
+		if above == name {
+			continue
+		}
+		if n[above] == tar.TypeReg {
+			return bad("entry %q: %q is no folder", name, above)
+		}
+		behind = n[above] == tar.TypeSymlink
+	}
+	n[name] = kind
+	return nil
+}
 
-func (nowhere) file(_ string, _ fs.FileMode, r io.Reader) error {
-	_, err := io.Copy(io.Discard, r)
+// maxName is how long the name of a file or folder may be on Linux.
+const maxName = 255
+
+func (n nowhere) directory(name string) error  { return n.put(name, tar.TypeDir) }
+func (n nowhere) symlink(name, _ string) error { return n.put(name, tar.TypeSymlink) }
+
+func (n nowhere) link(name, target string) error {
+	behind := false
+	for above := path.Dir(target); above != "."; above = path.Dir(above) {
+		behind = behind || n[above] == tar.TypeSymlink
+	}
+	if !behind && n[target] != tar.TypeReg {
+		return bad("entry %q: hard link to %q, which is no file before it", name, target)
+	}
+	return n.put(name, tar.TypeReg)
+}
+
+func (n nowhere) file(name string, _ fs.FileMode, r io.Reader) error {
+	err := n.put(name, tar.TypeReg)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, r)
 	return err
 }

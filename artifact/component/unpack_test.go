@@ -2,7 +2,10 @@ package component
 
 import (
 	"archive/tar"
+	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -98,6 +101,10 @@ func TestHostileFilesAreRefusedWhenTheComponentIsMade(t *testing.T) {
 		"a file that is too large":   {archiveOf(t, file("a", strings.Repeat("x", 1<<18+1), 0))},
 		"too much of all":            {archiveOf(t, file("a", strings.Repeat("x", 1<<18), 0)), archiveOf(t, many[:30]...), archiveOf(t, many[30:]...)},
 		"too many layers":            {archiveOf(t, file("a", "", 0)), archiveOf(t, file("b", "", 0)), archiveOf(t, file("c", "", 0)), archiveOf(t, file("d", "", 0))},
+		"a name that is too long":    {archiveOf(t, file("a/"+strings.Repeat("x", 256)+"/b", "", 0))},
+		"a file below a file":        {archiveOf(t, file("a", "", 0)), archiveOf(t, file("a/b/c", "", 0))},
+		"a hard link to nothing":     {archiveOf(t, hardlink("a", "b"))},
+		"a hard link to a folder":    {archiveOf(t, folderEntry("b"), hardlink("a", "b"))},
 		"what is no archive":         {[]byte("not an archive at all")},
 		"an archive that is cut off": {archiveOf(t, file("a", "content", 0))[:520]},
 	} {
@@ -292,4 +299,43 @@ func FuzzUnpack(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// liar is an image whose manifest says other sizes of its layers than they have.
+type liar struct {
+	v1.Image
+	manifest []byte
+}
+
+func (l liar) RawManifest() ([]byte, error) { return l.manifest, nil }
+func (l liar) Size() (int64, error)         { return int64(len(l.manifest)), nil }
+func (l liar) Digest() (v1.Hash, error) {
+	h, _, err := v1.SHA256(bytes.NewReader(l.manifest))
+	return h, err
+}
+
+func TestWhatAManifestSaysOfSizesIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	b := newHouse(t, Limits{})
+	for _, size := range []int64{-1 << 40, 0, 1 << 40} {
+		i := image(t, archiveOf(t, file("a", "content", 0)))
+		m, err := i.Manifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m = m.DeepCopy()
+		m.Layers[0].Size = size
+		raw, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.push(sellerAccount, "acme/ami:files", liar{i, raw}); err != nil {
+			continue // the registry has found it out
+		}
+		n := tool()
+		n.Description, n.Tags = fmt.Sprint(size), map[string]string{FilesTag: "acme/ami:files"}
+		if c, err := b.Create(t.Context(), n); !errors.Is(err, ErrBadFiles) {
+			t.Errorf("a layer of %d bytes is taken: %+v, %v", size, c.Files, err)
+		}
+	}
 }
