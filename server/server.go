@@ -99,6 +99,15 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	measureBuilds(s.metrics, s.market.builds)
+	// Before there is the door: whoever waits for that may read these.
+	err = writeWhole(f.path(endpointFile), []byte(s.url+"\n"), 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("writing down our address: %w", err)
+	}
+	err = writeWhole(f.path(databaseFile), []byte(s.market.database+"\n"), 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("writing down the engine of the database: %w", err)
+	}
 	s.door, err = control.Listen(f.dir)
 	if err != nil {
 		return nil, err
@@ -111,14 +120,6 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 	err = s.market.applyScenario(ctx, config)
 	if err != nil {
 		return nil, err
-	}
-	err = writeWhole(f.path(endpointFile), []byte(s.url+"\n"), 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("writing down our address: %w", err)
-	}
-	err = writeWhole(f.path(databaseFile), []byte(s.market.database+"\n"), 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("writing down the engine of the database: %w", err)
 	}
 	// Handshakes that failed, clients that left.
 	problems := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
