@@ -66,7 +66,7 @@ func TestABuildMakesAnImage(t *testing.T) {
 			b := h.begin("web with plugin", func(r *Request) {
 				r.Options, r.Description, r.Topic, r.Token = []string{"fo-one", "fo-two"}, "for the shop", topic, "token"
 			})
-			if b.Status != InProgress || len(b.ID) != idLength || strings.Join(h.obtained, ", ") != account+" prod-fo-one v-fo-one, "+account+" prod-fo-two v-fo-two" {
+			if b.Status != InProgress || !formOfID.MatchString(b.ID) || strings.Join(h.obtained, ", ") != account+" prod-fo-one v-fo-one, "+account+" prod-fo-two v-fo-two" {
 				t.Errorf("began %+v, obtained %v", b, h.obtained)
 			}
 			got := h.ended(b.ID)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -178,11 +179,11 @@ func meetsAll(facts, filters map[string][]string) bool {
 	return true
 }
 
-// named lists builds of certain ids.
+// named lists builds of certain ids. What is no id of a build is passed over.
 func (b *Builds) named(ctx context.Context, q Query, ids []string, filters map[string][]string, after store.Position, limit int) (Page, error) {
 	var keys []store.Key
 	for _, id := range ids {
-		if len(id) == idLength {
+		if formOfID.MatchString(id) {
 			keys = append(keys, store.Key{Kind: Kind, ID: id})
 		}
 	}
@@ -223,8 +224,9 @@ func (b *Builds) named(ctx context.Context, q Query, ids []string, filters map[s
 	return page, nil
 }
 
-// idLength is that of a UUID.
-const idLength = 36
+// formOfID is that of a UUID. What has another can't even be asked for: a key of
+// the store has no NUL.
+var formOfID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // sort is the order of lists: the time of the start.
 func (r *Build) sort() string { return fmt.Sprintf("%015d", r.Started.UnixMilli()) }

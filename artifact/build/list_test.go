@@ -112,6 +112,11 @@ func TestBuildsAreListedTheNewestFirst(t *testing.T) {
 				"a filter of ids":        {[]Filter{{FilterID, []string{ids[3], ids[1], "none"}}}, nil, []string{ids[1], ids[3]}},
 				"ids":                    {nil, []string{ids[5], ids[0], ids[5], foreign.ID, elsewhere.ID, "none"}, []string{ids[0], ids[5]}},
 				"ids and a filter":       {[]Filter{{FilterOption, []string{"fo-b"}}}, ids[:4], []string{ids[1], ids[3]}},
+				"an id of nothing":       {nil, []string{strings.Repeat("\x00", 36), strings.Repeat("a", 36), strings.Repeat("a", 600), "", ids[2]}, []string{ids[2]}},
+				"a filter of nothing":    {[]Filter{{FilterID, []string{strings.Repeat("\x00", 36), ids[2] + "0"}}}, nil, nil},
+				"an option of nothing":   {[]Filter{{FilterOption, []string{strings.Repeat("\x00", 36)}}}, nil, nil},
+				"a product of nothing":   {[]Filter{{FilterProduct, []string{"", strings.Repeat("\x00", 600)}}}, nil, nil},
+				"a long product":         {[]Filter{{FilterProduct, []string{strings.Repeat("a", 60000)}}}, nil, nil},
 				"ids and other ids":      {[]Filter{{FilterID, []string{ids[7]}}}, ids[:4], nil},
 			} {
 				for _, size := range []*int{nil, ptr(0), ptr(1), ptr(5), ptr(256)} {
