@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -263,6 +265,30 @@ func TestABuildThatNeverEndsIsGivenUp(t *testing.T) {
 		t.Errorf("ended as %s, %+v", got.Status, got.Detail)
 	}
 	h.healthy()
+}
+
+// TestABuildWithoutItsLogsIsGivenUp: what keeps a try from its beginning is a try, too.
+func TestABuildWithoutItsLogsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	h := open(t, onSQLite(t), nil)
+	first, last := h.begin("first"), h.begin("last")
+	if err := os.WriteFile(filepath.Join(h.blobs, KindLogs), nil, 0o600); err != nil { // where their folder should be
+		t.Fatal(err)
+	}
+	last.Tries = maxTries - 1
+	w, err := last.write(store.Any)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Due = h.runner.Now()
+	if err := h.store.Commit(t.Context(), store.Batch{Put: []store.Write{w}}); err != nil {
+		t.Fatal(err)
+	}
+	h.run()
+	h.until("the first try is counted", func() bool { return h.read(first.ID).Tries == 1 })
+	if got := h.ended(last.ID); got.Status != InternalError || got.Detail == nil || !strings.Contains(got.Detail.Message, "5 times") {
+		t.Errorf("ended as %s, %+v", got.Status, got.Detail)
+	}
 }
 
 func TestAFailureOfOursIsTriedAgain(t *testing.T) {

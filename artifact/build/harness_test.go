@@ -63,6 +63,7 @@ type house struct {
 	t      *testing.T
 	server *httptest.Server
 	at     string // folder of machines and installers
+	blobs  string // folder of logs
 	store  store.Store
 	source images.AMI
 
@@ -93,7 +94,7 @@ func onPostgres(t *testing.T) store.Store {
 // open makes a house. Nothing is built until start.
 func open(t *testing.T, s store.Store, edit func(*Config)) *house {
 	t.Helper()
-	h := &house{t: t, store: s, at: t.TempDir(), options: map[string]Option{}}
+	h := &house{t: t, store: s, at: t.TempDir(), blobs: filepath.Join(t.TempDir(), "files"), options: map[string]Option{}}
 	var handler atomic.Pointer[http.Handler]
 	h.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) }))
 	t.Cleanup(h.server.Close)
@@ -122,7 +123,7 @@ func open(t *testing.T, s store.Store, edit func(*Config)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	blobs, err := blob.New(blob.Config{Root: filepath.Join(t.TempDir(), "files"), PublicURL: own, Keyring: keys})
+	blobs, err := blob.New(blob.Config{Root: h.blobs, PublicURL: own, Keyring: keys})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,11 +51,11 @@ func (b *Builds) build(ctx context.Context, t *work.Task, r *Build) error {
 		return b.end(ctx, t, r, InternalError, &Detail{Message: fmt.Sprintf("The build was begun %d times and never came to its end.", r.Tries)})
 	}
 	stdout, stderr, err := b.openLogs(r)
+	r.Tries++
 	if err != nil {
 		return b.later(ctx, t, r, err)
 	}
 	// The try is written down before it is made: it may end this process.
-	r.Tries++
 	r.Begun = true
 	err = b.put(ctx, t, r, t.Owner, t.Lease())
 	if err != nil {
