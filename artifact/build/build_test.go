@@ -364,9 +364,17 @@ func TestAnAccountHasSoManyBuildsAndNoMore(t *testing.T) {
 	t.Parallel()
 	h := open(t, onSQLite(t), func(c *Config) { c.Open = func(string) int { return 2 } })
 	h.begin("one")
-	h.begin("two", func(r *Request) { r.Region = "eu-west-1" })
+	same := func(r *Request) { r.Region, r.Token = "eu-west-1", "token" }
+	two := h.begin("two", same)
 	if _, err := h.Start(t.Context(), h.request("three")); code(err) != "BuildLimitExceededException" {
 		t.Errorf("the third: %v", err)
+	}
+	if len(h.obtained) != 2 {
+		t.Errorf("two builds were started, and obtained is %q", h.obtained)
+	}
+	again := h.begin("two", same)
+	if again.ID != two.ID {
+		t.Errorf("the second once more is build %s, and was %s", again.ID, two.ID)
 	}
 	h.run()
 	h.until("they have ended", func() bool {

@@ -34,7 +34,8 @@ type Request struct {
 const mostOptions = 10
 
 // Start stores a build and hands it to the workers. A refused request stores
-// nothing. With a token that was used before for the same request it returns the
+// nothing; but where two requests at a time want the last build that the account
+// may have, or one name, the one that is refused may have obtained its options. With a token that was used before for the same request it returns the
 // build of that. The errors that a caller may see are *apierror.Error, under the
 // names of the Image Build Service's model.
 func (b *Builds) Start(ctx context.Context, r Request) (*Build, error) {
@@ -49,7 +50,7 @@ func (b *Builds) Start(ctx context.Context, r Request) (*Build, error) {
 	}
 	err = b.nameFree(ctx, r)
 	if err != nil {
-		return nil, err
+		return b.unlessKnown(ctx, err, tokenKey, input)
 	}
 	options, err := b.options(ctx, r)
 	if err != nil {
@@ -77,10 +78,19 @@ func (b *Builds) Start(ctx context.Context, r Request) (*Build, error) {
 			return nil, err
 		}
 	}
+	full, err := b.full(ctx, r.Account)
+	if err != nil {
+		return nil, err
+	}
+	if full {
+		return b.unlessKnown(ctx, tooMany(b.config.Open(r.Account)), tokenKey, input)
+	}
 	build, err := b.begin(r, tokenKey.ID, options, source)
 	if err != nil {
 		return nil, err
 	}
+	// What is obtained stays so: this comes behind all that refuses, but what
+	// another request does in the same moment.
 	for _, o := range options {
 		err := b.config.Obtained(ctx, r.Account, o)
 		if err != nil {
@@ -223,18 +233,14 @@ func (b *Builds) commit(ctx context.Context, build *Build, token store.Key, inpu
 	var conflict *store.Conflict
 	switch {
 	case err == nil:
-	case errors.Is(err, store.ErrLimit) || errors.As(err, &conflict):
-		// The same request, sent twice at a time, may be what stands in the way.
-		known, tokenErr := b.known(ctx, token, input)
-		switch {
-		case known != nil || tokenErr != nil:
-			return known, tokenErr
-		case conflict == nil:
-			return nil, apierror.New("BuildLimitExceededException", "The account has %d builds in progress, and may have no more at a time.", b.config.Open(build.Account))
-		case conflict.Key.Kind == images.KindName:
-			return nil, nameTaken(build.Destination.Name)
+	case errors.Is(err, store.ErrLimit):
+		return b.unlessKnown(ctx, tooMany(b.config.Open(build.Account)), token, input)
+	case errors.As(err, &conflict):
+		refusal := fmt.Errorf("storing build %s: %w", build.ID, err)
+		if conflict.Key.Kind == images.KindName {
+			refusal = nameTaken(build.Destination.Name)
 		}
-		return nil, fmt.Errorf("storing build %s: %w", build.ID, err)
+		return b.unlessKnown(ctx, refusal, token, input)
 	default:
 		// Written or not? The id is no other build's.
 		if _, read := b.config.Store.Get(ctx, w.Key); read != nil {
@@ -246,6 +252,34 @@ func (b *Builds) commit(ctx context.Context, build *Build, token store.Key, inpu
 	w.Document.Revision = 1
 	b.runner.Hand(w.Document, nil)
 	return build, nil
+}
+
+// full says whether an account has as many builds in progress as it may. The
+// commit of a build asks again: others may be started meanwhile.
+func (b *Builds) full(ctx context.Context, account string) (bool, error) {
+	most := b.config.Open(account)
+	if most <= 0 {
+		return most == 0, nil
+	}
+	page, err := b.config.Store.List(ctx, store.Query{Kind: Kind, Index: indexOpen, Partition: account, Limit: most})
+	if err != nil {
+		return false, fmt.Errorf("counting the builds of %s: %w", account, err)
+	}
+	return len(page.Documents) >= most, nil
+}
+
+func tooMany(most int) error {
+	return apierror.New("BuildLimitExceededException", "The account has %d builds in progress, and may have no more at a time.", most)
+}
+
+// unlessKnown refuses a request, unless its token was used meanwhile: what stands
+// in its way may be the build of the same request, sent twice at a time.
+func (b *Builds) unlessKnown(ctx context.Context, refusal error, token store.Key, input string) (*Build, error) {
+	known, err := b.known(ctx, token, input)
+	if known != nil || err != nil {
+		return known, err
+	}
+	return nil, refusal
 }
 
 // announce adds the message on a build's status to a batch.
