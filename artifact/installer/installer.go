@@ -108,7 +108,8 @@ type Job struct {
 	// Stdout and Stderr get what the components write, while they write it. They
 	// may be called concurrently with each other. Nil: it is thrown away.
 	Stdout, Stderr io.Writer
-	// Trial asks for no layer: whether the components run is all that is asked.
+	// Trial asks for no layer: whether the components run, and leave what can be one,
+	// is all that is asked.
 	Trial bool
 }
 

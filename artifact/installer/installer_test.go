@@ -197,6 +197,7 @@ func TestAnInstallationFailsForWhatTheComponentDoes(t *testing.T) {
 		"it takes too long":            {Limits{Time: time.Second}, scripts("slow", "build", "sleep 100"), []string{"component slow", "timed out", "1s"}},
 		"it takes too much memory":     {Limits{Memory: 64 << 20}, scripts("fat", "build", "tail /dev/zero"), []string{"component fat", "out of memory", "64 MiB"}},
 		"it writes more than the disk": {Limits{Disk: 16 << 20}, scripts("wide", "build", "dd if=/dev/zero of=/opt/big bs=1M count=100"), []string{"component wide"}},
+		"a name that no layer has":     {Limits{}, scripts("odd", "build", "echo x >/opt/.wh.x"), []string{`What was installed makes no image: "opt/.wh.x": names that begin with .wh.`}},
 		"no document":                  {Limits{}, Component{Name: "none", Phases: []string{"build"}, Document: []byte("no: document")}, []string{"component none"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -238,6 +239,10 @@ func TestATrialMakesNoLayer(t *testing.T) {
 	}
 	_, err = w.Run(t.Context(), Job{ID: "trial", Image: w.image, Trial: true, Components: []Component{scripts("any", "build", "true", "test", "test -s /opt/x")}})
 	fails(t, err, InstallFailed, "StepT")
+	for _, phases := range [][]string{{"build", "echo x >/opt/.wh.x"}, {"build", "echo x >/opt/.wh.x", "test", "true"}} {
+		_, err = w.Run(t.Context(), Job{ID: "trial", Image: w.image, Trial: true, Components: []Component{scripts("any", phases...)}})
+		fails(t, err, InstallFailed, `makes no image: "opt/.wh.x"`)
+	}
 	if left, err := os.ReadDir(w.folder); err != nil || len(left) > 0 {
 		t.Errorf("files are left: %v, %v", left, err)
 	}

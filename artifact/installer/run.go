@@ -45,12 +45,20 @@ func (r *run) install(ctx context.Context) (*Result, error) {
 	result := &Result{}
 	err = r.in(ctx, r.job.ID, r.job.Image.Layers, files, func(id string) error {
 		err := r.components(ctx, id, "build", "validate")
-		if err != nil || r.job.Trial && !r.tests() {
+		if err != nil {
 			return err
 		}
 		err = r.config.Machines.Stop(ctx, id)
 		if err != nil {
 			return fmt.Errorf("stopping machine %s: %w", id, err)
+		}
+		if r.job.Trial && !r.tests() {
+			// Nobody needs the layer, but it must be one: builds will make it.
+			err = r.config.Machines.Diff(ctx, id, io.Discard)
+			if err != nil {
+				return fmt.Errorf("reading what machine %s changed: %w", id, err)
+			}
+			return nil
 		}
 		result.Layer, result.file, err = r.layer(ctx, id)
 		return err
@@ -110,6 +118,9 @@ func (r *run) failure(err error) error {
 		return fmt.Errorf("%w (%w)", ErrNoMachines, err)
 	case errors.Is(err, machine.ErrDiskFull):
 		return &Failure{InstallFailed, r.about("wrote more than the disk of the machine has", "")}
+	case errors.Is(err, machine.ErrBadTree):
+		_, why, _ := strings.Cut(err.Error(), machine.ErrBadTree.Error()+": ")
+		return &Failure{InstallFailed, short("What was installed makes no image: " + why + ".")}
 	}
 	return err
 }

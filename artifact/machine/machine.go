@@ -35,6 +35,10 @@ var (
 	// ErrDiskFull: what the machine wrote leaves no room on its disk to start it
 	// again. A program that runs is told by its kernel (ENOSPC): see Exit.DiskFull.
 	ErrDiskFull = errors.New("the machine's disk is full")
+	// ErrBadTree: what the machine wrote can't be a layer. It is the fault of what
+	// ran in it. Behind the words of this error and a colon the text names the file
+	// and says why.
+	ErrBadTree = errors.New("what the machine wrote can't be a layer")
 )
 
 // Provider makes machines. Its methods may be called concurrently, also for one
@@ -63,7 +67,7 @@ type Provider interface {
 	// the machine is not running.
 	Stop(ctx context.Context, id string) error
 	// Diff writes what the machine changed as the tar archive of an OCI layer,
-	// not compressed. ErrState while it runs.
+	// not compressed. ErrState while it runs; ErrBadTree.
 	Diff(ctx context.Context, id string, w io.Writer) error
 	// Delete removes a machine and its disk, running or not. It is no error if
 	// there is none.

@@ -182,7 +182,7 @@ func reaches(h *host) []attack {
 			}
 			var out bytes.Buffer
 			if err := b.p.Diff(b.t.Context(), b.id, &out); err != nil {
-				b.t.Logf("Diff refuses: %v", err)
+				b.noLayer(err)
 				return
 			}
 			laid := s.image(b.t)
@@ -199,7 +199,7 @@ func reaches(h *host) []attack {
 			}
 			var out bytes.Buffer
 			if err := b.p.Diff(b.t.Context(), b.id, &out); err != nil {
-				b.t.Logf("Diff refuses: %v", err)
+				b.noLayer(err)
 				return
 			}
 			for _, c := range s.readLayer(b.t, out.Bytes()) {

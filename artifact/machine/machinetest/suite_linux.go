@@ -192,6 +192,15 @@ func (b *box) held(what string, r result) {
 	}
 }
 
+// noLayer checks what Diff says of a machine that wrote what no layer has: it is not
+// taken for a fault of the host, and the text names the file.
+func (b *box) noLayer(err error) {
+	b.t.Helper()
+	if _, why, _ := strings.Cut(err.Error(), machine.ErrBadTree.Error()+": "); !errors.Is(err, machine.ErrBadTree) || !strings.Contains(why, "/") {
+		b.t.Errorf("Diff: %v; want ErrBadTree with the name of a file", err)
+	}
+}
+
 // answers checks that a machine still works.
 func (b *box) answers() {
 	b.t.Helper()

@@ -2,10 +2,12 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -13,7 +15,7 @@ import (
 	"souk/artifact/machine"
 )
 
-// Diff implements machine.Provider. What a layer can't express is layer.ErrBadTree.
+// Diff implements machine.Provider.
 func (s *Sandbox) Diff(ctx context.Context, id string, w io.Writer) error {
 	b, err := s.box(id)
 	if err != nil {
@@ -52,6 +54,10 @@ func (s *Sandbox) Diff(ctx context.Context, id string, w io.Writer) error {
 		upper = "/proc/self/task/" + strconv.Itoa(thread) + "/root" + upper
 	}
 	_, err = layer.Diff(ctx, w, upper, options)
+	if errors.Is(err, layer.ErrBadTree) {
+		_, reason, _ := strings.Cut(err.Error(), layer.ErrBadTree.Error()+": ")
+		return fmt.Errorf("reading what %s changed: %w: %s", id, machine.ErrBadTree, reason)
+	}
 	return err
 }
 
