@@ -130,7 +130,7 @@ func (c *configFile) blame(err error) string {
 // is none.
 func unknownVariables(model *kong.Node, environ []string) []string {
 	known := []string{
-		"SOUK_BINARY", "SOUK_CRASH_AT", "SOUK_CRASH_IMAGES", "SOUK_SOAK", "SOUK_TEST_POSTGRES", "SOUK_TEST_CRASHING_STORE", // of the tests
+		"SOUK_BINARY", "SOUK_CRASH_AT", "SOUK_CRASH_IMAGES", "SOUK_SOAK", "SOUK_DEBIAN_BASE", "SOUK_TEST_POSTGRES", "SOUK_TEST_CRASHING_STORE", // of the tests
 	}
 	_ = kong.Visit(model, func(node kong.Visitable, next kong.Next) error {
 		if flag, ok := node.(*kong.Flag); ok {
