@@ -196,7 +196,8 @@ func TestAnInstallationFailsForWhatTheComponentDoes(t *testing.T) {
 		"the test of the image":        {Limits{}, scripts("bad", "build", "true", "test", "exit 4"), []string{"component bad", "StepT"}},
 		"it takes too long":            {Limits{Time: time.Second}, scripts("slow", "build", "sleep 100"), []string{"component slow", "timed out", "1s"}},
 		"it takes too much memory":     {Limits{Memory: 64 << 20}, scripts("fat", "build", "tail /dev/zero"), []string{"component fat", "out of memory", "64 MiB"}},
-		"it writes more than the disk": {Limits{Disk: 16 << 20}, scripts("wide", "build", "dd if=/dev/zero of=/opt/big bs=1M count=100"), []string{"component wide"}},
+		"it writes more than the disk": {Limits{Disk: 16 << 20}, scripts("wide", "build", "dd if=/dev/zero of=/opt/big bs=1M count=100"), []string{"component wide filled the disk", "16 MiB"}},
+		"its words are no help then":   {Limits{Disk: 16 << 20}, scripts("wide", "build", "/bin/busybox head -c 100000000 /dev/zero >/tmp/big"), []string{"component wide filled the disk", "16 MiB"}},
 		"a name that no layer has":     {Limits{}, scripts("odd", "build", "echo x >/opt/.wh.x"), []string{`What was installed makes no image: "opt/.wh.x": names that begin with .wh.`}},
 		"no document":                  {Limits{}, Component{Name: "none", Phases: []string{"build"}, Document: []byte("no: document")}, []string{"component none"}},
 	} {

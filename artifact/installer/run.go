@@ -2,6 +2,7 @@ package installer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -213,7 +214,7 @@ func (r *run) components(ctx context.Context, id string, phases ...string) error
 		case exit.OutOfMemory:
 			return &Failure{InstallFailed, r.about(fmt.Sprintf("ran out of memory, of which the machine has %d MiB", r.memory()>>20), r.stderr.last())}
 		case exit.DiskFull:
-			return &Failure{InstallFailed, r.about("filled the disk of the machine", r.stderr.last())}
+			return &Failure{InstallFailed, r.about(fmt.Sprintf("filled the disk of the machine, which has %d MiB", r.disk()>>20), r.stderr.last())}
 		case exit.Signal != 0:
 			return &Failure{InstallFailed, r.about(fmt.Sprintf("was ended by signal %d", exit.Signal), r.stderr.last())}
 		case exit.Code != 0:
@@ -224,12 +225,9 @@ func (r *run) components(ctx context.Context, id string, phases ...string) error
 	return nil
 }
 
-func (r *run) memory() int64 {
-	if r.config.Limits.Memory > 0 {
-		return r.config.Limits.Memory
-	}
-	return machine.DefaultMemory
-}
+func (r *run) memory() int64 { return cmp.Or(r.config.Limits.Memory, machine.DefaultMemory) }
+
+func (r *run) disk() int64 { return cmp.Or(r.config.Limits.Disk, machine.DefaultDisk) }
 
 // layer writes what a stopped machine changed as a compressed layer to a file of
 // the installer's folder, quickly rather than well.

@@ -165,6 +165,10 @@ func bombs() []attack {
 		{"disk: one large file", disks, nil, func(s *suite, b *box) {
 			r := b.try("/attack fill /root/large 500; exit 1")
 			b.held("fill", machineEnds(r))
+			// Not "I/O error", of which no program knows what to do.
+			if !strings.Contains(r.out, "no space left on device") {
+				b.t.Errorf("a program that fills the disk is told %q", r.out)
+			}
 			if !r.exit.DiskFull {
 				b.t.Errorf("a program that failed with a full disk ends with %+v; want DiskFull", r.exit)
 			}
