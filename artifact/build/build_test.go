@@ -383,3 +383,54 @@ func TestAnAccountHasSoManyBuildsAndNoMore(t *testing.T) {
 	})
 	h.begin("three")
 }
+
+// meanwhile is a store that lets something happen before it is asked for a name.
+type meanwhile struct {
+	store.Store
+	happens func()
+}
+
+func (m *meanwhile) Get(ctx context.Context, k store.Key) (store.Document, error) {
+	if k.Kind == images.KindName {
+		m.happens()
+	}
+	return m.Store.Get(ctx, k)
+}
+
+// TestTheSameRequestTwiceAtATimeIsOneBuild: the second finds the first in its way,
+// wherever it is then.
+func TestTheSameRequestTwiceAtATimeIsOneBuild(t *testing.T) {
+	t.Parallel()
+	for _, where := range []string{"the name", "the bound", "the commit"} {
+		t.Run(where, func(t *testing.T) {
+			t.Parallel()
+			var h *house
+			var first *Build
+			began := false
+			same := func(r *Request) { r.Token = "token" }
+			at := func(place string) {
+				if place == where && !began {
+					began = true
+					first = h.begin("web", same)
+				}
+			}
+			h = open(t, onSQLite(t), func(c *Config) {
+				c.Open = func(string) int { return 1 }
+				c.Store = &meanwhile{c.Store, func() { at("the name") }}
+				option, obtained := c.Option, c.Obtained
+				c.Option = func(ctx context.Context, account, id string) (Option, error) {
+					at("the bound")
+					return option(ctx, account, id)
+				}
+				c.Obtained = func(ctx context.Context, account string, o Option) error {
+					at("the commit")
+					return obtained(ctx, account, o)
+				}
+			})
+			second := h.begin("web", same)
+			if second.ID != first.ID {
+				t.Errorf("builds %s and %s", first.ID, second.ID)
+			}
+		})
+	}
+}
