@@ -37,10 +37,17 @@ func (s *ServeCommand) Run(app *App, line *kong.Context) error {
 	if err != nil {
 		config.Log.Warn("the line that says we are ready could not be written", "error", err)
 	}
-	err = keepSmall()
-	if err != nil {
-		config.Log.Debug("memory of the start was not given back", "error", err)
+	beSmall := func() {
+		err := keepSmall()
+		if err != nil {
+			config.Log.Debug("memory of the start was not given back", "error", err)
+		}
 	}
+	beSmall()
+	go func() { // and again when the first machine has been tried, which Run does
+		_, _ = market.Machines(app.Ctx) // an error is in the log
+		beSmall()
+	}()
 	return market.Run(app.Ctx)
 }
 
