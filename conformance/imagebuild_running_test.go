@@ -234,6 +234,25 @@ func curl(t *testing.T, at string) string {
 	return string(text)
 }
 
+// awaitLog waits until a log has what a program has written: that is there soon,
+// not at once.
+func awaitLog(t *testing.T, at, want string) string {
+	t.Helper()
+	tick, late := time.NewTicker(50*time.Millisecond), time.After(30*time.Second)
+	defer tick.Stop()
+	for {
+		text := curl(t, at)
+		if strings.Contains(text, want) {
+			return text
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("the log of a build that runs is %q, want %q in it", text, want)
+		}
+	}
+}
+
 // TestABuildTellsWhileItRuns: its logs can be read before it has ended, and a
 // topic of the account hears of each status, by an endpoint on http.
 func TestABuildTellsWhileItRuns(t *testing.T) {
@@ -261,23 +280,9 @@ func TestABuildTellsWhileItRuns(t *testing.T) {
 	if b.Status != "InProgress" || b.DestinationImage.Id != "" {
 		t.Errorf("while it runs it is %+v", b)
 	}
-	// What a program has written is there soon, not at once.
-	late := time.After(30 * time.Second)
 	for of, want := range map[string]string{b.StandardOutputUrl: "begun", b.StandardErrorUrl: "careful"} {
-		for tick := time.NewTicker(50 * time.Millisecond); ; {
-			text := curl(t, of)
-			if strings.Contains(text, "passed") {
-				t.Errorf("the log is ahead of the build: %q", text)
-			}
-			if strings.Contains(text, want) {
-				tick.Stop()
-				break
-			}
-			select {
-			case <-tick.C:
-			case <-late:
-				t.Fatalf("the log of a build that runs is %q, want %q in it", text, want)
-			}
+		if text := awaitLog(t, of, want); strings.Contains(text, "passed") {
+			t.Errorf("the log is ahead of the build: %q", text)
 		}
 	}
 	g.open()
@@ -375,6 +380,7 @@ func TestTakeoverOfABuild(t *testing.T) {
 	g.close()
 	id := startBuild(t, s, options["tool"], base, "taken over")
 	g.wait(t)
+	awaitLog(t, showBuild(t, s, id).StandardOutputUrl, "begun") // what is not written yet dies with the node
 	had := left.kill(t, first)
 	left.ended(t, had)
 	disk := filepath.Join(here.Dir, "compute", "machines", "machines", "build-"+id)
