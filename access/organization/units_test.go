@@ -14,7 +14,7 @@ import (
 	"souk/access/keyring"
 	"souk/access/organization"
 	"souk/storage/store/sqlite/sqlitetest"
-	"souk/storage/work/worktest"
+	"souk/storage/worktest"
 )
 
 // born is an organisation with its management account, and what there is to

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"souk/storage/work/worktest"
+	"souk/storage/worktest"
 )
 
 func TestWhatIsLeftIsDeliveredWhenTheServerStops(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"souk/access/keyring"
 	"souk/storage/store"
 	"souk/storage/store/sqlite/sqlitetest"
-	"souk/storage/work/worktest"
+	"souk/storage/worktest"
 )
 
 const account = "123456789012"

@@ -10,7 +10,7 @@ import (
 	"souk/artifact/archive/archivetest"
 	"souk/catalog/change"
 	"souk/storage/store"
-	"souk/storage/work/worktest"
+	"souk/storage/worktest"
 )
 
 // later makes a house in which every image is read later.

@@ -20,7 +20,7 @@ import (
 	"souk/storage/store/postgres"
 	"souk/storage/store/postgres/pgtest"
 	"souk/storage/store/sqlite/sqlitetest"
-	"souk/storage/work/worktest"
+	"souk/storage/worktest"
 )
 
 const (

@@ -16,7 +16,7 @@ import (
 	"souk/gateway/apierror"
 	"souk/storage/store"
 	"souk/storage/store/sqlite/sqlitetest"
-	"souk/storage/work/worktest"
+	"souk/storage/worktest"
 )
 
 func TestMessagesFromSubscribingToEnding(t *testing.T) {

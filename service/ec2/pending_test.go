@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"souk/artifact/images"
-	"souk/storage/work/worktest"
+	"souk/storage/worktest"
 )
 
 func TestALargeImageIsPendingFirst(t *testing.T) {

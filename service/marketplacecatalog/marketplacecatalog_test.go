@@ -30,7 +30,7 @@ import (
 	"souk/gateway"
 	"souk/service/marketplacecatalog"
 	"souk/storage/store/sqlite/sqlitetest"
-	"souk/storage/work/worktest"
+	"souk/storage/worktest"
 )
 
 const account = "123456789012"

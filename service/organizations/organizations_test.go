@@ -23,7 +23,7 @@ import (
 	"souk/gateway"
 	"souk/service/organizations"
 	"souk/storage/store/sqlite/sqlitetest"
-	"souk/storage/work/worktest"
+	"souk/storage/worktest"
 )
 
 // market is a gateway with this one service, and the organisation behind it.

@@ -11,7 +11,7 @@ import (
 
 	"souk/storage/store"
 	"souk/storage/store/sqlite/sqlitetest"
-	"souk/storage/work/worktest"
+	"souk/storage/worktest"
 )
 
 func openStore(t *testing.T) store.Store {
