@@ -66,6 +66,10 @@ type Provider interface {
 	// Stop ends all processes of a machine. Its disk stays. It is no error if
 	// the machine is not running.
 	Stop(ctx context.Context, id string) error
+	// Wait returns nil when a machine runs no more: it was stopped or deleted, or it
+	// ended by itself, also if that was before the call. ErrState if it was not
+	// started since it was last stopped.
+	Wait(ctx context.Context, id string) error
 	// Diff writes what the machine changed as the tar archive of an OCI layer,
 	// not compressed. ErrState while it runs; ErrBadTree.
 	Diff(ctx context.Context, id string, w io.Writer) error
@@ -106,12 +110,33 @@ type Spec struct {
 	// for its users. False: they can't (no_new_privs). Its root is no root of the
 	// host either way.
 	Sudo bool
+	// Kept machines outlive a loss of power: what their programs sync is on the
+	// host's disk, and all that they wrote is when Stop returns. Other machines are
+	// faster, and their disk is whole as long as the host runs.
+	Kept bool
+	// Commands are names of tools of the machine's agent that its programs find as
+	// programs, in a folder (CommandsPath) that stands before all others in their
+	// PATH. A command runs with the rights of who calls it. Nobody in the machine can
+	// change the folder, and it is no part of what Diff writes.
+	Commands []string
+	// Door lets programs of the machine's root reach the host, where the provider's
+	// door is served: see artifact/machine/agent, Knock. The host trusts nothing of
+	// what comes in there.
+	Door bool
 	// Purpose says whose the machine is, such as a build's id. List returns it.
 	Purpose string
 }
 
 // FilesPath is where a machine finds Spec.Files.
 const FilesPath = "/run/product"
+
+// CommandsPath is the folder of Spec.Commands in a machine.
+const CommandsPath = "/run/souk/bin"
+
+// FilesTool is the tool of agents that carries files in and out of a machine, as tar
+// archives: its arguments are "get" PATH, which writes one, or "put" PATH, which reads
+// one. See artifact/machine/files.
+const FilesTool = "files"
 
 // What a machine has where its Spec says nothing.
 const (

@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,6 +61,12 @@ type Config struct {
 	// Proxy is how machines with Spec.Egress reach what is on it. Nil: such machines
 	// are refused.
 	Proxy *proxy.Proxy
+	// Door serves a connection that a program of a machine's root made to its host, if
+	// the machine has a door (machine.Spec), and closes it. There are no more than
+	// agent.MaxKnocks of a machine at a time, and what comes in is hostile. ctx ends
+	// when the machine stops; the connection is closed then, and nobody waits for Door.
+	// Nil: machines with a door are refused.
+	Door func(ctx context.Context, machine string, conn net.Conn)
 	// Binary is a static program that calls Main first. "": this one, static or not.
 	Binary string
 	// StartTimeout is how long a machine's agent may take to answer; 0: 30 s.
@@ -453,6 +460,25 @@ func (s *Sandbox) Stop(_ context.Context, id string) error {
 	}
 	defer b.mu.Unlock()
 	return s.halt(b)
+}
+
+// Wait implements machine.Provider.
+func (s *Sandbox) Wait(ctx context.Context, id string) error {
+	b, err := s.box(id)
+	if err != nil {
+		return err
+	}
+	r := b.running
+	b.mu.Unlock()
+	if r == nil {
+		return fmt.Errorf("waiting for the end of %s: %w: it is stopped", id, machine.ErrState)
+	}
+	select {
+	case <-r.ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // List implements machine.Provider.
