@@ -36,6 +36,8 @@ type Service struct {
 	AlsoTargets  []string // other prefixes under which its clients come, where they differ
 	APIVersion   string   // of the parameter Version (query protocol), such as 2011-06-15
 	Namespace    string   // of the answer (query protocol), such as https://sts.amazonaws.com/doc/2011-06-15/
+	RPC          Protocol // a second one of style RPC, such as rpcv2cbor.Protocol{}, to the same operations; nil: none
+	RPCName      string   // of the service in the paths of that protocol
 	EventSource  string   // such as marketplacecatalog.amazonaws.com
 
 	// Errors has the HTTP status of every code that the service documents.
@@ -54,6 +56,8 @@ type Service struct {
 	Throttled string // rate exceeded
 
 	Operations []Operation
+	// NotOffered names operations of the AWS service that are known and refused.
+	NotOffered []string
 }
 
 // Operation is one action of a service, with its input and output types erased.

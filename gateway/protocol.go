@@ -15,6 +15,7 @@ const (
 	REST   Style = iota // by method and path
 	Target              // by the header X-Amz-Target, "Prefix.Operation"
 	Query               // by the parameters Action and Version
+	RPC                 // by the path, "/service/NAME/operation/OPERATION"
 )
 
 // Protocol turns bytes into input, and output and errors into bytes; nothing else.

@@ -41,7 +41,15 @@ func (c *call) status(e *apierror.Error) int {
 // fail writes an error.
 func (c *call) fail(e *apierror.Error) {
 	c.failed = e
-	c.service.Protocol.Error(c.service, c.w, c.caller.RequestID, e)
+	c.protocol().Error(c.service, c.w, c.caller.RequestID, e)
+}
+
+// protocol is that of the request.
+func (c *call) protocol() Protocol {
+	if c.route != nil {
+		return c.route.protocol
+	}
+	return c.service.protocol(c.r)
 }
 
 // internal is the service's error for what the client can't know.
@@ -65,7 +73,7 @@ func (c *call) named(own, rest, query string, status int, message string) *apier
 	code := own
 	if code == "" {
 		code = rest
-		if c.service.Protocol.Style() == Query {
+		if c.protocol().Style() == Query {
 			code = query
 		}
 	}
@@ -109,7 +117,7 @@ type InvalidField struct {
 func (c *call) throttled() *apierror.Error {
 	c.surplus = true
 	status := http.StatusBadRequest
-	if c.service.Protocol.Style() == REST {
+	if c.protocol().Style() == REST {
 		status = http.StatusTooManyRequests
 	}
 	return c.named(c.service.Throttled, "ThrottlingException", "Throttling", status, "Rate exceeded")

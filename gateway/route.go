@@ -15,15 +15,17 @@ import (
 
 // route is an operation that is ready to be called.
 type route struct {
-	service *Service
-	op      *Operation
-	codec   Codec
-	plan    *constraint.Plan
+	service  *Service
+	op       *Operation
+	protocol Protocol
+	codec    Codec
+	plan     *constraint.Plan
 }
 
 // routes finds the operation that a request names: by the signing name first,
 // since services share paths and names; then, within the services of that
-// signing name, by X-Amz-Target, by method and path, or by Action and Version.
+// signing name, by method and path, by the path of an RPC, by X-Amz-Target, or
+// by Action and Version.
 type routes struct {
 	bySigningName map[string]*table
 	all           table // for requests that are not signed for any service here
@@ -34,7 +36,8 @@ type table struct {
 	targets map[string]map[string]*route // by target prefix and operation
 	prefix  map[string]*Service          // by target prefix
 	rest    map[restKey]*route
-	paths   map[string]*Service // that know a path, with whatever method
+	paths   map[string]*Service    // that know a path, with whatever method
+	rpcs    map[string]*rpcService // by the name in the path
 	query   []*queryService
 	first   *Service // whose form errors have where nothing else tells
 }
@@ -44,6 +47,11 @@ type restKey struct{ method, path string }
 type queryService struct {
 	service *Service
 	actions map[string]*route
+}
+
+type rpcService struct {
+	service    *Service
+	operations map[string]*route
 }
 
 // add declares a service.
@@ -63,21 +71,44 @@ func (rs *routes) add(s *Service) error {
 		}
 		tables = append(tables, t)
 	}
-	bound := make([]*route, len(s.Operations))
-	for i := range s.Operations {
-		op := &s.Operations[i]
-		r, err := bind(s, op)
-		if err != nil {
-			return fmt.Errorf("binding operation %s: %w", op.Name, err)
-		}
-		bound[i] = r
+	bound, err := bindAll(s, s.Protocol)
+	if err != nil {
+		return err
 	}
 	for _, t := range tables {
 		if err := t.add(s, bound, t != &rs.all); err != nil {
 			return err
 		}
 	}
+	if s.RPC == nil {
+		return nil
+	}
+	if s.RPC.Style() != RPC || s.RPCName == "" {
+		return errors.New("its second protocol is of another style than RPC, or lacks the service's name")
+	}
+	if bound, err = bindAll(s, s.RPC); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if err := t.addRPC(s, bound); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// bindAll makes the routes of a service's operations in one of its protocols.
+func bindAll(s *Service, p Protocol) ([]*route, error) {
+	bound := make([]*route, len(s.Operations))
+	for i := range s.Operations {
+		op := &s.Operations[i]
+		r, err := bind(s, p, op)
+		if err != nil {
+			return nil, fmt.Errorf("binding operation %s: %w", op.Name, err)
+		}
+		bound[i] = r
+	}
+	return bound, nil
 }
 
 // offered names the services that are here as signatures name them.
@@ -90,22 +121,22 @@ func (rs *routes) offered() string {
 	return "only '" + strings.Join(names[:last], "', '") + "' and '" + names[last] + "' are"
 }
 
-func bind(s *Service, op *Operation) (*route, error) {
+func bind(s *Service, p Protocol, op *Operation) (*route, error) {
 	if op.Name == "" || op.Input == nil || op.Authorize == nil || op.Call == nil {
 		return nil, errors.New("it lacks its name, Input, Authorize or Call")
 	}
-	if s.Protocol.Style() == REST && (op.Method == "" || !strings.HasPrefix(op.Path, "/")) {
+	if p.Style() == REST && (op.Method == "" || !strings.HasPrefix(op.Path, "/")) {
 		return nil, errors.New("it lacks its method or path")
 	}
 	plan, err := compileInput(op)
 	if err != nil {
 		return nil, err
 	}
-	codec, err := s.Protocol.Bind(s, op)
+	codec, err := p.Bind(s, op)
 	if err != nil {
 		return nil, err
 	}
-	return &route{service: s, op: op, codec: codec, plan: plan}, nil
+	return &route{service: s, op: op, protocol: p, codec: codec, plan: plan}, nil
 }
 
 // add puts a service's routes into the table. Where the table is strict, two
@@ -153,6 +184,22 @@ func (t *table) add(s *Service, bound []*route, strict bool) error {
 	return nil
 }
 
+// addRPC puts a service's routes in its second protocol into the table.
+func (t *table) addRPC(s *Service, bound []*route) error {
+	if t.rpcs[s.RPCName] != nil {
+		return fmt.Errorf("another service has the name %s too", s.RPCName)
+	}
+	if t.rpcs == nil {
+		t.rpcs = map[string]*rpcService{}
+	}
+	byName := map[string]*route{}
+	for _, r := range bound {
+		byName[r.op.Name] = r
+	}
+	t.rpcs[s.RPCName] = &rpcService{s, byName}
+	return nil
+}
+
 // find says which service and operation a request names. The route is nil with
 // a nil error where the body must be read to know it (query protocol). The
 // service is never nil: an error needs a form.
@@ -163,6 +210,9 @@ func (t *table) find(r *http.Request) (*Service, *route, error) {
 	}
 	if s := t.paths[path]; s != nil {
 		return s, nil, unknownOperation(http.StatusNotFound, r.Method+" "+path)
+	}
+	if name, operation, ok := rpcPath(path); ok && len(t.rpcs) > 0 {
+		return t.findRPC(r, name, operation)
 	}
 	if targets := r.Header["X-Amz-Target"]; len(targets) > 0 && len(t.targets) > 0 {
 		return t.findTarget(r, targets[0])
@@ -188,7 +238,40 @@ func (t *table) findTarget(r *http.Request, target string) (*Service, *route, er
 	if rt := t.targets[s.TargetPrefix][target[dot+1:]]; rt != nil && r.Method == http.MethodPost && r.URL.Path == "/" {
 		return s, rt, nil
 	}
-	return s, nil, unknownOperation(http.StatusBadRequest, target[dot+1:])
+	return s, nil, s.unknown(target[dot+1:])
+}
+
+// rpcPath takes the names of a service and an operation from a path. What stands
+// before them belongs to the client's endpoint.
+func rpcPath(path string) (service, operation string, ok bool) {
+	_, rest, ok := strings.Cut(path, "/service/")
+	if !ok {
+		return "", "", false
+	}
+	return strings.Cut(rest, "/operation/")
+}
+
+func (t *table) findRPC(r *http.Request, name, operation string) (*Service, *route, error) {
+	s := t.rpcs[name]
+	if s == nil {
+		for _, any := range t.rpcs { // for the form of the error, in which they all agree
+			return any.service, nil, unknownOperation(http.StatusNotFound, r.Method+" "+r.URL.Path)
+		}
+	}
+	if rt := s.operations[operation]; rt != nil && r.Method == http.MethodPost {
+		return s.service, rt, nil
+	}
+	return s.service, nil, s.service.unknown(operation)
+}
+
+// protocol is that in which a request to the service comes, and its errors go out.
+func (s *Service) protocol(r *http.Request) Protocol {
+	if s.RPC != nil {
+		if _, _, ok := rpcPath(r.URL.Path); ok {
+			return s.RPC
+		}
+	}
+	return s.Protocol
 }
 
 // queryService is the service that has an API version, else the first.
@@ -248,6 +331,14 @@ func formValue(form, name string) (string, bool) {
 		return text, err == nil
 	}
 	return "", false
+}
+
+// unknown refuses an operation that the service does not have here.
+func (s *Service) unknown(operation string) error {
+	if slices.Contains(s.NotOffered, operation) {
+		return apierror.WithStatus(http.StatusBadRequest, "UnknownOperationException", "The operation %s is not offered at this endpoint.", operation)
+	}
+	return unknownOperation(http.StatusBadRequest, operation)
 }
 
 // unknownOperation says which operation there is not.

@@ -1,0 +1,4 @@
+package appstream
+
+// Builders is what the operations on image builders need of their room.
+type Builders interface{}

@@ -1,0 +1,4 @@
+package appstream
+
+// Directories is what the operations on directory configurations need of their room.
+type Directories interface{}

@@ -1,0 +1,4 @@
+package appstream
+
+// Tags is what the operations on tags of images and image builders need of their room.
+type Tags interface{}
