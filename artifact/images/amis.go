@@ -31,7 +31,7 @@ func (m amis) Find(ctx context.Context, s change.Seller, id string) (change.AMI,
 	if a.State != StateAvailable {
 		return change.AMI{}, fmt.Errorf("%w: %s is %s", change.ErrAMIUnreadable, id, a.State)
 	}
-	err = m.readable(ctx, a)
+	err = m.readable(ctx, a.Content().Place)
 	if errors.Is(err, ErrNoImage) || errors.Is(err, ErrBadImage) {
 		return change.AMI{}, fmt.Errorf("%w: %s: %v", change.ErrAMIUnreadable, id, err)
 	}
@@ -45,14 +45,14 @@ func (m amis) Find(ctx context.Context, s change.Seller, id string) (change.AMI,
 	}, nil
 }
 
-// readable looks whether the layers of an AMI are there.
-func (m amis) readable(ctx context.Context, a AMI) error {
-	layers, err := m.Layers(ctx, a.Repository, a.Digest)
+// readable looks whether the layers of an image are there.
+func (m amis) readable(ctx context.Context, p Place) error {
+	layers, err := m.Layers(ctx, p.Repository, p.Digest)
 	if err != nil {
 		return err
 	}
 	for _, l := range layers {
-		blob, err := m.config.Registry.Blob(ctx, a.Repository, l.Digest)
+		blob, err := m.config.Registry.Blob(ctx, p.Repository, l.Digest)
 		if err != nil {
 			return noImage(err)
 		}

@@ -3,7 +3,6 @@ package images
 import (
 	"archive/tar"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -79,15 +78,15 @@ func parseHeld(body []byte) held {
 
 // Derivation is an AMI that is made of another.
 type Derivation struct {
-	ID          string // of NewID
-	Account     string // who will own it
-	Name        string // which was held with this ID
-	Description string // at most 255 characters
-	Source      AMI    // what it is made of
-	Layer       *LayerFile
-	CreatedBy   string   // of the layer, for the history of the image
-	Codes       []string // product codes beside those of the source
-	Origin      string   // where it came from, for people
+	ID          string     // of NewID
+	Account     string     // who will own it
+	Name        string     // which was held with this ID
+	Description string     // at most 255 characters
+	Source      AMI        // what it is made of
+	Layer       *LayerFile // nil: the image as it is
+	CreatedBy   string     // of the layer, for the history of the image
+	Codes       []string   // product codes beside those of the source
+	Origin      string     // where it came from, for people
 }
 
 // Derive pushes the image of an AMI that is to be, and returns the batch that
@@ -109,22 +108,16 @@ func (m *Images) Derive(ctx context.Context, seller change.Seller, d Derivation)
 		}
 	}
 	a.State, a.StateReason, a.Created = StateAvailable, nil, m.config.Now().UTC().Truncate(time.Millisecond)
-	a.Source, a.Repository, a.Public, a.SharedWith, a.Tries, a.Read = d.Origin, repository, false, nil, 0, 0
+	a.Source, a.Public, a.SharedWith, a.Tries, a.Read = d.Origin, false, nil, 0, 0
 	err = Registration{Name: a.Name, Description: a.Description, ProductCodes: a.ProductCodes}.CheckWords()
 	if err != nil {
 		return AMI{}, store.Batch{}, err
 	}
-	// Both at a time: of a layer that is refused a blob stays that no tag names.
-	examined := make(chan error, 1)
-	go func() { examined <- m.examine(ctx, &a, d) }()
-	digest, err := m.append(ctx, repository, d, a.Created)
-	if refused := <-examined; refused != nil {
-		err = refused
-	}
+	made, err := m.Append(ctx, repository, d.Source.Content(), d.Layer, d.CreatedBy, a.Created)
 	if err != nil {
 		return AMI{}, store.Batch{}, err
 	}
-	a.Digest = digest
+	a.set(made)
 	err = m.config.Registry.Tag(ctx, a.Repository, a.ID, a.Digest)
 	if err != nil {
 		return AMI{}, store.Batch{}, noImage(err)
@@ -143,39 +136,36 @@ func (a AMI) batch() (store.Batch, error) {
 	if err != nil {
 		return store.Batch{}, err
 	}
-	tag, err := json.Marshal(registry.Tag{Digest: a.Digest})
+	tag, err := a.Content().tagged(a.ID)
 	if err != nil {
-		return store.Batch{}, fmt.Errorf("writing the tag of %s: %w", a.ID, err)
+		return store.Batch{}, err
 	}
 	return store.Batch{Put: []store.Write{
 		{Document: d},
 		{Document: store.Document{Key: nameKey(a.Owner, a.Name), Body: []byte(a.ID)}},
-		{Document: store.Document{Key: store.Key{Kind: registry.KindTag, ID: a.Repository + ":" + a.ID}, Body: tag}},
+		tag,
 	}}, nil
 }
 
 // examine reads the new layer as that of a stranger, and what it makes of the
 // image: its size, and its system where the layer changes that. The source's own
 // layers were read when it was registered, and are not read again for nothing.
-func (m *Images) examine(ctx context.Context, a *AMI, d Derivation) error {
-	own, err := m.Images(ctx, d.Source.Repository, d.Source.Digest)
+func (m *Images) examine(ctx context.Context, made *Content, base Content, layer *LayerFile) error {
+	own, err := m.Only(ctx, base.Place)
 	if err != nil {
 		return err
 	}
-	if len(own) != 1 {
-		return bad("it is an index of %d images", len(own))
+	if len(own.Layers) >= m.config.Limits.Layers {
+		return bad("it has %d layers, and may have %d at most", len(own.Layers)+1, m.config.Limits.Layers)
 	}
-	if len(own[0].Layers) >= m.config.Limits.Layers {
-		return bad("it has %d layers, and may have %d at most", len(own[0].Layers)+1, m.config.Limits.Layers)
-	}
-	f, err := os.Open(d.Layer.File)
+	f, err := os.Open(layer.File)
 	if err != nil {
 		return fmt.Errorf("reading the new layer: %w", err)
 	}
 	defer f.Close()
 	touched := false
 	b := budget{m.config.Limits.Archive}
-	b.limits.Bytes = max(1, b.limits.Bytes-a.Unpacked)
+	b.limits.Bytes = max(1, b.limits.Bytes-base.Unpacked)
 	got, err := b.layer(ctx, f, nil, func(h *tar.Header, _ io.Reader) error {
 		touched = touched || touchesRelease(h)
 		return nil
@@ -183,21 +173,20 @@ func (m *Images) examine(ctx context.Context, a *AMI, d Derivation) error {
 	if err != nil {
 		return refused("the new layer: ", err)
 	}
-	if got.diffID != d.Layer.DiffID || got.packed != d.Layer.Size {
-		return fmt.Errorf("the new layer of %s is not what was written", d.ID)
+	if got.diffID != layer.DiffID || got.packed != layer.Size {
+		return fmt.Errorf("the new layer on %s is not what was written", base.Place)
 	}
 	if touched {
-		i := own[0]
-		i.Layers = append(slices.Clone(i.Layers), d.Layer.Layer())
-		all, err := verify(ctx, i, m.config.Limits.Archive)
+		own.Layers = append(slices.Clone(own.Layers), layer.Layer())
+		all, err := verify(ctx, own, m.config.Limits.Archive)
 		if err != nil {
 			return err
 		}
-		all.into(a)
+		made.Platform, made.OS, made.Size, made.Unpacked = all.os.platform(), all.os, all.packed, all.plain
 		return nil
 	}
-	a.Size += got.packed
-	a.Unpacked += got.plain
+	made.Size += got.packed
+	made.Unpacked += got.plain
 	return nil
 }
 
@@ -214,8 +203,8 @@ func touchesRelease(h *tar.Header) bool {
 }
 
 // append pushes the source's image with the new layer and returns its digest.
-func (m *Images) append(ctx context.Context, repository string, d Derivation, at time.Time) (digest string, err error) {
-	mediaType, payload, err := m.config.Registry.Manifest(ctx, d.Source.Repository, d.Source.Digest)
+func (m *Images) append(ctx context.Context, repository string, base Place, layer *LayerFile, by string, at time.Time) (digest string, err error) {
+	mediaType, payload, err := m.config.Registry.Manifest(ctx, base.Repository, base.Digest)
 	if err != nil {
 		return "", noImage(err)
 	}
@@ -223,45 +212,45 @@ func (m *Images) append(ctx context.Context, repository string, d Derivation, at
 	if err != nil {
 		return "", bad("%w", err)
 	}
-	blob, err := m.config.Registry.Blob(ctx, d.Source.Repository, manifest.Config.Digest.String())
+	blob, err := m.config.Registry.Blob(ctx, base.Repository, manifest.Config.Digest.String())
 	if err != nil {
 		return "", noImage(err)
 	}
 	defer blob.Close()
 	config, err := readLimited(blob, maxConfig)
 	if err != nil {
-		return "", fmt.Errorf("reading the config of %s: %w", d.Source.ID, err)
+		return "", fmt.Errorf("reading the config of %s: %w", base, err)
 	}
-	base, err := partial.CompressedToImage(&local{manifest: payload, kind: types.MediaType(mediaType), config: config})
+	image, err := partial.CompressedToImage(&local{manifest: payload, kind: types.MediaType(mediaType), config: config})
 	if err != nil {
-		return "", fmt.Errorf("reading the image of %s: %w", d.Source.ID, err)
+		return "", fmt.Errorf("reading the image of %s: %w", base, err)
 	}
 	kind := types.OCILayer
 	if manifest.Config.MediaType == types.DockerConfigJSON {
 		kind = types.DockerLayer
 	}
-	image, err := mutate.Append(base, mutate.Addendum{
-		Layer: compressed{d.Layer.blob(kind)}, MediaType: kind,
-		History: v1.History{Created: v1.Time{Time: at}, CreatedBy: d.CreatedBy, Author: "souk"},
+	image, err = mutate.Append(image, mutate.Addendum{
+		Layer: compressed{layer.blob(kind)}, MediaType: kind,
+		History: v1.History{Created: v1.Time{Time: at}, CreatedBy: by, Author: "souk"},
 	})
 	if err != nil {
-		return "", fmt.Errorf("adding a layer to %s: %w", d.Source.ID, err)
+		return "", fmt.Errorf("adding a layer to %s: %w", base, err)
 	}
 	raw, err := image.RawManifest()
 	if err != nil {
-		return "", fmt.Errorf("adding a layer to %s: %w", d.Source.ID, err)
+		return "", fmt.Errorf("adding a layer to %s: %w", base, err)
 	}
 	written, err := image.RawConfigFile()
 	if err != nil {
-		return "", fmt.Errorf("adding a layer to %s: %w", d.Source.ID, err)
+		return "", fmt.Errorf("adding a layer to %s: %w", base, err)
 	}
 	sum, named := newSum(), newSum()
 	sum.Write(raw)
 	named.Write(written)
 	err = m.config.Registry.Put(ctx, repository, registry.Parcel{
-		MediaType: mediaType, Manifest: raw, From: d.Source.Repository,
+		MediaType: mediaType, Manifest: raw, From: base.Repository,
 		Blobs: map[string]func() (io.ReadCloser, error){
-			d.Layer.Digest:        func() (io.ReadCloser, error) { return os.Open(d.Layer.File) },
+			layer.Digest:          func() (io.ReadCloser, error) { return os.Open(layer.File) },
 			named.hash().String(): func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(written))), nil },
 		},
 	})

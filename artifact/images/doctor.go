@@ -96,7 +96,7 @@ func (m *Images) wrongAMI(ctx context.Context, d store.Document) (string, error)
 		return "", nil // its owner has deleted it
 	}
 	if err == nil {
-		err = amis{m}.readable(ctx, a)
+		err = m.Whole(ctx, a.Content().Place)
 	}
 	if errors.Is(err, ErrNoImage) || errors.Is(err, ErrBadImage) {
 		return fmt.Sprintf("its image %s@%s is not whole: %v", a.Repository, a.Digest, err), nil
@@ -133,27 +133,10 @@ func (m *Images) wrongRepository(ctx context.Context, d store.Document) (string,
 	if _, name, _ := strings.Cut(d.ID, "/"); name != repositoryName {
 		return "", nil
 	}
-	tags, err := m.config.Registry.Tags(ctx, d.ID)
-	if err != nil {
+	lost, err := m.StrayTags(ctx, d.ID, m.Lost)
+	if err != nil || len(lost) == 0 {
 		return "", err
 	}
-	var lost []string
-	for tag, written := range tags {
-		if m.config.Now().Sub(written) < registry.Idle {
-			continue // its record may be on its way
-		}
-		is, err := m.Lost(ctx, d.ID, tag)
-		if err != nil {
-			return "", err
-		}
-		if is {
-			lost = append(lost, tag)
-		}
-	}
-	if len(lost) == 0 {
-		return "", nil
-	}
-	slices.Sort(lost)
 	return fmt.Sprintf("images are held by tags that no AMI has: %s (souk gc removes them)", strings.Join(lost, ", ")), nil
 }
 

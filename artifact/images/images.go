@@ -264,7 +264,12 @@ func (l Limits) orDefaults() Limits {
 // Repository returns the repository that an account's AMIs are pushed to,
 // NAMESPACE/ami. It is made when it is not there.
 func (m *Images) Repository(ctx context.Context, s change.Seller) (string, error) {
-	name := s.Namespace + "/" + repositoryName
+	return m.repository(ctx, s, repositoryName)
+}
+
+// repository returns a repository of an account, and makes it when it is not there.
+func (m *Images) repository(ctx context.Context, s change.Seller, name string) (string, error) {
+	name = s.Namespace + "/" + name
 	owner, err := m.config.Registry.Owner(ctx, name)
 	if errors.Is(err, change.ErrImageNotFound) {
 		body, err := json.Marshal(registry.Repository{Account: s.Account})
