@@ -83,6 +83,7 @@ func (s *service) actions() []action {
 		{s.Tags != nil, []action{ // one line for each
 		}},
 		{s.Sessions != nil, []action{ // one line for each
+			s.openImageBuilderSession(),
 		}},
 	} {
 		if room.joined {

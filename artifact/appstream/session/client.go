@@ -1,0 +1,180 @@
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"souk/artifact/machine"
+)
+
+// Streams are the client's ends of what passes through a session.
+type Streams struct {
+	In       io.Reader // nil: empty
+	Out, Err io.Writer // nil: thrown away. Both of a terminal arrive in Out
+	// Resize has the sizes of the terminal as they change; nil: it keeps its size.
+	Resize <-chan machine.Size
+	// Signals end the program: each is the number of a signal, such as 2. The
+	// second ends the session without waiting for its end. Nil: there are none.
+	Signals <-chan int
+}
+
+// ErrLost says that the connection ended before the program's end was told.
+var ErrLost = errors.New("the connection to the server was lost; the program was ended")
+
+// calling is the client's end of one session. It believes the server no more than
+// needs be: nothing that comes fills its memory.
+type calling struct {
+	*wire
+	in   *inbox     // the program's outputs
+	out  *allowance // of its input
+	exit *machine.Exit
+	fail error // both are set by the reader before in ends
+}
+
+// Run has a program run over a connection that Dial made, and closes that. It
+// returns when the program has ended and all that it wrote was handed over. The
+// error is a *Failure that says why it was not run to its end, ErrLost, that of
+// writing to Out or Err, or the cause of ctx, whose end ends the program. A read of In may still be waiting when it
+// returns.
+func Run(ctx context.Context, conn io.ReadWriteCloser, start Start, s Streams) (machine.Exit, error) {
+	c := &calling{wire: newWire(conn), in: newInbox(), out: newAllowance()}
+	defer c.close()
+	defer c.out.drop()
+	err := c.sendJSON(kindStart, start, maxStart)
+	if err != nil {
+		return machine.Exit{}, fmt.Errorf("asking for the program: %w", err)
+	}
+	stop := context.AfterFunc(ctx, c.close)
+	defer stop()
+	go func() {
+		err := c.read(conn, c.take)
+		if c.exit == nil && c.fail == nil {
+			c.fail = ErrLost
+			if errors.Is(err, errSilent) || errors.Is(err, errFrame) {
+				c.fail = fmt.Errorf("%w: %w", ErrLost, err)
+			}
+		}
+		c.out.drop()
+		c.in.end()
+	}()
+	go c.feed(s.In)
+	over := make(chan struct{})
+	defer close(over)
+	go c.control(s, over)
+	err = c.print(s)
+	switch {
+	case err != nil:
+		return machine.Exit{}, err
+	case c.exit != nil:
+		return *c.exit, nil
+	case ctx.Err() != nil:
+		return machine.Exit{}, context.Cause(ctx)
+	}
+	return machine.Exit{}, c.fail
+}
+
+// take does what a frame says.
+func (c *calling) take(f frame) error {
+	switch f.kind {
+	case kindOut, kindErr:
+		if !c.in.put(f.kind, f.data) {
+			return fmt.Errorf("%w: more output than was asked for", errFrame)
+		}
+	case kindWindow:
+		n, err := credit(f.data)
+		if err != nil {
+			return err
+		}
+		if !c.out.add(n) {
+			return fmt.Errorf("%w: more input was used than was sent", errFrame)
+		}
+	case kindExit:
+		e, err := exitOf(f.data)
+		if err != nil {
+			return err
+		}
+		c.exit = &e
+		return io.EOF
+	case kindFail:
+		failure, err := failureOf(f.data)
+		if err != nil {
+			return err
+		}
+		c.fail = failure
+		return io.EOF
+	default:
+		return fmt.Errorf("%w: kind %q", errFrame, f.kind)
+	}
+	return nil
+}
+
+// print hands over what the program writes until nothing more comes.
+func (c *calling) print(s Streams) error {
+	for {
+		piece, err := c.in.next(maxFrame)
+		if err != nil {
+			return nil
+		}
+		w := s.Out
+		if piece.kind == kindErr {
+			w = s.Err
+		}
+		if w != nil {
+			_, err = w.Write(piece.data)
+			if err != nil {
+				return fmt.Errorf("writing the program's output: %w", err)
+			}
+		}
+		_ = c.sendWindow(len(piece.data)) // if that fails the reader learns it
+	}
+}
+
+// feed sends the program its input.
+func (c *calling) feed(in io.Reader) {
+	for buf := make([]byte, 32<<10); in != nil; {
+		n, err := in.Read(buf)
+		if c.sendAll(c.out, kindInput, buf[:n]) != nil {
+			return
+		}
+		if err != nil {
+			break
+		}
+	}
+	_ = c.send(kindEnd, nil) // as above
+}
+
+// control tells sizes and signals until the session is over.
+func (c *calling) control(s Streams, over <-chan struct{}) {
+	signals := 0
+	for {
+		select {
+		case <-over:
+			return
+		case size, ok := <-s.Resize:
+			if !ok {
+				s.Resize = nil
+				continue
+			}
+			b := binary.BigEndian.AppendUint16(nil, size.Rows)
+			if c.send(kindSize, binary.BigEndian.AppendUint16(b, size.Columns)) != nil {
+				return
+			}
+		case n, ok := <-s.Signals:
+			if !ok {
+				s.Signals = nil
+				continue
+			}
+			signals++
+			if signals > 1 {
+				c.close()
+				return
+			}
+			if c.send(kindSignal, []byte{byte(n)}) != nil {
+				return
+			}
+		}
+	}
+}
