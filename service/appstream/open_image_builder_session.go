@@ -2,12 +2,12 @@ package appstream
 
 import (
 	"context"
-	"time"
 
 	"souk/access/iam"
 	"souk/artifact/appstream/session"
 	"souk/gateway"
 	"souk/gateway/apierror"
+	"souk/gateway/awsjson"
 )
 
 // OpenImageBuilderSessionRequest names an image builder and what is to run in it.
@@ -26,7 +26,7 @@ type OpenImageBuilderSessionRequest struct {
 type OpenImageBuilderSessionResult struct {
 	URL     string
 	Ticket  string `sensitive:""`
-	Expires time.Time
+	Expires awsjson.Time
 }
 
 // openImageBuilderSession gives a ticket for one session in the machine of an
@@ -57,7 +57,7 @@ func (s *service) openImageBuilderSession() action {
 			if err != nil {
 				return nil, err
 			}
-			return &OpenImageBuilderSessionResult{URL: opened.URL, Ticket: opened.Ticket, Expires: opened.Expires}, nil
+			return &OpenImageBuilderSessionResult{URL: opened.URL, Ticket: opened.Ticket, Expires: awsjson.Time{Time: opened.Expires}}, nil
 		},
 	})
 }
