@@ -84,12 +84,19 @@ func Malformed(err error) error {
 	}
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) {
-		if want := wanted(semantic.GoType); want != "" && semantic.JSONKind != 0 {
-			return refuse("%s can not be converted to %s%s.", token(semantic.JSONKind), want, within(semantic.JSONPointer))
+		if want := Wanted(semantic.GoType); want != "" && semantic.JSONKind != 0 {
+			return Unfit(token(semantic.JSONKind), want, semantic.JSONPointer)
 		}
 		return refuse("The value%s can not be read.", within(semantic.JSONPointer))
 	}
 	return refuse("The request body can not be read.")
+}
+
+// Unfit refuses a value of another kind than that which its member has. token is
+// the name of the value's kind in messages (STRING_VALUE), wanted that of the
+// member's, as Wanted has it.
+func Unfit(token, wanted string, at jsontext.Pointer) error {
+	return apierror.WithStatus(http.StatusBadRequest, Code, "%s can not be converted to %s%s.", token, wanted, within(at))
 }
 
 func within(p jsontext.Pointer) string {
@@ -129,8 +136,9 @@ func token(k jsontext.Kind) string {
 	}
 }
 
-// wanted is the name of the kind of value that a member has.
-func wanted(t reflect.Type) string {
+// Wanted is the name of the kind of value that a member of a type has, in
+// messages; "" where there is no word for it.
+func Wanted(t reflect.Type) string {
 	if t == nil {
 		return ""
 	}
@@ -169,6 +177,14 @@ var outgoing = json.JoinOptions(json.Deterministic(true), jsontext.AllowInvalidU
 
 // Encode writes a value as the body of a 200 answer. It writes nothing if it fails.
 func (e *Encoder) Encode(w http.ResponseWriter, contentType []string, v any) error {
+	return e.Marshal(v, func(text []byte) error {
+		Send(w, http.StatusOK, contentType, text)
+		return nil
+	})
+}
+
+// Marshal hands the JSON of a value on. The text is good until use returns.
+func (e *Encoder) Marshal(v any, use func(text []byte) error) error {
 	b, _ := e.buffers.Get().(*bytes.Buffer)
 	if b == nil {
 		b = new(bytes.Buffer)
@@ -182,8 +198,7 @@ func (e *Encoder) Encode(w http.ResponseWriter, contentType []string, v any) err
 	if err := json.MarshalWrite(b, v, outgoing); err != nil {
 		return err
 	}
-	Send(w, http.StatusOK, contentType, b.Bytes())
-	return nil
+	return use(b.Bytes())
 }
 
 // Send writes a body that is encoded already. contentType is the header's

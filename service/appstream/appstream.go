@@ -18,6 +18,7 @@ import (
 
 	"souk/gateway"
 	"souk/gateway/awsjson"
+	"souk/gateway/rpcv2cbor"
 )
 
 // Config has the rooms that do the work. The operations of a room that is nil
@@ -37,6 +38,9 @@ type Config struct {
 
 type service struct{ Config }
 
+// shapeName is what both protocols call the service by.
+const shapeName = "PhotonAdminProxyService"
+
 // Service returns the service for the gateway.
 //
 // AppStream API Reference, version 2016-12-01.
@@ -50,7 +54,9 @@ func Service(c Config) (*gateway.Service, error) {
 		Name:         "appstream",
 		SigningNames: []string{"appstream"},
 		Protocol:     awsjson.Protocol{Version: "1.1"},
-		TargetPrefix: "PhotonAdminProxyService",
+		TargetPrefix: shapeName,
+		RPC:          rpcv2cbor.Protocol{Namespace: "com.amazonaws.appstream"},
+		RPCName:      shapeName,
 		APIVersion:   "2016-12-01",
 		EventSource:  "appstream.amazonaws.com",
 		Errors:       statuses(),
