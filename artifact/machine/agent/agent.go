@@ -18,9 +18,13 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
+
+	"souk/artifact/machine"
 )
 
 // Tool is a program that is part of the agent: machine.Cmd.Tool runs it. It
@@ -43,15 +47,39 @@ func collect() {
 	}
 }
 
+// CommandProgram is the name of the agent's program among the commands of a machine
+// (machine.CommandsPath); they are links to it. Where the program needs a loader the
+// commands are scripts of CommandScript.
+const CommandProgram = ".agent"
+
+// CommandScript is the script that runs a tool as a command, where argv is how this
+// program is started with given arguments.
+func CommandScript(name string, self func(args []string) (path string, argv []string)) string {
+	path, argv := self([]string{toolArgument, name})
+	return "#!/bin/sh\nexec " + path + " " + strings.Join(argv[1:], " ") + " \"$@\"\n"
+}
+
+// invoked returns the tool that this process was started for, and its arguments.
+func invoked() (name string, args []string, ok bool) {
+	if len(os.Args) >= 2 && os.Args[0] == toolArgument {
+		return os.Args[1], os.Args[2:], true
+	}
+	exe, _ := os.Readlink("/proc/self/exe")
+	if len(os.Args) >= 1 && exe == path.Join(machine.CommandsPath, CommandProgram) {
+		return path.Base(os.Args[0]), os.Args[1:], true
+	}
+	return "", nil, false
+}
+
 // Main runs the tool that this process was started for, and exits; it returns at
 // once if it was started for another purpose. A program that is the agent of
 // machines calls it first.
 func Main(tools map[string]Tool) {
-	if len(os.Args) < 2 || os.Args[0] != toolArgument {
+	name, args, ok := invoked()
+	if !ok {
 		return
 	}
 	collect()
-	name := os.Args[1]
 	tool := tools[name]
 	if tool == nil && name == nothing {
 		os.Exit(0)
@@ -60,7 +88,7 @@ func Main(tools map[string]Tool) {
 		os.Stderr.WriteString(name + ": the machine's agent has no such tool\n")
 		os.Exit(127)
 	}
-	os.Exit(tool(context.Background(), os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(tool(context.Background(), args, os.Stdin, os.Stdout, os.Stderr))
 }
 
 // nothing is a tool that every agent has, and that does nothing: by it a provider
@@ -81,6 +109,8 @@ type Config struct {
 	Self func(args []string) (path string, argv []string)
 	// OneUser: the machine has no other user than root.
 	OneUser bool
+	// Commands: there are some, and programs find them first.
+	Commands bool
 	// Reap: this is the machine's first process, and inherits what others leave.
 	Reap bool
 }
@@ -94,7 +124,7 @@ type agent struct {
 	jobs    map[uint32]*job  // guarded by mu
 	conns   map[uint32]*pipe // guarded by mu
 	next    uint32           // guarded by mu
-	listens bool             // of the reader alone
+	listens [2]bool          // of the reader alone: to a place
 
 	children children
 }
@@ -147,9 +177,9 @@ func (a *agent) take(f frame) {
 	a.mu.Unlock()
 	switch f.kind {
 	case kindListen:
-		if !a.listens {
-			a.listens = true
-			a.listen() // before any program is asked for
+		if to, err := placeOf(f.data); err == nil && !a.listens[to] {
+			a.listens[to] = true
+			a.listen(to) // before any program is asked for
 		}
 	case kindStart:
 		var r request
@@ -188,23 +218,49 @@ func (a *agent) take(f frame) {
 // ProxyAddress is where programs of a machine find its proxy.
 const ProxyAddress = "127.0.0.1:3128"
 
-// listen begins to take connections to the proxy.
-func (a *agent) listen() {
-	l, err := net.Listen("tcp", ProxyAddress)
+// listen begins to take connections to a place.
+func (a *agent) listen(to place) {
+	l, err := doorbell(to)
 	if err != nil {
-		return // what wants the proxy is refused by the kernel
+		return // what wants to go there is refused by the kernel
 	}
-	go a.accept(l)
+	go a.accept(l, to)
 }
 
-// accept takes them one by one.
-func (a *agent) accept(l net.Listener) {
-	free := make(chan struct{}, maxConns)
+// doorbell is where programs connect to a place.
+func doorbell(to place) (net.Listener, error) {
+	if to == proxyPlace {
+		return net.Listen("tcp", ProxyAddress)
+	}
+	err := os.MkdirAll(path.Dir(DoorPath), 0o755)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("unix", DoorPath)
+	if err != nil {
+		return nil, err
+	}
+	err = os.Chmod(DoorPath, 0o600) // no program runs yet that might be quicker
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// accept takes them one by one, no more than there may be at a time.
+func (a *agent) accept(l net.Listener, to place) {
+	free := make(chan struct{}, to.most())
 	for {
 		free <- struct{}{}
 		c, err := l.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil { // the machine has no memory for it just now
+			<-free
+			time.Sleep(10 * time.Millisecond)
+			continue
 		}
 		p := newPipe(c)
 		a.mu.Lock()
@@ -213,14 +269,14 @@ func (a *agent) accept(l net.Listener) {
 		a.conns[stream] = p
 		a.mu.Unlock()
 		go func() {
-			if a.send(kindOpen, stream) == nil {
+			if a.send(kindOpen, stream, []byte{byte(to)}) == nil {
 				p.run(&a.wire, stream)
 			}
 			p.drop()
 			a.mu.Lock()
 			delete(a.conns, stream)
 			a.mu.Unlock()
-			<-free
+			<-free // the host was told that it is closed
 		}()
 	}
 }

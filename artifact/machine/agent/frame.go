@@ -28,10 +28,35 @@ const (
 	kindSize   byte = 'Z' // H: the terminal has another size.
 	kindKill   byte = 'K' // H: end the program and what it started.
 	kindExit   byte = 'X' // A: the program has ended, and its output was sent. JSON of ended.
-	kindOpen   byte = 'O' // A: a program wants to reach the proxy, on a stream that the agent numbers.
+	kindOpen   byte = 'O' // A: a program wants to reach a place of the host, on a stream that the agent numbers. Place.
 	kindClose  byte = 'C' // both: the connection of that stream is closed.
-	kindListen byte = 'L' // H: take connections for the proxy.
+	kindListen byte = 'L' // H: take connections for a place. Place.
 )
+
+// place is where programs of a machine may reach its host.
+type place byte
+
+// The places of a host.
+const (
+	proxyPlace place = 0
+	doorPlace  place = 1
+)
+
+// most is how many connections to a place a machine may have at a time.
+func (p place) most() int {
+	if p == doorPlace {
+		return MaxKnocks
+	}
+	return maxConns
+}
+
+// placeOf reads the content of a frame that names a place.
+func placeOf(data []byte) (place, error) {
+	if len(data) != 1 || place(data[0]) > doorPlace {
+		return 0, fmt.Errorf("%w: no such place", errFrame)
+	}
+	return place(data[0]), nil
+}
 
 // Channels of a stream's data.
 const (
@@ -44,7 +69,7 @@ const (
 const fromAgent = 1 << 31
 
 // protocolVersion is what Hello says. Both ends are the same program.
-const protocolVersion = 1
+const protocolVersion = 2
 
 // errFrame is the error of bytes that are no frame.
 var errFrame = errors.New("frame is malformed")

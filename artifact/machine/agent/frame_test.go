@@ -42,12 +42,12 @@ func FuzzHost(f *testing.F) {
 	f.Add(appendFrame(bytes.Clone(hello), kindData, 1, []byte{channelOut}, make([]byte, 1000)))
 	f.Add(appendFrame(bytes.Clone(hello), kindData, 1, []byte{9}))
 	f.Add(appendFrame(bytes.Clone(hello), kindWindow, 1, binary.BigEndian.AppendUint32(nil, 1)))
-	f.Add(appendFrame(bytes.Clone(hello), kindOpen, fromAgent|1))
-	f.Add(appendFrame(appendFrame(bytes.Clone(hello), kindOpen, fromAgent|1), kindData, fromAgent|1, []byte{0}, []byte("GET")))
+	f.Add(appendFrame(bytes.Clone(hello), kindOpen, fromAgent|1, []byte{0}))
+	f.Add(appendFrame(appendFrame(bytes.Clone(hello), kindOpen, fromAgent|1, []byte{1}), kindData, fromAgent|1, []byte{0}, []byte("GET")))
 	f.Add([]byte("no frames at all, but enough text for a head"))
 	f.Fuzz(func(t *testing.T, said []byte) {
 		ours, theirs := net.Pipe()
-		h := NewHost(HostConfig{Conn: ours, Proxy: func(c net.Conn) { c.Close() }})
+		h := NewHost(HostConfig{Conn: ours, Proxy: func(c net.Conn) { c.Close() }, Door: func(c net.Conn) { _, _ = io.Copy(c, c); c.Close() }})
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)

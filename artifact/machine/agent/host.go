@@ -34,7 +34,8 @@ type Host struct {
 	mu      sync.Mutex
 	next    uint32              // guarded by mu
 	streams map[uint32]*program // guarded by mu
-	conns   map[uint32]*pipe    // guarded by mu
+	conns   map[uint32]*pipe    // guarded by mu: that the agent has not closed
+	busy    [2]int              // guarded by mu: connections to a place that are served
 	greeted bool                // of the reader alone
 	err     error               // set before done is closed
 }
@@ -46,6 +47,11 @@ type HostConfig struct {
 	// Proxy serves a connection that a program of the machine made to its proxy,
 	// and closes it. Nil: there is none.
 	Proxy func(net.Conn)
+	// Door serves a connection that a program of the machine's root made to the host,
+	// and closes it. Nil: there is none.
+	Door func(net.Conn)
+	// Gone is called when the connection to the agent has ended. Nil: nobody is.
+	Gone func()
 	// Prepare is called before a program is started, with its stream's number, and
 	// returns what kills all that belongs to it and what is called after its end.
 	// Nil: the agent alone kills.
@@ -80,14 +86,24 @@ func (h *Host) Ready(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", machine.ErrNoAgent, context.Cause(ctx))
 	}
-	if h.config.Proxy == nil {
-		return nil
-	}
-	err := h.send(kindListen, 0)
-	if err != nil {
-		return fmt.Errorf("%w: %w", machine.ErrNoAgent, err)
+	for _, to := range []place{proxyPlace, doorPlace} {
+		if h.serves(to) == nil {
+			continue
+		}
+		err := h.send(kindListen, 0, []byte{byte(to)})
+		if err != nil {
+			return fmt.Errorf("%w: %w", machine.ErrNoAgent, err)
+		}
 	}
 	return nil
+}
+
+// serves is what serves connections to a place; nil: nothing.
+func (h *Host) serves(to place) func(net.Conn) {
+	if to == doorPlace {
+		return h.config.Door
+	}
+	return h.config.Proxy
 }
 
 // Done is closed when the connection to the agent has ended.
@@ -113,6 +129,9 @@ func (h *Host) read() {
 		}
 	}
 	h.conn.Close()
+	if h.config.Gone != nil {
+		h.config.Gone()
+	}
 	h.mu.Lock()
 	h.err = err
 	streams, conns := h.streams, h.conns

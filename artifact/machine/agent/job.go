@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"souk/artifact/machine"
 )
 
 // lingering is how long output is still read after a program's end, if something
@@ -59,7 +61,7 @@ func (j *job) start(r request) (ended, error) {
 	if err != nil {
 		return ended{Code: cannotRun}, err
 	}
-	c := &exec.Cmd{Args: r.Args, Dir: r.Dir, Env: environment(r, who), SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+	c := &exec.Cmd{Args: r.Args, Dir: r.Dir, Env: environment(r, who, j.agent.config.Commands), SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
 	if c.Dir == "" {
 		c.Dir = "/"
 	}
@@ -273,7 +275,8 @@ func (p *pump) run(j *job) {
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // environment returns a program's environment; of two of a name the later wins.
-func environment(r request, who user) []string {
+// commands: its PATH begins with their folder.
+func environment(r request, who user, commands bool) []string {
 	env := []string{"PATH=" + defaultPath, "HOME=" + who.home}
 	if r.User != "" {
 		env = append(env, "USER="+who.name, "LOGNAME="+who.name)
@@ -298,6 +301,12 @@ func environment(r request, who user) []string {
 			continue
 		}
 		all = append(all, v)
+	}
+	for i, v := range all {
+		folders, ok := strings.CutPrefix(v, "PATH=")
+		if ok && commands && folders != machine.CommandsPath && !strings.HasPrefix(folders, machine.CommandsPath+":") {
+			all[i] = "PATH=" + strings.TrimSuffix(machine.CommandsPath+":"+folders, ":")
+		}
 	}
 	return all
 }

@@ -8,9 +8,10 @@ import (
 	"sync"
 )
 
-// pipe is an end of a connection that a program of the machine made to its
-// proxy: it goes over a stream between agent and host.
+// pipe is an end of a connection that a program of the machine made to a place of
+// its host: it goes over a stream between agent and host.
 type pipe struct {
+	to   place // the host's end alone knows it
 	conn net.Conn
 	in   *inbox     // from the other side
 	out  *allowance // to it
@@ -101,35 +102,74 @@ func (p *pipe) take(f frame) error {
 // takeConn does what a frame of a stream that the agent numbered says.
 func (h *Host) takeConn(f frame) error {
 	h.mu.Lock()
-	p, n := h.conns[f.stream], len(h.conns)
+	p := h.conns[f.stream]
 	h.mu.Unlock()
-	if f.kind != kindOpen {
-		if p == nil {
-			return nil // closed meanwhile
+	if f.kind == kindOpen {
+		if p != nil {
+			return fmt.Errorf("%w: stream %x is opened twice", errFrame, f.stream)
 		}
-		return p.take(f)
+		return h.openConn(f)
 	}
-	switch {
-	case h.config.Proxy == nil:
-		return errors.New("the agent opens a connection, and there is no proxy")
-	case p != nil:
-		return fmt.Errorf("%w: stream %x is opened twice", errFrame, f.stream)
-	case n >= maxConns:
-		return fmt.Errorf("%w: more than %d connections", errFrame, maxConns)
+	if p == nil {
+		return nil // closed meanwhile
+	}
+	if f.kind == kindClose {
+		h.closeConn(f.stream)
+	}
+	return p.take(f)
+}
+
+// openConn serves a connection that a program of the machine made. An agent never
+// opens more than there may be: one that does is none. It may open others before
+// those that serve closed ones have noticed, and then they are closed at once.
+func (h *Host) openConn(f frame) error {
+	to, err := placeOf(f.data)
+	if err != nil {
+		return err
+	}
+	serve := h.serves(to)
+	if serve == nil {
+		return errors.New("the agent opens a connection, and nobody serves it")
 	}
 	ours, theirs := net.Pipe()
-	p = newPipe(ours)
+	p := newPipe(ours)
+	p.to = to
 	h.mu.Lock()
-	h.conns[f.stream] = p
+	n := 0
+	for _, c := range h.conns {
+		if c.to == to {
+			n++
+		}
+	}
+	served := h.busy[to] < to.most()
+	if n < to.most() && served {
+		h.conns[f.stream] = p
+		h.busy[to]++
+	}
 	h.mu.Unlock()
-	go h.config.Proxy(theirs)
+	switch {
+	case n >= to.most():
+		return fmt.Errorf("%w: more than %d connections", errFrame, to.most())
+	case !served:
+		return h.send(kindClose, f.stream)
+	}
 	go func() {
-		p.run(&h.wire, f.stream)
+		serve(theirs)
 		h.mu.Lock()
-		delete(h.conns, f.stream)
+		h.busy[to]--
 		h.mu.Unlock()
 	}()
+	go func() {
+		p.run(&h.wire, f.stream)
+		h.closeConn(f.stream)
+	}()
 	return nil
+}
+
+func (h *Host) closeConn(stream uint32) {
+	h.mu.Lock()
+	delete(h.conns, stream)
+	h.mu.Unlock()
 }
 
 var _ io.Closer = (*Host)(nil)

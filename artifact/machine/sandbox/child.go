@@ -45,6 +45,10 @@ type setup struct {
 	// files on the host, if Rootless.
 	Loaded bool
 	Load   map[string]string
+	// Commands are the machine's, and Program the file on the host that they lead to,
+	// if Rootless.
+	Commands []string
+	Program  string
 	// Threads is how many lists of groups come with this.
 	Threads int
 	// Apart: programs get a namespace of control groups. Where version 2 limits them
@@ -118,7 +122,7 @@ func first(side *os.File) error {
 	// By the file, not by its number: else that is closed once more when the file is
 	// collected, and may be a pipe of a program by then.
 	theirs.Close()
-	config := agent.Config{Conn: stream, Start: g.start, OneUser: s.OneUser, Reap: true}
+	config := agent.Config{Conn: stream, Start: g.start, OneUser: s.OneUser, Commands: len(s.Commands) > 0, Reap: true}
 	if s.Loaded {
 		config.Self = loaded
 	}
@@ -219,6 +223,9 @@ func (s setup) enter() (sealed bool, err error) {
 		err = t.furnish(s.Tmp, s.Files, s.Memory)
 		if err == nil {
 			err = t.load(s.Load)
+		}
+		if err == nil {
+			err = t.command(s.Commands, s.Program)
 		}
 		if err != nil {
 			return false, err

@@ -31,6 +31,10 @@ func (s *Sandbox) Diff(ctx context.Context, id string, w io.Writer) error {
 		return emptyDiff(ctx, w)
 	}
 	if b.record.Image {
+		err := check(ctx, s.fsck, filepath.Join(b.dir, diskFile))
+		if err != nil {
+			return fmt.Errorf("reading what %s changed: %w", id, err)
+		}
 		k, err := newKeeper(true)
 		if err != nil {
 			return err
@@ -45,7 +49,7 @@ func (s *Sandbox) Diff(ctx context.Context, id string, w io.Writer) error {
 		thread := 0
 		err = k.do(func() error {
 			thread = unix.Gettid()
-			return mountDisk(b.dir, true)
+			return mountDisk(b.dir, true, b.record.Kept)
 		})
 		if err != nil {
 			return fmt.Errorf("reading what %s changed: %w", id, err)

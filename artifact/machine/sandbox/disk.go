@@ -33,10 +33,10 @@ const (
 // minDisk is what a file system needs for itself.
 const minDisk = 4 << 20
 
-// format makes a disk. There is no journal: the machine's programs are not
-// promised that what they wrote outlives a loss of power, and a disk that was in
-// use then is checked before it is used again.
-func format(ctx context.Context, mkfs, path string, size int64) error {
+// format makes a disk. Only that of a machine that is kept has a journal: the
+// programs of others are not promised that what they wrote outlives a loss of power,
+// and a disk that was in use then is checked before it is used again.
+func format(ctx context.Context, mkfs, path string, size int64, kept bool) error {
 	size = max(size, minDisk)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -46,7 +46,14 @@ func format(ctx context.Context, mkfs, path string, size int64) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"-q", "-F", "-m", "0", "-O", "^has_journal,^resize_inode", "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0"}
+	args := []string{"-q", "-F", "-m", "0"}
+	if kept {
+		// Without nodiscard the tables take no room on the host before they are used,
+		// for some milliseconds more.
+		args = append(args, "-O", "has_journal,^resize_inode", "-J", "size="+journalSize(size), "-E", "lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0")
+	} else {
+		args = append(args, "-O", "^has_journal,^resize_inode", "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0")
+	}
 	// A file for each 16 KiB, as by default, but enough of them on small disks.
 	if size < 1<<30 {
 		args = append(args, "-N", "65536")
@@ -62,6 +69,14 @@ func format(ctx context.Context, mkfs, path string, size int64) error {
 	return nil
 }
 
+// journalSize is how many MiB of a disk its journal has.
+func journalSize(disk int64) string {
+	if disk < 1<<30 {
+		return "4" // the least with blocks of 4096 bytes
+	}
+	return "16"
+}
+
 // clean says whether an ext4 file system was unmounted as it should.
 func clean(path string) (bool, error) {
 	f, err := os.Open(path)
@@ -69,9 +84,11 @@ func clean(path string) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	var state [2]byte
-	_, err = f.ReadAt(state[:], 1024+0x3a)
-	return binary.LittleEndian.Uint16(state[:])&1 == 1, err
+	super := make([]byte, 0x64)
+	_, err = f.ReadAt(super, 1024)
+	const valid, faulty, recover = 1, 2, 4
+	state, features := binary.LittleEndian.Uint16(super[0x3a:]), binary.LittleEndian.Uint32(super[0x60:])
+	return state&(valid|faulty) == valid && features&recover == 0, err
 }
 
 // check repairs a disk that was in use when the host lost its power.
@@ -140,8 +157,9 @@ func attach(path string, readonly bool) (*os.File, error) {
 	return nil, errors.New("setting up a loop device: others took every one that was free")
 }
 
-// mountDisk mounts the disk of a machine's folder on this thread.
-func mountDisk(dir string, readonly bool) error {
+// mountDisk mounts the disk of a machine's folder on this thread. kept: what is
+// synced there is on the host's disk.
+func mountDisk(dir string, readonly, kept bool) error {
 	device, err := attach(filepath.Join(dir, diskFile), readonly)
 	if err != nil {
 		return err
@@ -151,11 +169,49 @@ func mountDisk(dir string, readonly bool) error {
 	if readonly {
 		flags |= unix.MS_RDONLY
 	}
-	err = unix.Mount(device.Name(), filepath.Join(dir, diskFolder), "ext4", flags, "nobarrier")
+	options := "nobarrier"
+	if kept {
+		options = "barrier"
+	}
+	err = unix.Mount(device.Name(), filepath.Join(dir, diskFolder), "ext4", flags, options)
 	if err != nil {
 		return fmt.Errorf("mounting the disk: %w", err)
 	}
 	return nil
+}
+
+// harden makes the disk of a machine that is kept, and what the host knows of it,
+// outlive a loss of power. Nothing is mounted.
+func (b *box) harden() error {
+	var errs []error
+	if b.record.Image {
+		errs = append(errs, syncFile(filepath.Join(b.dir, diskFile)))
+	} else {
+		errs = append(errs, syncAll(filepath.Join(b.dir, diskFolder)))
+	}
+	return errors.Join(append(errs, syncFile(b.dir), syncFile(filepath.Dir(b.dir)))...)
+}
+
+// syncFile syncs a file, or the names in a folder.
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// syncAll syncs the file system of a folder.
+func syncAll(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = unix.Syncfs(int(f.Fd()))
+	if err != nil {
+		err = fmt.Errorf("syncing %s: %w", dir, err)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // What a disk has that is not full: bytes and files.

@@ -69,22 +69,32 @@ func dynamic() (map[string]string, error) {
 // load shows files of the host in the machine.
 func (t *tree) load(files map[string]string) error {
 	for name, file := range files {
-		fd, err := t.file(loaderFolder + "/" + name)
+		err := t.show(file, loaderFolder+"/"+name)
 		if err != nil {
 			return err
 		}
-		err = unix.Mount(file, descriptor(fd), "", unix.MS_BIND, "")
+	}
+	return nil
+}
+
+// show mounts a file of the host on a name in a directory that was mounted, to be read
+// and run.
+func (t *tree) show(file, name string) error {
+	fd, err := t.file(name)
+	if err != nil {
+		return err
+	}
+	err = unix.Mount(file, descriptor(fd), "", unix.MS_BIND, "")
+	unix.Close(fd)
+	if err == nil {
+		fd, err = t.file(name) // what is mounted there
+	}
+	if err == nil {
+		err = unix.Mount("", descriptor(fd), "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|quietFlag, "")
 		unix.Close(fd)
-		if err == nil {
-			fd, err = t.file(loaderFolder + "/" + name) // what is mounted there
-		}
-		if err == nil {
-			err = unix.Mount("", descriptor(fd), "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|quietFlag, "")
-			unix.Close(fd)
-		}
-		if err != nil {
-			return fmt.Errorf("giving the machine %s: %w", file, err)
-		}
+	}
+	if err != nil {
+		return fmt.Errorf("giving the machine %s: %w", file, err)
 	}
 	return nil
 }

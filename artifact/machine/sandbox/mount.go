@@ -189,6 +189,7 @@ type overlay struct {
 	Dir      string // the machine's folder
 	Layers   int
 	Rootless bool
+	Kept     bool
 }
 
 // linkLayers makes short names for the folders of layers, the lowest first: the
@@ -223,11 +224,13 @@ func (o overlay) mount() error {
 	if o.Rootless {
 		options += ",userxattr"
 	} else {
-		// What a layer can't say must not come to be; and what is synced is not worth
-		// waiting for: see format.
+		// What a layer can't say must not come to be.
 		options += ",redirect_dir=off,metacopy=off,index=off"
 	}
-	err = unix.Mount("overlay", rootFolder, "overlay", unix.MS_NODEV|unix.MS_NOATIME, options+",volatile")
+	if !o.Kept {
+		options += ",volatile" // what is synced is not worth waiting for: see format
+	}
+	err = unix.Mount("overlay", rootFolder, "overlay", unix.MS_NODEV|unix.MS_NOATIME, options)
 	if err != nil {
 		return fmt.Errorf("stacking %d layers: %w", o.Layers, err)
 	}

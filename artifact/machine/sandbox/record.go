@@ -38,28 +38,39 @@ type record struct {
 	Egress   []string
 	Files    string
 	Sudo     bool
+	Kept     bool     `json:",omitempty"`
+	Commands []string `json:",omitempty"`
+	Door     bool     `json:",omitempty"`
 	DiffIDs  []string
 	Image    bool // the disk is a file with a file system in it
 	Shift    int  // with which its files were written
 	Started  bool // once at least
 }
 
-// write writes the record as a whole, safe on the disk.
+// write writes the record as a whole. That of a machine that is kept is on the disk then.
 func (r record) write(dir string) error {
 	b, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	return writeWhole(filepath.Join(dir, recordFile), b)
+	err = writeWhole(filepath.Join(dir, recordFile), b, r.Kept)
+	if err != nil || !r.Kept {
+		return err
+	}
+	return errors.Join(syncFile(dir), syncFile(filepath.Dir(dir)))
 }
 
-// writeWhole writes a file as a whole or not at all.
-func writeWhole(path string, content []byte) error {
+// writeWhole writes a file as a whole or not at all; sync: its content is on the disk
+// before its name is.
+func writeWhole(path string, content []byte, sync bool) error {
 	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
+	if err == nil && sync {
+		err = f.Sync()
+	}
 	err = errors.Join(err, f.Close())
 	if err != nil {
 		return err

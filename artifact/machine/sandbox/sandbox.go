@@ -84,7 +84,9 @@ type Sandbox struct {
 	fsck     string
 	cgroups  *hierarchies
 	lock     *os.File
-	program  *os.File // what a machine's first process runs
+	program  *os.File   // what a machine's first process runs
+	commands sync.Mutex // held while the file is made that commands lead to
+	command  string     // guarded by commands: that file; "" before there is one
 
 	mu       sync.Mutex
 	boxes    map[string]*box // guarded by mu
@@ -299,6 +301,14 @@ func (s *Sandbox) Create(ctx context.Context, id string, spec machine.Spec) (err
 			return fmt.Errorf("creating %s: %w", id, err)
 		}
 	}
+	if spec.Door && s.config.Door == nil {
+		return fmt.Errorf("creating %s: %w: nobody serves its door", id, machine.ErrUnsupported)
+	}
+	for _, name := range spec.Commands {
+		if !goodID(name) || len(spec.Commands) > maxCommands {
+			return fmt.Errorf("creating %s: a machine has at most %d commands, and %q can't be the name of one or is one too many", id, maxCommands, name)
+		}
+	}
 	s.fill(&spec)
 	if len(spec.Layers) == 0 {
 		return fmt.Errorf("creating %s: %w: it has no layers", id, machine.ErrBadImage)
@@ -374,7 +384,7 @@ func (s *Sandbox) build(ctx context.Context, b *box, spec machine.Spec) error {
 		}
 	}
 	if s.mkfs != "" {
-		err = format(ctx, s.mkfs, filepath.Join(b.dir, diskFile), spec.Disk)
+		err = format(ctx, s.mkfs, filepath.Join(b.dir, diskFile), spec.Disk, spec.Kept)
 		if err != nil {
 			return err
 		}
@@ -382,6 +392,7 @@ func (s *Sandbox) build(ctx context.Context, b *box, spec machine.Spec) error {
 	b.record = record{
 		ID: b.id, Purpose: spec.Purpose, Created: s.config.Now().UTC(), Env: spec.Env, Hostname: spec.Hostname,
 		Memory: spec.Memory, Disk: spec.Disk, CPU: spec.CPU, Pids: spec.Pids, Egress: spec.Egress, Files: spec.Files, Sudo: spec.Sudo,
+		Kept: spec.Kept, Commands: spec.Commands, Door: spec.Door,
 		Image: s.mkfs != "", Shift: s.config.Shift, DiffIDs: diffIDs(spec.Layers),
 	}
 	return b.record.write(b.dir)

@@ -143,13 +143,25 @@ func (s *Sandbox) start(ctx context.Context, b *box) (err error) {
 	if err != nil {
 		return err
 	}
-	var serve func(net.Conn)
+	var serve, door func(net.Conn)
 	work, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	if r.proxy != nil {
 		serve = func(c net.Conn) { r.proxy.ServeConn(work, c) }
 	}
-	r.agent = agent.NewHost(agent.HostConfig{Conn: stream, Proxy: serve, Prepare: r.prepare})
+	if b.record.Door {
+		if s.config.Door == nil {
+			stream.Close()
+			return fmt.Errorf("%w: nobody serves its door", machine.ErrUnsupported)
+		}
+		door = func(c net.Conn) {
+			defer c.Close()
+			s.config.Door(work, b.id, c)
+		}
+	}
+	// A machine whose agent can't be spoken to has ended.
+	first := r.first
+	r.agent = agent.NewHost(agent.HostConfig{Conn: stream, Proxy: serve, Door: door, Prepare: r.prepare, Gone: func() { _ = first.Kill() }})
 	threads, err := r.group.threads()
 	if err != nil {
 		return err
@@ -198,7 +210,7 @@ func (s *Sandbox) prepare(b *box, r *running) (setup, error) {
 	if err != nil {
 		return setup{}, err
 	}
-	is := setup{Hostname: b.record.Hostname, Sudo: b.record.Sudo, OneUser: s.rootless, Memory: b.record.Memory}
+	is := setup{Hostname: b.record.Hostname, Sudo: b.record.Sudo, OneUser: s.rootless, Memory: b.record.Memory, Commands: b.record.Commands}
 	files := map[string]string{}
 	if s.config.Binary == "" {
 		files, err = dynamic()
@@ -207,10 +219,18 @@ func (s *Sandbox) prepare(b *box, r *running) (setup, error) {
 		}
 		is.Loaded = len(files) > 0
 	}
-	stack := overlay{Dir: b.dir, Layers: len(b.dirs), Rootless: s.rootless}
+	program := ""
+	if len(is.Commands) > 0 && !is.Loaded {
+		program, err = s.commandProgram()
+		if err != nil {
+			return setup{}, err
+		}
+	}
+	stack := overlay{Dir: b.dir, Layers: len(b.dirs), Rootless: s.rootless, Kept: b.record.Kept}
 	tmp := filepath.Join(b.dir, diskFolder, tmpName)
 	if s.rootless {
 		is.Rootless, is.Overlay, is.Tmp, is.Files, is.Load = true, stack, tmp, b.record.Files, files
+		is.Program = program
 		if !s.cgroups.holds("pids") {
 			is.Pids = b.record.Pids + agentPids
 		}
@@ -218,7 +238,7 @@ func (s *Sandbox) prepare(b *box, r *running) (setup, error) {
 	}
 	return is, r.keeper.do(func() (err error) {
 		if b.record.Image {
-			err = mountDisk(b.dir, false)
+			err = mountDisk(b.dir, false, b.record.Kept)
 			if err != nil {
 				return err
 			}
@@ -245,7 +265,11 @@ func (s *Sandbox) prepare(b *box, r *running) (setup, error) {
 		if err != nil {
 			return err
 		}
-		return t.load(files)
+		err = t.load(files)
+		if err != nil {
+			return err
+		}
+		return t.command(is.Commands, program)
 	})
 }
 
@@ -294,7 +318,7 @@ func (s *Sandbox) launch(b *box, r *running) (_ net.Conn, err error) {
 	}
 	id, err := process(r.first.Pid)
 	if err == nil {
-		err = writeWhole(filepath.Join(b.dir, processFile), []byte(id))
+		err = writeWhole(filepath.Join(b.dir, processFile), []byte(id), false)
 	}
 	if err != nil {
 		conn.Close()
@@ -400,6 +424,9 @@ func (s *Sandbox) halt(b *box) error {
 		ctx, cancel := context.WithTimeout(context.Background(), s.config.StartTimeout)
 		defer cancel()
 		errs = append(errs, settle(ctx, b.dir))
+	}
+	if b.record.Kept {
+		errs = append(errs, b.harden())
 	}
 	b.running = nil
 	err := os.Remove(filepath.Join(b.dir, processFile))
