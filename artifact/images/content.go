@@ -199,3 +199,11 @@ func (m *Images) AppStreamRepositories(ctx context.Context, f func(repository st
 		return f(d.ID)
 	})
 }
+
+// AMI is what a machine image of the content would be, for a Derivation's Source: it
+// has no id, name or owner.
+func (c Content) AMI() AMI {
+	a := AMI{VirtualizationType: HVM, RootDeviceType: EBS, EnaSupport: true, State: StateAvailable}
+	a.set(c)
+	return a
+}

@@ -182,7 +182,7 @@ func (m *Images) examine(ctx context.Context, made *Content, base Content, layer
 		if err != nil {
 			return err
 		}
-		made.Platform, made.OS, made.Size, made.Unpacked = all.os.platform(), all.os, all.packed, all.plain
+		made.Platform, made.OS, made.Size, made.Unpacked = all.os.Platform(), all.os, all.packed, all.plain
 		return nil
 	}
 	made.Size += got.packed

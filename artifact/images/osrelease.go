@@ -15,8 +15,8 @@ type OSRelease struct {
 	Pretty    string `json:",omitempty"` // Debian GNU/Linux 13 (trixie)
 }
 
-// platform is the name and the version: Debian GNU/Linux 13.
-func (o OSRelease) platform() string {
+// Platform is the name and the version: Debian GNU/Linux 13.
+func (o OSRelease) Platform() string {
 	if o.Name == "" {
 		return o.Pretty
 	}

@@ -51,8 +51,8 @@ func TestOSReleaseIsReadOutOfTheMergedLayers(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || got.os.platform() != test.want {
-			t.Errorf("%s: got %q, %v, want %q", test.name, got.os.platform(), err, test.want)
+		if err != nil || got.os.Platform() != test.want {
+			t.Errorf("%s: got %q, %v, want %q", test.name, got.os.Platform(), err, test.want)
 		}
 	}
 }
@@ -68,7 +68,7 @@ func TestPlatformIsNameAndVersion(t *testing.T) {
 		"":                                         "",
 		"NAME=a\x00b\x1b[31mc\n":                   "ab[31mc",
 	} {
-		if got := ParseOSRelease(text).platform(); got != want {
+		if got := ParseOSRelease(text).Platform(); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}

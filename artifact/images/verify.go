@@ -80,7 +80,7 @@ type verified struct {
 
 // into writes it down.
 func (v verified) into(a *AMI) {
-	a.Platform, a.OS, a.Size, a.Unpacked = v.os.platform(), v.os, v.packed, v.plain
+	a.Platform, a.OS, a.Size, a.Unpacked = v.os.Platform(), v.os, v.packed, v.plain
 }
 
 // verify reads all layers of an image: that they are what the config says, have
