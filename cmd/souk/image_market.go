@@ -60,23 +60,23 @@ func (f MarketFlags) market() (*remoteMarket, error) {
 // login is the key as registries take it.
 func (m *remoteMarket) login() authn.Authenticator {
 	if m.key.SessionToken != "" {
-		return session{m}
+		return roleLogin{m}
 	}
 	return &authn.Basic{Username: m.key.AccessKeyID, Password: m.key.SecretAccessKey}
 }
 
-// session is a role's session as registries take it: a name and a password can't
+// roleLogin is a role's session as registries take it: a name and a password can't
 // say all three parts of its key, so that it asks for a password, as
 // aws ecr get-login-password does.
-type session struct{ market *remoteMarket }
+type roleLogin struct{ market *remoteMarket }
 
 // Authorization implements authn.Authenticator.
-func (s session) Authorization() (*authn.AuthConfig, error) {
+func (s roleLogin) Authorization() (*authn.AuthConfig, error) {
 	return s.AuthorizationContext(context.Background())
 }
 
 // AuthorizationContext implements authn.ContextAuthenticator.
-func (s session) AuthorizationContext(ctx context.Context) (*authn.AuthConfig, error) {
+func (s roleLogin) AuthorizationContext(ctx context.Context) (*authn.AuthConfig, error) {
 	var given struct {
 		AuthorizationData []struct {
 			AuthorizationToken string `json:"authorizationToken"`

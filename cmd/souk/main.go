@@ -6,7 +6,8 @@
 //
 // Exit status: 0 when the command did what it was asked, 1 when it could not
 // (or, for doctor and conformance, when it found something wrong), 2 when the
-// command line or a setting is wrong.
+// command line or a setting is wrong. connect and exec end as the program does
+// that they run, and with 125 where they could not run it.
 package main
 
 import (
@@ -56,6 +57,8 @@ type commands struct {
 	Topic       TopicCommand       `cmd:"" help:"Messages of topics that could not be delivered: dead-letters, redrive."`
 	Image       ImageCommand       `cmd:"" help:"Machine images: import, list, show, export, share, rm."`
 	Build       BuildCommand       `cmd:"" help:"Builds of machine images with listed products: start, follow, list."`
+	Connect     ConnectCommand     `cmd:"" help:"Open a terminal in an image builder."`
+	Exec        ExecCommand        `cmd:"" help:"Run a program in an image builder: exec NAME -- COMMAND."`
 	Model       ModelCommand       `cmd:"" help:"Print the description of a service that the AWS CLI does not know."`
 	Conformance ConformanceCommand `cmd:"" help:"Look at an endpoint from outside: does it do what AWS documents?"`
 	Version     VersionCommand     `cmd:"" help:"Print the version."`
@@ -121,6 +124,9 @@ func run(app *App, args []string) int {
 			where = wrong.Context.Selected().FullPath() + " --help"
 		}
 		fmt.Fprintf(app.Err, "souk: %s\nTry `%s`.\n", file.blame(err), where)
+		if args[0] == "exec" {
+			return exitRefused // 2 is what many programs end with
+		}
 		return exitUsage
 	}
 	err = line.Run(app)
@@ -128,6 +134,13 @@ func run(app *App, args []string) int {
 		return exitDone
 	}
 	var usage *UsageError
+	var ended *statusError
+	if errors.As(err, &ended) {
+		if ended.err != nil {
+			fmt.Fprintf(app.Err, "souk: %v\n", ended.err)
+		}
+		return ended.status
+	}
 	if errors.As(err, &usage) {
 		fmt.Fprintf(app.Err, "souk: %s\n", file.blame(err))
 		return exitUsage

@@ -59,6 +59,12 @@ const (
 	nodeHeader = "Souk-Session-Node"
 )
 
+// Size and Exit are a machine's; clients need nothing else of that room.
+type (
+	Size = machine.Size
+	Exit = machine.Exit
+)
+
 // Start is what a client asks for, once it is let in. The ticket said already
 // which machine it is, as whom, and which program.
 type Start struct {
