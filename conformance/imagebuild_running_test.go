@@ -113,6 +113,12 @@ func (g *gate) passing() string {
 // components.
 func listInstallers(t *testing.T, s *seller.Seller, documents map[string]string) map[string]string {
 	t.Helper()
+	return listInstallersFor(t, s, "Busybox 1", documents)
+}
+
+// listInstallersFor does so with components for a system.
+func listInstallersFor(t *testing.T, s *seller.Seller, system string, documents map[string]string) map[string]string {
+	t.Helper()
 	ctx := t.Context()
 	account, err := s.Account(ctx)
 	must(t, err)
@@ -130,7 +136,7 @@ func listInstallers(t *testing.T, s *seller.Seller, documents map[string]string)
 	makes := (&rowProduct{Seller: s}).builder()
 	for _, named := range slices.Sorted(maps.Keys(documents)) {
 		made, err := makes.CreateComponent(ctx, &imagebuilder.CreateComponentInput{
-			Name: &named, SemanticVersion: aws.String("1.0.0"), Platform: types.PlatformLinux, SupportedOsVersions: []string{"Busybox 1"},
+			Name: &named, SemanticVersion: aws.String("1.0.0"), Platform: types.PlatformLinux, SupportedOsVersions: []string{system},
 			Description: aws.String("A tool."), Data: aws.String(documents[named]),
 		})
 		must(t, err)

@@ -48,11 +48,16 @@ func (s *Seller) Sign(r *http.Request, body string, at time.Time) error {
 
 // SignFor signs a request to another service than the catalog, by its signing name.
 func (s *Seller) SignFor(r *http.Request, body, service string, at time.Time) error {
+	return s.SignIn(r, body, service, s.Region, at)
+}
+
+// SignIn signs a request to a service in another region than the seller's.
+func (s *Seller) SignIn(r *http.Request, body, service, region string, at time.Time) error {
 	sum := sha256.Sum256([]byte(body))
 	hash := hex.EncodeToString(sum[:])
 	err := v4.NewSigner().SignHTTP(r.Context(),
 		aws.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey},
-		r, hash, service, s.Region, at)
+		r, hash, service, region, at)
 	if err != nil {
 		return fmt.Errorf("signing %s %s: %w", r.Method, r.URL.Path, err)
 	}
