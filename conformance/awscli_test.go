@@ -65,18 +65,24 @@ func setupScript(e *testscript.Env, s *seller.Seller, account souktest.Account, 
 	if err != nil {
 		return err
 	}
+	line, err := souktest.KeepAWS(home)
+	if err != nil {
+		return err
+	}
+	e.Defer(line.Close)
+	for _, v := range line.Env {
+		name, value, _ := strings.Cut(v, "=")
+		e.Setenv(name, value)
+	}
 	binary, err := souktest.Binary("")
 	if err != nil {
 		return err
 	}
 	for name, value := range map[string]string{
-		"SOUK": binary, "HOME": home, "AWS_CONFIG_FILE": filepath.Join(home, "config"), "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(home, "credentials"),
-		"AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off", "AWS_DEFAULT_OUTPUT": "json",
+		"SOUK":              binary,
 		"AWS_ACCESS_KEY_ID": account.Key.AccessKeyID, "AWS_SECRET_ACCESS_KEY": account.Key.SecretAccessKey,
 		"REGISTRY_AUTH_FILE": filepath.Join(home, "auth.json"),
-		// Where python is one of several (pyenv), the command finds its own by this.
-		"PYENV_ROOT": os.Getenv("PYENV_ROOT"),
-		"LOGOS":      logos.URL, "URL": s.URL, "REGISTRY": s.Host(), "ACCOUNT": account.ID,
+		"LOGOS":              logos.URL, "URL": s.URL, "REGISTRY": s.Host(), "ACCOUNT": account.ID,
 		"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
 	} {
 		e.Setenv(name, value)

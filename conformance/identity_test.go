@@ -57,6 +57,7 @@ func runScripts(t *testing.T, o souktest.Options, dir string, programs ...string
 			"become":   func(ts *testscript.TestScript, neg bool, args []string) { become(ts, root, args) },
 			"made":     awaitAccount,
 			"ended":    awaitEnd,
+			"soon":     soon,
 			"operator": func(ts *testscript.TestScript, neg bool, args []string) { operate(ts, server, args) },
 		},
 	}
@@ -120,6 +121,23 @@ func awaitEnd(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("change set %s did not end", args[0])
+}
+
+// soon is the script command "soon PROGRAM ARGS...": it runs a program until it
+// succeeds, for what the operator changed, which holds within five seconds.
+func soon(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: soon PROGRAM ARGS...")
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%v: not even after five seconds: %v", args, err)
+		}
+	}
 }
 
 // TestTheDoorOnTheMachine: when no key of the market is valid any more, who may

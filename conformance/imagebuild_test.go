@@ -24,6 +24,7 @@ import (
 type builder struct {
 	t      *testing.T
 	s      *seller.Seller
+	line   *souktest.AWS
 	home   string
 	region string
 }
@@ -31,7 +32,8 @@ type builder struct {
 // newBuilder adds the model that souk prints.
 func newBuilder(t *testing.T, server *souktest.Server, s *seller.Seller) *builder {
 	t.Helper()
-	b := &builder{t, s, t.TempDir(), "us-east-1"}
+	home := t.TempDir()
+	b := &builder{t, s, souktest.NewAWS(t, home), home, "us-east-1"}
 	model := filepath.Join(b.home, "marketplaceimagebuild-2017-12-15.normal.json")
 	text, err := server.Program("model", "imagebuild")
 	must(t, err)
@@ -42,11 +44,8 @@ func newBuilder(t *testing.T, server *souktest.Server, s *seller.Seller) *builde
 
 func (b *builder) run(args ...string) (out, problem string, failed error) {
 	b.t.Helper()
-	command := exec.CommandContext(b.t.Context(), "aws", append([]string{"--endpoint-url", b.s.URL, "--region", b.region}, args...)...)
-	command.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "PYENV_ROOT=" + os.Getenv("PYENV_ROOT"), "HOME=" + b.home, "AWS_CONFIG_FILE=" + filepath.Join(b.home, "config"),
-		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1", "AWS_ACCESS_KEY_ID=" + b.s.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + b.s.SecretAccessKey,
-	}
+	command := b.line.Command(b.t.Context(), append([]string{"--endpoint-url", b.s.URL, "--region", b.region}, args...)...)
+	command.Env = append(command.Env, "AWS_MAX_ATTEMPTS=1", "AWS_ACCESS_KEY_ID="+b.s.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+b.s.SecretAccessKey)
 	var o, e bytes.Buffer
 	command.Stdout, command.Stderr = &o, &e
 	failed = command.Run()

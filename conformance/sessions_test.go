@@ -136,6 +136,7 @@ func (s sessions) codes(t *testing.T, c temporary) map[string]string {
 func TestSessionsThatMustBeRefused(t *testing.T) {
 	t.Parallel()
 	s := newSessions(t)
+	line := souktest.NewAWS(t, t.TempDir())
 	var started sync.WaitGroup
 	for name, c := range s.refused {
 		if got := s.codes(t, c); !maps.Equal(got, refusals[name]) {
@@ -146,8 +147,8 @@ func TestSessionsThatMustBeRefused(t *testing.T) {
 			"catalog": {"marketplace-catalog", "list-change-sets", "--catalog", seller.Catalog},
 		} {
 			started.Go(func() {
-				run := exec.CommandContext(t.Context(), "aws", append([]string{"--endpoint-url", s.server.URL, "--region", "us-east-1"}, command...)...)
-				run.Env = append(home(t), "AWS_ACCESS_KEY_ID="+c.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+c.SecretAccessKey, "AWS_SESSION_TOKEN="+c.SessionToken)
+				run := line.Command(t.Context(), append([]string{"--endpoint-url", s.server.URL, "--region", "us-east-1"}, command...)...)
+				run.Env = append(run.Env, "AWS_ACCESS_KEY_ID="+c.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+c.SecretAccessKey, "AWS_SESSION_TOKEN="+c.SessionToken)
 				out, err := run.CombinedOutput()
 				if err == nil || !bytes.Contains(out, []byte("("+refusals[name][service]+")")) {
 					t.Errorf("%s, by aws %s: %v, want %s\n%s", name, command[0], err, refusals[name][service], out)
@@ -156,16 +157,6 @@ func TestSessionsThatMustBeRefused(t *testing.T) {
 		}
 	}
 	started.Wait()
-}
-
-// home is the environment of a program that sees nothing of the person who runs
-// the tests, neither ~/.aws nor any login.
-func home(t *testing.T) []string {
-	t.Helper()
-	return []string{
-		"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "PYENV_ROOT=" + os.Getenv("PYENV_ROOT"),
-		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_CLI_AUTO_PROMPT=off",
-	}
 }
 
 // TestSessionsByJavaScript: a pipeline of the AWS SDK for JavaScript assumes a
@@ -185,7 +176,8 @@ func TestSessionsByJavaScript(t *testing.T) {
 	})
 	must(t, err)
 	run := exec.CommandContext(t.Context(), "node", "javascript/session.mjs")
-	run.Env = home(t)
+	// It sees nothing of the person who runs the tests, neither ~/.aws nor any login.
+	run.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "AWS_EC2_METADATA_DISABLED=true"}
 	run.Stdin = bytes.NewReader(in)
 	var out, problems bytes.Buffer
 	run.Stdout, run.Stderr = &out, &problems

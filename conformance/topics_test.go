@@ -16,7 +16,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -158,18 +157,15 @@ func (n notice) verify(t *testing.T) bool {
 
 // commandLine runs the AWS CLI as a seller.
 type commandLine struct {
+	line   *souktest.AWS
 	s      *seller.Seller
 	region string
 }
 
 func (c commandLine) run(t *testing.T, args ...string) (out, problem string) {
 	t.Helper()
-	home := t.TempDir()
-	command := exec.Command("aws", append([]string{"--endpoint-url", c.s.URL, "--region", c.region, "sns"}, args...)...)
-	command.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "PYENV_ROOT=" + os.Getenv("PYENV_ROOT"), "HOME=" + home, "AWS_CONFIG_FILE=" + filepath.Join(home, "config"),
-		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_ACCESS_KEY_ID=" + c.s.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.s.SecretAccessKey,
-	}
+	command := c.line.Command(t.Context(), append([]string{"--endpoint-url", c.s.URL, "--region", c.region, "sns"}, args...)...)
+	command.Env = append(command.Env, "AWS_ACCESS_KEY_ID="+c.s.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+c.s.SecretAccessKey)
 	var o, e bytes.Buffer
 	command.Stdout, command.Stderr = &o, &e
 	if err := command.Run(); err != nil && e.Len() == 0 {
@@ -207,7 +203,7 @@ func TestTopicsByTheAWSCommandLine(t *testing.T) {
 		server := souktest.Start(t, o)
 		account := server.Account(t, "topics", "")
 		root := account.Seller(server)
-		aws := commandLine{root, "eu-west-1"}
+		aws := commandLine{souktest.NewAWS(t, t.TempDir()), root, "eu-west-1"}
 		topic := aws.ok(t, "create-topic", "--name", "ends", "--attributes", "SignatureVersion=2,DisplayName=Ends", "--query", "TopicArn", "--output", "text")
 		if want := "arn:aws:sns:eu-west-1:" + account.ID + ":ends"; topic != want {
 			t.Fatalf("topic %s, want %s", topic, want)
@@ -218,7 +214,7 @@ func TestTopicsByTheAWSCommandLine(t *testing.T) {
 		if list := aws.ok(t, "list-topics", "--query", "Topics[].TopicArn", "--output", "text"); list != topic {
 			t.Errorf("topics %s", list)
 		}
-		if list := (commandLine{root, "us-east-1"}).ok(t, "list-topics", "--query", "length(Topics)"); list != "0" {
+		if list := (commandLine{aws.line, root, "us-east-1"}).ok(t, "list-topics", "--query", "length(Topics)"); list != "0" {
 			t.Errorf("another region has %s topics", list)
 		}
 
@@ -349,15 +345,15 @@ func refusalsOfTopics(t *testing.T, server *souktest.Server, root commandLine, t
 	t.Helper()
 	user := server.User(t, root.s, "publisher")
 	server.Allow(t, root.s, "publisher", "publish", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sns:Publish","Resource":"`+topic+`"}]}`)
-	publisher := commandLine{user, "eu-west-1"}
+	publisher := commandLine{root.line, user, "eu-west-1"}
 	publisher.ok(t, "publish", "--topic-arn", topic, "--message", "by a user")
 	publisher.refused(t, "AuthorizationError", "list-topics")
 	publisher.refused(t, "AuthorizationError", "subscribe", "--topic-arn", topic, "--protocol", "http", "--notification-endpoint", "http://example.com")
 	publisher.refused(t, "AuthorizationError", "delete-topic", "--topic-arn", topic)
-	other := commandLine{server.Account(t, "stranger", "").Seller(server), "eu-west-1"}
+	other := commandLine{root.line, server.Account(t, "stranger", "").Seller(server), "eu-west-1"}
 	other.refused(t, "AuthorizationError", "publish", "--topic-arn", topic, "--message", "x")
 	other.refused(t, "AuthorizationError", "list-subscriptions-by-topic", "--topic-arn", topic)
-	(commandLine{root.s, "us-east-1"}).refused(t, "InvalidParameter", "publish", "--topic-arn", topic, "--message", "x")
+	(commandLine{root.line, root.s, "us-east-1"}).refused(t, "InvalidParameter", "publish", "--topic-arn", topic, "--message", "x")
 	root.refused(t, "NotFound", "publish", "--topic-arn", topic+"x", "--message", "x")
 	root.refused(t, "InvalidParameter", "create-topic", "--name", "a.fifo", "--attributes", "FifoTopic=true")
 	root.refused(t, "InvalidParameter", "subscribe", "--topic-arn", topic, "--protocol", "email", "--notification-endpoint", "a@example.com")
@@ -473,7 +469,7 @@ func TestEndsOfChangeSetsThatDoNotSucceed(t *testing.T) {
 	server := souktest.Start(t, souktest.Options{})
 	root := server.Root(t)
 	ctx := t.Context()
-	aws := commandLine{root, "us-east-1"}
+	aws := commandLine{souktest.NewAWS(t, t.TempDir()), root, "us-east-1"}
 	topic := aws.ok(t, "create-topic", "--name", "ends", "--query", "TopicArn", "--output", "text")
 	aws.ok(t, "subscribe", "--topic-arn", topic, "--protocol", "http", "--notification-endpoint", in.address)
 	visit(t, http.DefaultClient, in.next(t).SubscribeURL)
