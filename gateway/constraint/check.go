@@ -112,10 +112,11 @@ func (c *checker) field(f *field, v reflect.Value) {
 		}
 	case reflect.Map:
 		c.size(f, v)
-		if f.nested == nil && f.member.empty() {
+		if f.nested == nil && f.member.empty() && f.key.empty() {
 			return
 		}
 		for it := v.MapRange(); it.Next() && len(c.found) < maxViolations; {
+			c.key(f, it.Key().String())
 			c.element(f, it.Value(), step{name: it.Key().String()})
 		}
 	default:
@@ -123,6 +124,31 @@ func (c *checker) field(f *field, v reflect.Value) {
 			c.number(f.number, v)
 		}
 	}
+}
+
+// key checks a key of a map. AWS names all that a key must satisfy, with the map.
+func (c *checker) key(f *field, key string) {
+	if f.key.empty() {
+		return
+	}
+	var one checker
+	one.text(&f.key, key, false)
+	if len(one.found) == 0 {
+		return
+	}
+	var all []string
+	if l := f.key.len; l != nil {
+		if l.hasMost {
+			all = append(all, "Member must have length less than or equal to "+strconv.FormatInt(l.most, 10))
+		}
+		if l.hasLeast {
+			all = append(all, "Member must have length greater than or equal to "+strconv.FormatInt(l.least, 10))
+		}
+	}
+	if p := f.key.pattern; p != nil {
+		all = append(all, "Member must satisfy regular expression pattern: "+p.text)
+	}
+	c.refuse(shown(key, f.sensitive), "Map keys must satisfy constraint: ["+strings.Join(all, ", ")+"]")
 }
 
 // element checks one member of a list or map.

@@ -11,7 +11,8 @@
 //	range:"1,20"            least and greatest value of a number
 //	size:"1,8"              least and greatest count of a list or map
 //	memberlen, memberpattern, memberenum
-//	                        the same for each string of a list of strings
+//	                        the same for each string of a list or map of strings
+//	keylen, keypattern      the same for each key of a map
 //	sensitive:""            the value is never shown in a message
 //
 // A nil pointer, list or map is absent, and so is a plain string, number or
@@ -48,7 +49,8 @@ type field struct {
 	bytes     bool // text.len counts the bytes of a []byte
 	number    *span
 	size      *span
-	member    text  // of each string of a list
+	member    text  // of each string of a list or map
+	key       text  // of each key of a map
 	nested    *Plan // of a struct, or of each struct of a list or map
 }
 
@@ -93,7 +95,7 @@ func compile(t reflect.Type, begun map[reflect.Type]*Plan) (*Plan, error) {
 			return nil, fmt.Errorf("compiling constraints of %v.%s: %w", t, sf.Name, err)
 		}
 		f.index = i
-		if f.required || !f.text.empty() || f.number != nil || f.size != nil || !f.member.empty() || f.nested != nil {
+		if f.required || !f.text.empty() || f.number != nil || f.size != nil || !f.member.empty() || !f.key.empty() || f.nested != nil {
 			p.fields = append(p.fields, f)
 		}
 	}
@@ -108,6 +110,9 @@ func compileField(sf reflect.StructField, begun map[reflect.Type]*Plan) (f field
 		return f, err
 	}
 	if f.member, err = compileText(sf.Tag, "member"); err != nil {
+		return f, err
+	}
+	if f.key, err = compileText(sf.Tag, "key"); err != nil {
 		return f, err
 	}
 	if f.number, err = compileSpan(sf.Tag, "range"); err != nil {
@@ -157,6 +162,8 @@ func compileField(sf reflect.StructField, begun map[reflect.Type]*Plan) (f field
 		err = fmt.Errorf("size stands at a %v", sf.Type)
 	case !f.member.empty() && !wantMember:
 		err = fmt.Errorf("memberlen, memberpattern or memberenum stands at a %v", sf.Type)
+	case !f.key.empty() && t.Kind() != reflect.Map:
+		err = fmt.Errorf("keylen or keypattern stands at a %v", sf.Type)
 	}
 	return f, err
 }

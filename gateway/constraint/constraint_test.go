@@ -33,6 +33,8 @@ type startChangeSet struct {
 	Values    []string           `json:"ValueList" size:"1,10" memberlen:"1,4" memberpattern:"^[a-z]+$"`
 	Password  string             `json:"Password" sensitive:"" len:"8,"`
 	Map       map[string]*entity `json:"Map" size:",1"`
+	Tags      map[string]string  `json:"Tags" keylen:"1,5" keypattern:"^(^(?!aws:).[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$" memberlen:",3"`
+	ARN       string             `json:"Arn" pattern:"^arn:[A-Za-z0-9:_/+=,@.\\\\-]{0,1023}$"`
 	Title     string             `json:"Title" len:",3"`
 	Word      string             `json:"Word" pattern:"[a-z]+"`
 	Tree      *tree              `json:"Tree"`
@@ -76,6 +78,12 @@ func TestMessages(t *testing.T) {
 		{"string in a list wrong", func(s *startChangeSet) { s.Values = []string{"ok", "NO"} }, "Value 'NO' at 'valueList.2.member' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-z]+$"},
 		{"secret too short", func(s *startChangeSet) { s.Password = "hunter2" }, "Value at 'password' failed to satisfy constraint: Member must have length greater than or equal to 8"},
 		{"struct in a map wrong", func(s *startChangeSet) { s.Map = map[string]*entity{"k": {Type: "1"}} }, "Value '1' at 'map.k.member.type' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z]+@[0-9.]+$"},
+		{"tag with a key of AWS", func(s *startChangeSet) { s.Tags = map[string]string{"aws:a": ""} }, `Value 'aws:a' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 5, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: ^(^(?!aws:).[\p{L}\p{Z}\p{N}_.:/=+\-@]*)$]`},
+		{"tag with an empty key", func(s *startChangeSet) { s.Tags = map[string]string{"": ""} }, `Value '' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 5, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: ^(^(?!aws:).[\p{L}\p{Z}\p{N}_.:/=+\-@]*)$]`},
+		{"tag with a long value", func(s *startChangeSet) { s.Tags = map[string]string{"a": "long"} }, "Value 'long' at 'tags.a.member' failed to satisfy constraint: Member must have length less than or equal to 3"},
+		{"tags as they should be", func(s *startChangeSet) { s.Tags = map[string]string{"aws": "", "~é 1": "abc"} }, ""},
+		{"ARN of 1,027 characters", func(s *startChangeSet) { s.ARN = "arn:" + strings.Repeat(`a\`, 511) + "-" }, ""},
+		{"ARN of 1,028 characters", func(s *startChangeSet) { s.ARN = "arn:" + strings.Repeat("a", 1024) }, `Value 'arn:` + strings.Repeat("a", 124) + `...' at 'arn' failed to satisfy constraint: Member must satisfy regular expression pattern: ^arn:[A-Za-z0-9:_/+=,@.\\-]{0,1023}$`},
 		{"characters counted, not bytes", func(s *startChangeSet) { s.Title = "äöü" }, ""},
 		{"pattern without anchors means the whole", func(s *startChangeSet) { s.Word = "a1" }, "Value 'a1' at 'word' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-z]+"},
 		{"line end after the match", func(s *startChangeSet) { s.Catalog = "AWS\n" }, "Value 'AWS\n' at 'catalog' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z]+$"},
@@ -146,6 +154,9 @@ func TestWrongTagsAreFoundWhenCompiled(t *testing.T) {
 		"look-ahead": struct {
 			A string `pattern:"^(?!/).*$"`
 		}{},
+		"keylen at a list": struct {
+			A []string `keylen:"1,2"`
+		}{},
 		"memberlen at a string": struct {
 			A string `memberlen:"1,2"`
 		}{},
@@ -164,6 +175,16 @@ func TestWrongTagsAreFoundWhenCompiled(t *testing.T) {
 				t.Error("compiled without an error")
 			}
 		})
+	}
+}
+
+func TestRepetitionsThatGoCounts(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`^[a-z]{0,123}$`, `^[a-z]{0,1000}$`} {
+		p, err := compilePattern(text)
+		if err != nil || p.re.String() != text {
+			t.Errorf("%s became %v, %v", text, p, err)
+		}
 	}
 }
 

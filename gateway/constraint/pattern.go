@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"strconv"
 	"strings"
 )
 
@@ -22,12 +23,37 @@ type pattern struct {
 // through all of the document to find what its two ends tell.
 const detailsPattern = `^[\s]*\{[\s\S]*\}[\s]*$`
 
+// tagKeyPattern is the pattern of the keys of tags in the models of AppStream and
+// others. Go's regular expressions look not ahead.
+const tagKeyPattern = `^(^(?!aws:).[\p{L}\p{Z}\p{N}_.:/=+\-@]*)$`
+
+// manyTimes is a class of characters that is repeated more often than Go's
+// regular expressions count (1000), such as that at the end of an ARN.
+var manyTimes = regexp.MustCompile(`(\[(?:[^\]\\]|\\.)+\])\{0,(1[0-9]{3})\}`)
+
+// split writes such a repetition as two. What is no repetition stays as it is.
+func split(repetition string) string {
+	parts := manyTimes.FindStringSubmatch(repetition)
+	most, err := strconv.Atoi(parts[2])
+	if err != nil || most == 1000 {
+		return repetition
+	}
+	return parts[1] + "{0,1000}" + parts[1] + "{0," + strconv.Itoa(most-1000) + "}"
+}
+
 func compilePattern(text string) (*pattern, error) {
 	// AWS means the whole member, also where a pattern does not say so.
 	whole := text
 	if !strings.HasPrefix(whole, "^") || !strings.HasSuffix(whole, "$") {
 		whole = "^(?:" + text + ")$"
 	}
+	if text == tagKeyPattern {
+		rest := regexp.MustCompile(strings.Replace(text, "(?!aws:)", "", 1))
+		return &pattern{text: text, re: rest, match: func(s string) bool {
+			return !strings.HasPrefix(s, "aws:") && rest.MatchString(s)
+		}}, nil
+	}
+	whole = manyTimes.ReplaceAllStringFunc(whole, split)
 	re, err := regexp.Compile(whole)
 	if err != nil {
 		return nil, fmt.Errorf("compiling pattern %s: %w", text, err)
