@@ -83,7 +83,7 @@ var bound = map[string][]string{
 	"CreateFleet":                                 {concurrentModification, incompatibleImage, invalidAccountStatus, invalidParameterCombination, invalidRole, limitExceeded, operationNotPermitted, requestLimitExceeded, resourceAlreadyExists, resourceNotAvailable, resourceNotFound},
 	"CreateImageBuilder":                          {concurrentModification, incompatibleImage, invalidAccountStatus, invalidParameterCombination, invalidRole, limitExceeded, operationNotPermitted, requestLimitExceeded, resourceAlreadyExists, resourceNotAvailable, resourceNotFound},
 	"CreateImageBuilderStreamingURL":              {operationNotPermitted, resourceNotFound},
-	"CreateImportedImage":                         {dryRunOperation, incompatibleImage, invalidAccountStatus, invalidRole, limitExceeded, operationNotPermitted, resourceAlreadyExists, resourceNotFound},
+	"CreateImportedImage":                         {dryRunOperation, incompatibleImage, invalidAccountStatus, invalidParameterCombination, invalidRole, limitExceeded, operationNotPermitted, resourceAlreadyExists, resourceNotFound},
 	"CreateStack":                                 {concurrentModification, invalidAccountStatus, invalidParameterCombination, invalidRole, limitExceeded, operationNotPermitted, resourceAlreadyExists, resourceNotFound},
 	"CreateStreamingURL":                          {invalidParameterCombination, operationNotPermitted, resourceNotAvailable, resourceNotFound},
 	"CreateThemeForStack":                         {concurrentModification, invalidAccountStatus, limitExceeded, operationNotPermitted, resourceAlreadyExists, resourceNotFound},
