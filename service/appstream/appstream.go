@@ -81,8 +81,23 @@ func (s *service) actions() []action {
 		actions []action
 	}{
 		{s.Images != nil, []action{ // one line for each
+			s.copyImage(),
+			s.createExportImageTask(),
+			s.createImportedImage(),
+			s.deleteImage(),
+			s.deleteImagePermissions(),
+			s.describeImagePermissions(),
+			s.describeImages(),
+			s.getExportImageTask(),
+			s.listExportImageTasks(),
+			s.updateImagePermissions(),
 		}},
 		{s.Builders != nil, []action{ // one line for each
+			s.createImageBuilder(),
+			s.deleteImageBuilder(),
+			s.describeImageBuilders(),
+			s.startImageBuilder(),
+			s.stopImageBuilder(),
 		}},
 		{s.Directories != nil, []action{ // one line for each
 		}},
