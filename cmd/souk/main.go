@@ -59,6 +59,7 @@ type commands struct {
 	Build       BuildCommand       `cmd:"" help:"Builds of machine images with listed products: start, follow, list."`
 	Connect     ConnectCommand     `cmd:"" help:"Open a terminal in an image builder."`
 	Exec        ExecCommand        `cmd:"" help:"Run a program in an image builder: exec NAME -- COMMAND."`
+	Cp          CpCommand          `cmd:"" help:"Copy files into an image builder and out of it: cp FILE NAME:PATH."`
 	Model       ModelCommand       `cmd:"" help:"Print the description of a service that the AWS CLI does not know."`
 	Conformance ConformanceCommand `cmd:"" help:"Look at an endpoint from outside: does it do what AWS documents?"`
 	Version     VersionCommand     `cmd:"" help:"Print the version."`
