@@ -96,17 +96,17 @@ func TestKeptAWSSaysWhatTheProgramSays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := append([]string{"AWS_ACCESS_KEY_ID=AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY=secret", "TZ=UTC"}, c.env...)
+			started := exec.CommandContext(t.Context(), program, c.args...)
+			started.Env = append([]string(nil), a.Env...)
+			want := run(t, started, home, c.stdin, env...)
 			for range 2 { // the second finds what the first read
 				kept := run(t, a.Command(t.Context(), c.args...), home, c.stdin, env...)
-				started := exec.CommandContext(t.Context(), program, c.args...)
-				started.Env = append([]string(nil), a.Env...)
-				want := run(t, started, home, c.stdin, env...)
 				if d := cmp.Diff(want, kept); d != "" {
 					t.Errorf("started (-) and kept (+) differ:\n%s", d)
 				}
-				if (want.Code == 0) != (c.code == 0) && c.code != -1 {
-					t.Errorf("ended with %d: %s", want.Code, want.Problems)
-				}
+			}
+			if (want.Code == 0) != (c.code == 0) && c.code != -1 {
+				t.Errorf("ended with %d: %s", want.Code, want.Problems)
 			}
 		})
 	}
