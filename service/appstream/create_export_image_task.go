@@ -14,7 +14,7 @@ type CreateExportImageTaskRequest struct {
 	ImageName         string            `required:"" pattern:"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,100}$"`
 	AmiName           string            `required:"" pattern:"^[a-zA-Z0-9().\\-/_]{3,128}$"`
 	IamRoleArn        string            `required:"" pattern:"^arn:aws(?:\\-cn|\\-iso\\-b|\\-iso|\\-us\\-gov)?:[A-Za-z0-9][A-Za-z0-9_/.-]{0,62}:[A-Za-z0-9_/.-]{0,63}:[A-Za-z0-9_/.-]{0,63}:[A-Za-z0-9][A-Za-z0-9:_/+=,@.\\\\-]{0,1023}$"`
-	TagSpecifications map[string]string `size:"1,50"`
+	TagSpecifications map[string]string `size:"1,50" keylen:"1,128" keypattern:"^(^(?!aws:).[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$" memberlen:"0,256" memberpattern:"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"`
 	AmiDescription    string            `len:"0,256"`
 }
 

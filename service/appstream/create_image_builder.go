@@ -22,7 +22,7 @@ type CreateImageBuilderRequest struct {
 	EnableDefaultInternetAccess bool
 	DomainJoinInfo              *DomainJoinInfo
 	AppstreamAgentVersion       *string           `len:"1,100"`
-	Tags                        map[string]string `size:"1,50"`
+	Tags                        map[string]string `size:"1,50" keylen:"1,128" keypattern:"^(^(?!aws:).[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$" memberlen:"0,256" memberpattern:"^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"`
 	AccessEndpoints             []AccessEndpoint  `size:"1,4"`
 	RootVolumeConfig            *VolumeConfig
 	SoftwaresToInstall          []string `memberlen:"1,"`

@@ -11,10 +11,10 @@ import (
 // DescribeImagesRequest says which images are meant: those that are named, or all.
 type DescribeImagesRequest struct {
 	Names      []string `memberlen:"1,"`
-	Arns       []string
-	Type       string  `enum:"PUBLIC,PRIVATE,SHARED"`
-	NextToken  *string `len:"1,"`
-	MaxResults *int    `range:"0,25"`
+	Arns       []string `memberpattern:"^arn:aws(?:\\-cn|\\-iso\\-b|\\-iso|\\-us\\-gov)?:[A-Za-z0-9][A-Za-z0-9_/.-]{0,62}:[A-Za-z0-9_/.-]{0,63}:[A-Za-z0-9_/.-]{0,63}:[A-Za-z0-9][A-Za-z0-9:_/+=,@.\\\\-]{0,1023}$"`
+	Type       string   `enum:"PUBLIC,PRIVATE,SHARED"`
+	NextToken  *string  `len:"1,"`
+	MaxResults *int     `range:"0,25"`
 }
 
 // DescribeImagesResult is a page of images.

@@ -17,7 +17,7 @@ type ListExportImageTasksRequest struct {
 // TaskFilter is met by tasks that have any of the values.
 type TaskFilter struct {
 	Name   string   `required:"" pattern:"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,100}$"`
-	Values []string `required:""`
+	Values []string `required:"" memberpattern:"^[a-zA-Z0-9][a-zA-Z0-9_:/.-]{0,200}$"`
 }
 
 // ListExportImageTasksResult is a page of export tasks.
