@@ -93,7 +93,7 @@ var edges = map[string][]string{
 	"artifact/layer":               {"artifact/archive", "artifact/images"},
 	"artifact/machine":             {"artifact/images"},
 	"artifact/machine/agent":       {"artifact/machine"},
-	"artifact/machine/machinetest": {"artifact/machine", "artifact/images"},
+	"artifact/machine/machinetest": {"artifact/machine", "artifact/machine/agent", "artifact/machine/files", "artifact/images"},
 	"artifact/machine/sandbox":     {"artifact/machine", "artifact/machine/agent", "artifact/layer", "artifact/images", "egress/proxy"},
 	"artifact/component":           {"artifact/component/document", "artifact/archive", "artifact/registry", "catalog/change", "storage/store", "storage/store/audit"},
 	"artifact/component/document":  {},

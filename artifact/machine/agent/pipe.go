@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // pipe is an end of a connection that a program of the machine made to a place of
@@ -15,6 +18,10 @@ type pipe struct {
 	conn net.Conn
 	in   *inbox     // from the other side
 	out  *allowance // to it
+
+	mu      sync.Mutex
+	drained bool // guarded by mu: what came in was handed over, and no more comes
+	closed  bool // guarded by mu: the other side has closed it
 }
 
 func newPipe(c net.Conn) *pipe { return &pipe{conn: c, in: newInbox(), out: newAllowance()} }
@@ -24,6 +31,18 @@ func (p *pipe) drop() {
 	p.in.drop()
 	p.out.drop()
 	p.conn.Close()
+}
+
+// hangUp closes it when the other side has: once all that it said is handed over.
+func (p *pipe) hangUp() {
+	p.out.drop()
+	p.mu.Lock()
+	p.closed = true
+	now := p.drained || !p.in.over()
+	p.mu.Unlock()
+	if now {
+		p.drop()
+	}
 }
 
 // run carries bytes both ways until both sides have ended.
@@ -55,11 +74,18 @@ func (p *pipe) run(w *wire, stream uint32) {
 			_, err = p.conn.Write(c.data)
 			if err != nil { // it takes no more, but may have said something
 				p.in.drop()
+				p.mu.Lock()
+				p.drained = true
+				p.mu.Unlock()
 				return
 			}
 			_ = w.sendWindow(stream, len(c.data))
 		}
-		if half, ok := p.conn.(interface{ CloseWrite() error }); ok {
+		p.mu.Lock()
+		p.drained = true
+		closed := p.closed
+		p.mu.Unlock()
+		if half, ok := p.conn.(interface{ CloseWrite() error }); ok && !closed {
 			_ = half.CloseWrite()
 		} else {
 			p.conn.Close()
@@ -92,7 +118,7 @@ func (p *pipe) take(f frame) error {
 	case kindEnd:
 		p.in.end()
 	case kindClose:
-		p.drop()
+		p.hangUp()
 	default:
 		return fmt.Errorf("%w: kind %q on a connection", errFrame, f.kind)
 	}
@@ -131,7 +157,10 @@ func (h *Host) openConn(f frame) error {
 	if serve == nil {
 		return errors.New("the agent opens a connection, and nobody serves it")
 	}
-	ours, theirs := net.Pipe()
+	ours, theirs, err := to.pair()
+	if err != nil {
+		return h.send(kindClose, f.stream) // the host has no descriptors left
+	}
 	p := newPipe(ours)
 	p.to = to
 	h.mu.Lock()
@@ -149,9 +178,14 @@ func (h *Host) openConn(f frame) error {
 	h.mu.Unlock()
 	switch {
 	case n >= to.most():
-		return fmt.Errorf("%w: more than %d connections", errFrame, to.most())
+		err = fmt.Errorf("%w: more than %d connections", errFrame, to.most())
 	case !served:
-		return h.send(kindClose, f.stream)
+		err = h.send(kindClose, f.stream)
+	}
+	if n >= to.most() || !served {
+		ours.Close()
+		theirs.Close()
+		return err
 	}
 	go func() {
 		serve(theirs)
@@ -164,6 +198,35 @@ func (h *Host) openConn(f frame) error {
 		h.closeConn(f.stream)
 	}()
 	return nil
+}
+
+// pair makes the two ends of a connection to a place. Who knocks may end what it says
+// and still be answered: for that it takes more than a net.Pipe.
+func (p place) pair() (ours, theirs net.Conn, err error) {
+	if p == proxyPlace {
+		ours, theirs = net.Pipe()
+		return ours, theirs, nil
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	var conns [2]net.Conn
+	for i, fd := range fds {
+		f := os.NewFile(uintptr(fd), "door")
+		c, failed := net.FileConn(f)
+		f.Close()
+		conns[i], err = c, errors.Join(err, failed)
+	}
+	if err != nil {
+		for _, c := range conns {
+			if c != nil {
+				c.Close()
+			}
+		}
+		return nil, nil, err
+	}
+	return conns[0], conns[1], nil
 }
 
 func (h *Host) closeConn(stream uint32) {

@@ -53,6 +53,13 @@ func (b *inbox) end() {
 	b.mu.Unlock()
 }
 
+// over says whether nothing more comes.
+func (b *inbox) over() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ended
+}
+
 // drop throws away what is there and what comes.
 func (b *inbox) drop() {
 	b.mu.Lock()

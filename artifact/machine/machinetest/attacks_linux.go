@@ -47,7 +47,7 @@ var (
 // attacks runs all of them, and checks that the host is as it was.
 func (s *suite) attacks(t *testing.T) {
 	host := s.newHost(t)
-	all := append(append(bombs(), reaches(host)...), outputs()...)
+	all := append(append(bombs(), reaches(host)...), append(outputs(), knocks()...)...)
 	t.Run("rows", func(t *testing.T) {
 		t.Run("system calls", func(t *testing.T) { t.Parallel(); s.calls(t) })
 		for _, a := range all {

@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"souk/artifact/machine"
+	"souk/artifact/machine/agent"
 )
 
 // contract checks what the methods of a Provider say of machines, apart from
@@ -29,6 +31,8 @@ func (s *suite) contract(t *testing.T) {
 		"an image without programs":                   s.emptyImage,
 		"environment, host name and files":            s.furniture,
 		"the end of the caller's context while Start": s.startEnds,
+		"waiting for the end":                         s.waits,
+		"machines that are kept":                      s.kept,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); f(t) })
 	}
@@ -202,7 +206,7 @@ func (s *suite) deleteRunning(t *testing.T) {
 
 func (s *suite) list(t *testing.T) {
 	where := folder(t)
-	first := s.open(t, where)
+	first := s.open(t, where, s.doors.serve)
 	ctx, kept, running := t.Context(), s.id(), s.id()
 	spec := s.spec()
 	spec.Purpose = "build-1"
@@ -227,7 +231,7 @@ func (s *suite) list(t *testing.T) {
 	if left := processes(n); len(left) > 0 {
 		t.Errorf("processes after Close: %v", left)
 	}
-	second := s.open(t, where)
+	second := s.open(t, where, s.doors.serve)
 	defer second.Close()
 	all, err := second.List(ctx)
 	if err != nil {
@@ -350,5 +354,128 @@ func (s *suite) startEnds(t *testing.T) {
 	// It can be started by another call.
 	if err := s.p.Start(t.Context(), id); err != nil {
 		t.Errorf("Start after one whose context had ended: %v", err)
+	}
+}
+
+func (s *suite) waits(t *testing.T) {
+	ctx, id := t.Context(), s.id()
+	if err := s.p.Wait(ctx, id); !errors.Is(err, machine.ErrNotFound) {
+		t.Errorf("Wait for one that is not there: %v, want ErrNotFound", err)
+	}
+	defer s.p.Delete(context.Background(), id)
+	if err := s.p.Create(ctx, id, s.spec()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.p.Wait(ctx, id); !errors.Is(err, machine.ErrState) {
+		t.Errorf("Wait before Start: %v, want ErrState", err)
+	}
+	for name, end := range map[string]func() error{
+		"Stop": func() error { return s.p.Stop(ctx, id) },
+		"a program that kills everybody, and the machine": func() error {
+			if s.can.Isolation != "namespaces" {
+				return s.p.Stop(ctx, id)
+			}
+			b := &box{t: t, p: s.p, id: id}
+			all := processes(s.namespace(b))
+			if len(all) == 0 {
+				return errors.New("the machine has no processes")
+			}
+			return syscall.Kill(slices.Min(all), syscall.SIGKILL) // the first
+		},
+	} {
+		if err := s.p.Start(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		cause := errors.New("enough")
+		short, cancel := context.WithCancelCause(ctx)
+		cancel(cause)
+		if err := s.p.Wait(short, id); !errors.Is(err, cause) {
+			t.Errorf("Wait while it runs: %v, want the context's cause", err)
+		}
+		ended := make(chan error, 2)
+		for range 2 {
+			go func() { ended <- s.p.Wait(ctx, id) }()
+		}
+		if err := end(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for range 2 {
+			if err := <-ended; err != nil && !errors.Is(err, machine.ErrState) { // it was stopped before Wait looked
+				t.Errorf("Wait until %s: %v", name, err)
+			}
+		}
+		if name != "Stop" {
+			if err := s.p.Wait(ctx, id); err != nil {
+				t.Errorf("Wait for one that ended by itself before: %v", err)
+			}
+			if got := s.state(t, id); got != machine.Stopped {
+				t.Errorf("one that ended by itself is %q", got)
+			}
+		}
+		if err := s.p.Stop(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.p.Wait(ctx, id); !errors.Is(err, machine.ErrState) {
+			t.Errorf("Wait after Stop: %v, want ErrState", err)
+		}
+	}
+}
+
+func (s *suite) kept(t *testing.T) {
+	where := folder(t)
+	first := s.open(t, where, s.doors.serve)
+	ctx, id := t.Context(), s.id()
+	spec := s.spec()
+	spec.Kept, spec.Door, spec.Commands = true, true, []string{tell}
+	if err := first.Create(ctx, id, spec); err != nil {
+		t.Fatal(err)
+	}
+	b := &box{t: t, p: first, id: id}
+	for i := range 3 {
+		if err := first.Start(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.sh("cat /root/log 2>/dev/null || true"); got != strings.Repeat("x\n", i) {
+			t.Errorf("start %d: the file has %q", i, got)
+		}
+		b.sh("echo x >> /root/log; sync; rm -f /etc/layers; mkdir -p /opt/new && echo y > /opt/new/y; sync /opt/new/y")
+		if err := first.Stop(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := first.Start(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatalf("Close: %v", err)
+	}
+	second := s.open(t, where, s.doors.serve)
+	defer second.Close()
+	b.p = second
+	if err := second.Start(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	// It has what it had, after its provider was another.
+	if got := b.sh("cat /root/log; tell 1 | head -1; test -S " + agent.DoorPath); got != "x\nx\nx\n0 [\"1\"]\n" {
+		t.Errorf("with another provider: %q", got)
+	}
+	if err := second.Stop(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	b.p = second
+	var out bytes.Buffer
+	if err := second.Diff(ctx, id, &out); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, c := range s.readLayer(t, out.Bytes()) {
+		names = append(names, c.Path)
+	}
+	slices.Sort(names)
+	if got := strings.Join(names, " "); got != "etc etc/.wh.layers opt opt/new opt/new/y root root/log" {
+		t.Errorf("its layer has %s", got)
+	}
+	if err := second.Delete(ctx, id); err != nil {
+		t.Error(err)
 	}
 }

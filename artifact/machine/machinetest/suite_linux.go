@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,8 +21,12 @@ import (
 
 // New makes a provider that keeps all that it has below a folder, where an earlier
 // one may have left machines. Its proxy, if it has one, may connect to 127.0.0.2 as
-// if that were outside, and to no other address of the host.
-type New func(t *testing.T, dir string) machine.Provider
+// if that were outside, and to no other address of the host. The agents of its machines
+// have Tools, and door serves the doors.
+type New func(t *testing.T, dir string, door Door) machine.Provider
+
+// Door serves a connection that a program of a machine made to its host.
+type Door func(ctx context.Context, machine string, conn net.Conn)
 
 // secret stands in the environment of the host's process, and must not be seen in
 // a machine.
@@ -36,6 +41,7 @@ type suite struct {
 	base  []images.Layer
 	bare  images.Layer // its programs alone
 	count atomic.Int64
+	doors doors
 }
 
 // Run checks a provider. Rows for what its Capabilities do not claim are not run;
@@ -47,7 +53,7 @@ func Run(t *testing.T, open New) {
 	s := &suite{open: open, dir: folder(t)}
 	all := programs(t)
 	s.base, s.bare = base(t, all), layer(t, all...)
-	s.p = open(t, s.dir)
+	s.p = open(t, s.dir, s.doors.serve)
 	t.Cleanup(func() {
 		if err := s.p.Close(); err != nil {
 			t.Errorf("closing the provider: %v", err)
@@ -62,6 +68,7 @@ func Run(t *testing.T, open New) {
 	t.Run("programs", s.programs)
 	t.Run("changes", s.changes)
 	t.Run("images", s.images)
+	t.Run("inside", s.inside)
 	t.Run("attacks", s.attacks)
 }
 

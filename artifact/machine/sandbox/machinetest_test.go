@@ -30,7 +30,7 @@ func TestSandboxOfAnOrdinaryUserIsAProviderThatHolds(t *testing.T) {
 			holds(t)
 			return
 		}
-		_, err := provider(t, folder(t), machinetest.Build(t, agentProgram)).Probe(t.Context())
+		_, err := provider(t, folder(t), machinetest.Build(t, agentProgram), nil).Probe(t.Context())
 		if !errors.Is(err, machine.ErrUnsupported) || err.Error() == machine.ErrUnsupported.Error() {
 			t.Errorf("this host lets ordinary users make no machines (%v), and Probe says %v; want ErrUnsupported and a reason", reason, err)
 		}
@@ -53,17 +53,19 @@ func noNamespaces() error {
 // holds runs the suite.
 func holds(t *testing.T) {
 	binary := machinetest.Build(t, agentProgram)
-	machinetest.Run(t, func(t *testing.T, dir string) machine.Provider { return provider(t, dir, binary) })
+	machinetest.Run(t, func(t *testing.T, dir string, door machinetest.Door) machine.Provider {
+		return provider(t, dir, binary, door)
+	})
 }
 
 // provider makes a provider on a folder. It may connect to 127.0.0.2.
-func provider(t *testing.T, dir, binary string) machine.Provider {
+func provider(t *testing.T, dir, binary string, door machinetest.Door) machine.Provider {
 	shift, rootless := Layers(0)
 	cache, err := layer.New(layer.Config{Root: filepath.Join(dir, "layers"), Shift: shift, Rootless: rootless})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(Config{Root: filepath.Join(dir, "machines"), Binary: binary, Cache: cache, Proxy: proxy.New(proxy.Config{
+	p, err := New(Config{Root: filepath.Join(dir, "machines"), Binary: binary, Door: door, Cache: cache, Proxy: proxy.New(proxy.Config{
 		Dialer: fetch.New(fetch.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}}),
 	})})
 	if err != nil {

@@ -156,6 +156,7 @@ func (s *Sandbox) start(ctx context.Context, b *box) (err error) {
 		}
 		door = func(c net.Conn) {
 			defer c.Close()
+			defer context.AfterFunc(work, func() { c.Close() })()
 			s.config.Door(work, b.id, c)
 		}
 	}

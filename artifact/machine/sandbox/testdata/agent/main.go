@@ -5,10 +5,11 @@ package main
 import (
 	"os"
 
+	"souk/artifact/machine/machinetest"
 	"souk/artifact/machine/sandbox"
 )
 
 func main() {
-	sandbox.Main(nil)
+	sandbox.Main(machinetest.Tools())
 	os.Exit(2)
 }
