@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"souk/artifact/appstream/assistant"
 	"souk/artifact/component/document"
 	"souk/artifact/installer"
 	"souk/artifact/layer"
 	"souk/artifact/machine"
 	"souk/artifact/machine/agent"
+	"souk/artifact/machine/files"
 	"souk/artifact/machine/sandbox"
 	"souk/egress/proxy"
 )
@@ -95,7 +98,10 @@ const componentTool = "component"
 
 // machineTools are what the agent of a machine can do by itself.
 func machineTools() map[string]agent.Tool {
-	return map[string]agent.Tool{componentTool: document.Tool}
+	return map[string]agent.Tool{
+		componentTool: document.Tool, machine.FilesTool: files.Tool,
+		"image-assistant": assistant.Tool, "reboot": assistant.RebootTool, "poweroff": assistant.PowerOffTool,
+	}
 }
 
 // computing is what a market has machines with.
@@ -123,7 +129,8 @@ func (m *market) joinCompute(ctx context.Context, config Config, node string, di
 	}
 	c := &compute{known: make(chan struct{})}
 	m.compute, m.machines = c, c
-	err := c.open(config, proxy.New(proxy.Config{Dialer: dialer}))
+	door := func(ctx context.Context, id string, conn net.Conn) { m.answerDoor(ctx, id, conn, config.Log) }
+	err := c.open(config, proxy.New(proxy.Config{Dialer: dialer}), door)
 	if err != nil {
 		c.failure = err
 		close(c.known)
@@ -139,7 +146,7 @@ func (m *market) joinCompute(ctx context.Context, config Config, node string, di
 }
 
 // open opens the layers and the provider in the data folder.
-func (c *compute) open(config Config, p *proxy.Proxy) error {
+func (c *compute) open(config Config, p *proxy.Proxy, door func(context.Context, string, net.Conn)) error {
 	dir := filepath.Join(config.Data, "compute")
 	shift, rootless := sandbox.Layers(config.ComputeUsers)
 	cache, err := layer.New(layer.Config{Root: filepath.Join(dir, "layers"), Shift: shift, Rootless: rootless, Size: config.ComputeCache, Log: config.Log})
@@ -147,7 +154,7 @@ func (c *compute) open(config Config, p *proxy.Proxy) error {
 		return err
 	}
 	s, err := sandbox.New(sandbox.Config{
-		Root: filepath.Join(dir, "machines"), Cache: cache, Shift: config.ComputeUsers, CPU: config.ComputeCPU, Proxy: p, Log: config.Log,
+		Root: filepath.Join(dir, "machines"), Cache: cache, Shift: config.ComputeUsers, CPU: config.ComputeCPU, Proxy: p, Door: door, Log: config.Log,
 	})
 	if err != nil {
 		return errors.Join(err, cache.Close())

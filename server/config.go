@@ -150,8 +150,9 @@ type Config struct {
 	Scenarios      string `name:"scenarios" placeholder:"FILE" help:"Scenario (YAML) by which change sets are held, refused or disturbed, for tests."`
 	ScenariosForce bool   `name:"scenarios-force" help:"Apply --scenarios also where others reach the server."`
 
-	Building `embed:""`
-	Compute  `embed:""`
+	Building      `embed:""`
+	ImageBuilding `embed:""`
+	Compute       `embed:""`
 
 	// ChartCommand is a program that renders one Helm chart in a process of its
 	// own (chart.Main), as souk does. Default: this process renders them, which is
@@ -214,6 +215,7 @@ func (c Config) filled() (Config, error) {
 		c.History = 60 * 24 * time.Hour
 	}
 	c.Building = c.Building.filled()
+	c.ImageBuilding = c.ImageBuilding.filled()
 	c.Compute = c.Compute.filled()
 	if c.Drain == 0 {
 		c.Drain = 10 * time.Second
@@ -283,10 +285,13 @@ func (c Config) wrong() error {
 	if c.Quota != "on" && c.Quota != "off" {
 		return refuse("quota", "%q is neither on nor off", c.Quota)
 	}
+	if setting, text := c.ImageBuilding.wrong(); text != "" {
+		return refuse(setting, "%s", text)
+	}
 	if text := c.Compute.wrong(); text != "" {
 		return refuse("compute", "%s", text)
 	}
-	for _, number := range append(append(c.Building.numbers(), c.Compute.numbers()...), []number{
+	for _, number := range append(append(append(c.Building.numbers(), c.ImageBuilding.numbers()...), c.Compute.numbers()...), []number{
 		{"workers", c.Workers, c.Workers < 1 || c.Workers > 1000, "from 1 to 1000"},
 		{"open-change-sets", c.OpenChangeSets, c.OpenChangeSets < 1, "1 or more"},
 		{"max-connections", c.MaxConnections, c.MaxConnections < 1, "1 or more"},

@@ -43,6 +43,7 @@ type rooms struct {
 	scanning
 	computing
 	installing
+	imageBuilding
 }
 
 // join makes the rooms and gives each what it needs of the others. public is

@@ -50,8 +50,13 @@ const OpenChangeSets = "marketplacecatalog.OpenChangeSets"
 // OpenBuilds is the limit of an account's builds that are in progress at once.
 const OpenBuilds = "marketplaceimagebuild.OpenBuilds"
 
+// ImageBuilders is the limit of an account's image builders in a region.
+const ImageBuilders = "appstream.ImageBuilders"
+
 // IsLimit says whether a quota is how many there may be, not a rate.
-func IsLimit(name string) bool { return name == OpenChangeSets || name == OpenBuilds }
+func IsLimit(name string) bool {
+	return name == OpenChangeSets || name == OpenBuilds || name == ImageBuilders
+}
 
 // Config is what a Limiter is made of. The zero value has AWS's rates.
 type Config struct {

@@ -28,6 +28,7 @@ type place struct {
 // List is the places that a machine may reach.
 type List struct {
 	places map[place]bool
+	all    bool // every port of every host
 }
 
 // Parse reads a list of places:
@@ -37,6 +38,7 @@ type List struct {
 //	*.example.org            all names below, however deep; not example.org itself
 //	*.example.org:8080
 //	192.0.2.1, [2001:db8::1]:8080
+//	*                        every port of every host, by name or number
 //
 // Names may be in any script and case, with a dot at the end or without. An
 // address is reached by its number if it is in the list as such: a name that
@@ -47,6 +49,10 @@ func Parse(places []string) (*List, error) {
 	}
 	l := &List{places: make(map[place]bool, len(places))}
 	for _, text := range places {
+		if text == "*" {
+			l.all = true
+			continue
+		}
 		p, err := parsePlace(text)
 		if err != nil {
 			return nil, fmt.Errorf("place %q: %w", text, err)
@@ -64,8 +70,8 @@ func (l *List) Allows(host string, port uint16) bool {
 
 // allows is Allows for a host in its normal spelling.
 func (l *List) allows(host string, port uint16) bool {
-	if port == 0 {
-		return false
+	if port == 0 || l.all {
+		return port != 0
 	}
 	open := func(host string, below bool) bool {
 		return l.places[place{host, below, port}] ||

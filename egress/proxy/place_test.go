@@ -85,7 +85,6 @@ func TestTextsThatAreNoPlace(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
 		"empty":                    "",
-		"everything":               "*",
 		"everything on a port":     "*:443",
 		"star within a name":       "a.*.example",
 		"star beside letters":      "*a.example",
@@ -186,4 +185,21 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q opens port %d", text, port+1)
 		}
 	})
+}
+
+func TestAStarIsEveryPlace(t *testing.T) {
+	t.Parallel()
+	l, err := Parse([]string{"*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		host string
+		port uint16
+		want bool
+	}{{"deb.example.org", 443, true}, {"deb.example.org", 22, true}, {"192.0.2.1", 80, true}, {"deb.example.org", 0, false}, {"", 80, false}, {"a b", 80, false}} {
+		if got := l.Allows(c.host, c.port); got != c.want {
+			t.Errorf("%s:%d: %v, want %v", c.host, c.port, got, c.want)
+		}
+	}
 }

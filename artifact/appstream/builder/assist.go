@@ -18,6 +18,9 @@ import (
 func (b *Builders) Assist(ctx context.Context, machineID string, q assistant.Request) assistant.Answer {
 	b.mu.Lock()
 	o := b.live[machineID]
+	if o != nil {
+		o.answered = assistant.Answered(ctx)
+	}
 	b.mu.Unlock()
 	if o == nil {
 		return assistant.Answer{Status: assistant.Refused, Message: "The image builder of this machine is not RUNNING"}

@@ -22,6 +22,9 @@ type occupied struct {
 	used    time.Time     // when the last one ended, or the machine began
 	left    chan struct{} // closed when it is to end
 	quiet   chan struct{} // closed when there is no session; nil: nobody waits for that
+	// answered is closed when the program that last asked for something has its
+	// answer; nil: none has.
+	answered <-chan struct{}
 }
 
 // occupy notes that a builder's machine runs.
@@ -154,27 +157,40 @@ func (s *Session) Close() {
 	}
 }
 
-// farewell is how long a program that has its machine end may take to say so to
-// who started it.
+// farewell is how long a program that has its machine end may take, once it has its
+// answer, to say so to who started it.
 const farewell = time.Second
 
-// part waits a moment for the sessions in a machine that is to end since a program
-// in it wants so: whoever runs that is told that it went well.
+// part waits until the program in a machine that wants the machine to end has its
+// answer, and a moment for the sessions in it: whoever ran that program is told that
+// it went well.
 func (b *Builders) part(ctx context.Context, r *Builder) {
 	if !r.Inside {
 		return
 	}
 	b.mu.Lock()
 	o := b.live[r.Machine]
-	if o == nil || o.open == 0 {
+	if o == nil {
 		b.mu.Unlock()
 		return
 	}
-	if o.quiet == nil {
-		o.quiet = make(chan struct{})
+	answered, quiet := o.answered, make(chan struct{})
+	switch {
+	case o.open == 0:
+		close(quiet)
+	case o.quiet != nil:
+		quiet = o.quiet
+	default:
+		o.quiet = quiet
 	}
-	quiet := o.quiet
 	b.mu.Unlock()
+	if answered != nil {
+		select {
+		case <-answered: // at the latest some seconds after Assist
+		case <-ctx.Done():
+			return
+		}
+	}
 	late := time.NewTimer(farewell)
 	defer late.Stop()
 	select {
