@@ -3,6 +3,7 @@ package conformance
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,10 +42,12 @@ type studio interface {
 
 // studios are all clients, by name. Each gets the keys of a seller.
 var studios = map[string]func(t *testing.T, s *seller.Seller, region string) studio{
-	"AWS CLI":            newCommandStudio,
-	"SDK for Go":         newGoStudio,
-	"SDK for JavaScript": newJavaScriptStudio,
-	"JSON 1.1":           func(_ *testing.T, s *seller.Seller, region string) studio { return &wireStudio{s: s, region: region} },
+	"AWS CLI":                           newCommandStudio,
+	"SDK for Go":                        newGoStudio,
+	"SDK for JavaScript":                newJavaScriptStudio,
+	"AWS CLI in rpc-v2-cbor":            newCommandStudioInCBOR,
+	"SDK for JavaScript in rpc-v2-cbor": newJavaScriptStudioInCBOR,
+	"JSON 1.1":                          func(_ *testing.T, s *seller.Seller, region string) studio { return &wireStudio{s: s, region: region} },
 	"rpc-v2-cbor": func(_ *testing.T, s *seller.Seller, region string) studio {
 		return &wireStudio{s: s, region: region, cbor: true}
 	},
@@ -112,7 +115,8 @@ func (w *wireStudio) do(t *testing.T, operation, input string) (string, error) {
 	if !found {
 		code = said.Type
 	}
-	return "", &refusal{code, said.Message + said.Message2}
+	// In CBOR both are there, for clients that look at one of them.
+	return "", &refusal{code, cmp.Or(said.Message, said.Message2)}
 }
 
 // goStudio is the SDK for Go: its methods by their names.
@@ -157,6 +161,12 @@ type javaScriptStudio struct {
 
 func newJavaScriptStudio(t *testing.T, s *seller.Seller, region string) studio {
 	t.Helper()
+	return startJavaScriptStudio(t, s, region, "")
+}
+
+// startJavaScriptStudio starts it with a protocol; "" leaves the choice to the SDK.
+func startJavaScriptStudio(t *testing.T, s *seller.Seller, region, protocol string) studio {
+	t.Helper()
 	ctx, end := context.WithCancel(context.Background())
 	command := exec.CommandContext(ctx, "node", "appstream.mjs")
 	command.Dir = "javascript"
@@ -179,7 +189,7 @@ func newJavaScriptStudio(t *testing.T, s *seller.Seller, region string) studio {
 	j := &javaScriptStudio{in, bufio.NewScanner(out)}
 	j.out.Buffer(nil, 8<<20)
 	must(t, json.NewEncoder(in).Encode(map[string]any{
-		"endpoint": s.URL, "region": region, "maxAttempts": 1,
+		"endpoint": s.URL, "region": region, "maxAttempts": 1, "protocol": protocol,
 		"credentials": map[string]string{"accessKeyId": s.AccessKeyID, "secretAccessKey": s.SecretAccessKey},
 	}))
 	return j

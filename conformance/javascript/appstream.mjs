@@ -5,11 +5,19 @@
 
 import { createInterface } from "node:readline";
 import * as AppStream from "@aws-sdk/client-appstream";
+import { AwsSmithyRpcV2CborProtocol } from "@aws-sdk/core/protocols";
+
+// The protocols that can be asked for by their names; else the SDK chooses.
+const protocols = { "rpc-v2-cbor": AwsSmithyRpcV2CborProtocol };
 
 let client;
 for await (const line of createInterface({ input: process.stdin })) {
   if (!client) {
-    client = new AppStream.AppStreamClient(JSON.parse(line));
+    const { protocol, ...configuration } = JSON.parse(line);
+    if (protocol) {
+      configuration.protocol = protocols[protocol];
+    }
+    client = new AppStream.AppStreamClient(configuration);
     continue;
   }
   const { operation, input } = JSON.parse(line);
