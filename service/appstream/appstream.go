@@ -100,8 +100,15 @@ func (s *service) actions() []action {
 			s.stopImageBuilder(),
 		}},
 		{s.Directories != nil, []action{ // one line for each
+			s.createDirectoryConfig(),
+			s.deleteDirectoryConfig(),
+			s.describeDirectoryConfigs(),
+			s.updateDirectoryConfig(),
 		}},
 		{s.Tags != nil, []action{ // one line for each
+			s.listTagsForResource(),
+			s.tagResource(),
+			s.untagResource(),
 		}},
 		{s.Sessions != nil, []action{ // one line for each
 			s.openImageBuilderSession(),

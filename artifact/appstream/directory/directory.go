@@ -262,6 +262,8 @@ type Creation struct {
 	Units           []string
 	Credentials     *Credentials // nil: none
 	Certificate     *Certificate // nil: it was not given
+	// Begins, if set, is told what Create will return, before anything is written.
+	Begins func(Directory)
 }
 
 // Create makes a directory configuration. Errors: ResourceAlreadyExistsException,
@@ -283,6 +285,9 @@ func (d *Directories) Create(ctx context.Context, n Creation) (Directory, error)
 	}}
 	if n.Credentials != nil {
 		s.User = n.Credentials.User
+	}
+	if n.Begins != nil {
+		n.Begins(s.Directory)
 	}
 	var bounds []store.Bound
 	most := d.config.Most(n.Account)
@@ -321,6 +326,8 @@ type Change struct {
 	Units           []string
 	Credentials     *Credentials
 	Certificate     *Certificate
+	// Begins, if set, is told what Update will return, before anything is written.
+	Begins func(Directory)
 }
 
 // Update changes a directory configuration, also of a directory that is in use;
@@ -364,6 +371,9 @@ func (d *Directories) Update(ctx context.Context, c Change) (Directory, error) {
 	}
 	if c.Credentials != nil {
 		s.User = c.Credentials.User
+	}
+	if c.Begins != nil {
+		c.Begins(s.Directory)
 	}
 	err = d.commit(ctx, s, was, c.Credentials)
 	if errors.Is(err, store.ErrConflict) {
