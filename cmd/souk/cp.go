@@ -104,8 +104,11 @@ func (app *App) put(m *remoteMarket, source, builder, path string) error {
 	if source == "-" {
 		return app.carry(m, builder, session.Put, path, session.Streams{In: app.In})
 	}
-	bar := app.copying("sending", weigh(source))
+	bar := app.copying("sending")
 	defer bar.end()
+	if bar.bar.terminal {
+		bar.total = weigh(source)
+	}
 	archive, to := io.Pipe()
 	packed := make(chan error, 1)
 	go func() {
@@ -127,7 +130,7 @@ func (app *App) fetch(m *remoteMarket, builder, path, target string) error {
 	if target == "-" {
 		return app.carry(m, builder, session.Get, path, session.Streams{Out: app.Out})
 	}
-	bar := app.copying("receiving", 0)
+	bar := app.copying("receiving")
 	defer bar.end()
 	from, archive := io.Pipe()
 	unpacked := make(chan error, 1)
@@ -155,8 +158,8 @@ type copying struct {
 	done, total int64
 }
 
-func (app *App) copying(step string, total int64) *copying {
-	return &copying{bar: newProgress(app.Err), step: step, total: total}
+func (app *App) copying(step string) *copying {
+	return &copying{bar: newProgress(app.Err), step: step}
 }
 
 // Write implements io.Writer: it counts.
