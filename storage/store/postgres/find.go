@@ -23,34 +23,18 @@ const (
 	sqlFindEnd = ` LIMIT $1) t JOIN document d ON d.key = t.document`
 )
 
-// Find implements store.Store.
+// Find implements store.Store. It asks for the rare terms first: they find few
+// documents, most times. All are asked for where those find too many.
 func (s *Store) Find(ctx context.Context, q store.Search) (found []store.Document, whole bool, err error) {
 	if err := layout.CheckSearch(q); err != nil {
 		return nil, false, err
 	}
-	var all ints // terms that all must be there
-	args := []any{int64(q.Limit) + 1}
-	var conditions []string
-	add := func(operator string, terms ints) {
-		args = append(args, terms)
-		conditions = append(conditions, `terms `+operator+` $`+strconv.Itoa(len(args))+`::bigint[]`)
+	all := groupsOf(q.Kind, q.All)
+	asked := rare(all, s.frequentTerms(ctx))
+	found, err = s.find(ctx, q, asked)
+	if err == nil && len(found) > q.Limit && len(asked) < len(all) {
+		found, err = s.find(ctx, q, all)
 	}
-	for _, group := range q.All {
-		terms := make(ints, len(group))
-		for i, t := range group {
-			terms[i] = int64(layout.Term(q.Kind, t))
-		}
-		if len(terms) == 1 {
-			all = append(all, terms...)
-		} else {
-			add(`&&`, terms)
-		}
-	}
-	if len(all) > 0 {
-		add(`@>`, all)
-	}
-	sql := sqlFind + strings.Join(conditions, ` AND `) + sqlFindEnd
-	found, err = s.find(ctx, q.Kind, sql, args)
 	switch {
 	case err != nil:
 		return nil, false, fmt.Errorf("find %s: %w", q.Kind, err)
@@ -60,7 +44,27 @@ func (s *Store) Find(ctx context.Context, q store.Search) (found []store.Documen
 	return found, true, nil
 }
 
-func (s *Store) find(ctx context.Context, kind, sql string, args []any) ([]store.Document, error) {
+// find returns the documents that have a term of each group, one more at most
+// than the limit.
+func (s *Store) find(ctx context.Context, q store.Search, groups []ints) ([]store.Document, error) {
+	var single ints // terms that all must be there
+	args := []any{int64(q.Limit) + 1}
+	var conditions []string
+	add := func(operator string, terms ints) {
+		args = append(args, terms)
+		conditions = append(conditions, `terms `+operator+` $`+strconv.Itoa(len(args))+`::bigint[]`)
+	}
+	for _, group := range groups {
+		if len(group) == 1 {
+			single = append(single, group...)
+		} else {
+			add(`&&`, group)
+		}
+	}
+	if len(single) > 0 {
+		add(`@>`, single)
+	}
+	sql := sqlFind + strings.Join(conditions, ` AND `) + sqlFindEnd
 	batch := &pgx.Batch{} // one transaction
 	batch.Queue(sqlOpenTerms)
 	batch.Queue(sql, args...)
@@ -74,7 +78,7 @@ func (s *Store) find(ctx context.Context, kind, sql string, args []any) ([]store
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (store.Document, error) {
-		doc := store.Document{Key: store.Key{Kind: kind}}
+		doc := store.Document{Key: store.Key{Kind: q.Kind}}
 		err := row.Scan(&doc.ID, &doc.Revision, &doc.Summary)
 		return doc, err
 	})

@@ -51,6 +51,8 @@ type Store struct {
 	pool  *pgxpool.Pool
 	log   *slog.Logger
 	queue queue // commits that wait
+
+	frequent frequent // what Find knows of the terms
 }
 
 var _ store.Store = (*Store)(nil)
