@@ -138,6 +138,11 @@ func TestStructsAreThoseOfTheModel(t *testing.T) {
 		c.input = false
 		c.structure(a.output, shapes["output"], nil)
 	}
+	for name, shapes := range f.shapes {
+		if shapes["input"] != "" && !offered[name] {
+			t.Errorf("%s is not offered", name)
+		}
+	}
 }
 
 type comparison struct {
