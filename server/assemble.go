@@ -6,6 +6,7 @@ import (
 
 	"souk/access/quota"
 	"souk/gateway"
+	"souk/service/appstream"
 	"souk/service/cloudtrail"
 	"souk/service/ec2"
 	"souk/service/ecr"
@@ -90,6 +91,12 @@ func (m *market) services(url string) ([]*gateway.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	streams, err := appstream.Service(appstream.Config{
+		Images: m.appImages,
+	})
+	if err != nil {
+		return nil, err
+	}
 	services := []*gateway.Service{
 		marketplacecatalog.Service(m.engine, m.assessments),
 		discovery,
@@ -102,6 +109,7 @@ func (m *market) services(url string) ([]*gateway.Service, error) {
 		cloudtrail.Service(m.trail, m.organization.Overseen),
 		topics,
 		builds,
+		streams,
 	}
 	for _, service := range services {
 		for i := range service.Operations {

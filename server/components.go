@@ -78,6 +78,10 @@ func (m *market) staleTag(ctx context.Context, repository, tag string) (bool, er
 	if lost || err != nil {
 		return lost, err
 	}
+	lost, err = m.appImages.Lost(ctx, repository, tag)
+	if lost || err != nil {
+		return lost, err
+	}
 	return m.components.Lost(ctx, repository, tag)
 }
 

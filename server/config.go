@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -152,6 +153,7 @@ type Config struct {
 
 	Building      `embed:""`
 	ImageBuilding `embed:""`
+	ImageKeeping  `embed:""`
 	Compute       `embed:""`
 
 	// ChartCommand is a program that renders one Helm chart in a process of its
@@ -216,6 +218,7 @@ func (c Config) filled() (Config, error) {
 	}
 	c.Building = c.Building.filled()
 	c.ImageBuilding = c.ImageBuilding.filled()
+	c.ImageKeeping = c.ImageKeeping.filled()
 	c.Compute = c.Compute.filled()
 	if c.Drain == 0 {
 		c.Drain = 10 * time.Second
@@ -291,7 +294,7 @@ func (c Config) wrong() error {
 	if text := c.Compute.wrong(); text != "" {
 		return refuse("compute", "%s", text)
 	}
-	for _, number := range append(append(append(c.Building.numbers(), c.ImageBuilding.numbers()...), c.Compute.numbers()...), []number{
+	for _, number := range slices.Concat(c.Building.numbers(), c.ImageBuilding.numbers(), c.ImageKeeping.numbers(), c.Compute.numbers(), []number{
 		{"workers", c.Workers, c.Workers < 1 || c.Workers > 1000, "from 1 to 1000"},
 		{"open-change-sets", c.OpenChangeSets, c.OpenChangeSets < 1, "1 or more"},
 		{"max-connections", c.MaxConnections, c.MaxConnections < 1, "1 or more"},
@@ -300,7 +303,7 @@ func (c Config) wrong() error {
 		{"trail-interval", c.TrailInterval, c.TrailInterval < 0, "more than 0s"},
 		{"trail-size", c.TrailSize, c.TrailSize < 0, "1 or more bytes"},
 		{"drain", c.Drain, c.Drain < 0, "more than 0s"},
-	}...) {
+	}) {
 		if number.wrong {
 			return refuse(number.setting, "%v is out of range: it is %s", number.value, number.allowed)
 		}

@@ -60,6 +60,11 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 		return nil, err
 	}
 	findings = append(findings, builds...)
+	kept, err := m.appImages.Doctor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, kept...)
 	records, err := m.trail.Verify(ctx)
 	if err != nil {
 		return nil, err

@@ -151,7 +151,7 @@ func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
 	if _, err := m.scanner.Tidy(ctx); err != nil {
 		return 0, err
 	}
-	if err := errors.Join(m.tidyTrials(ctx), m.logsWithoutBuild(ctx)); err != nil {
+	if err := errors.Join(m.tidyTrials(ctx), m.logsWithoutBuild(ctx), m.appImages.Tidy(ctx)); err != nil {
 		return 0, err
 	}
 	return m.registry.Collect(ctx, registry.Sweep{

@@ -44,6 +44,7 @@ type rooms struct {
 	computing
 	installing
 	imageBuilding
+	imageKeeping
 }
 
 // join makes the rooms and gives each what it needs of the others. public is
@@ -112,6 +113,10 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		return err
 	}
 	err = m.joinBuilds(config, node, m.machines)
+	if err != nil {
+		return err
+	}
+	err = m.joinAppImages(config, node)
 	if err != nil {
 		return err
 	}

@@ -94,11 +94,13 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, &SettingError{Setting: "public-url", Text: "it is needed, since --listen " + config.Listen + " makes no URL"}
 	}
 	s.market.built = observeBuilds(s.metrics)
+	s.market.appChanged = observeAppImages(s.metrics)
 	err = s.market.join(ctx, config, public, s.node, observeChangeSets(s.metrics))
 	if err != nil {
 		return nil, err
 	}
 	measureBuilds(s.metrics, s.market.builds)
+	measureAppImages(s.metrics, s.market.appImages)
 	// Before there is the door: whoever waits for that may read these.
 	err = writeWhole(f.path(endpointFile), []byte(s.url+"\n"), 0o600)
 	if err != nil {
@@ -224,6 +226,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.market.quotas.Run(working) })
 	g.Go(func() error { return s.market.topics.Run(working) })
 	g.Go(func() error { return s.market.builds.Run(working) })
+	g.Go(func() error { return s.market.appImages.Run(working) })
 	g.Go(func() error { return s.market.watchKeys(working, s.log) })
 	serve := func(server *http.Server, l net.Listener) {
 		g.Go(func() error {

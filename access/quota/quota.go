@@ -53,9 +53,12 @@ const OpenBuilds = "marketplaceimagebuild.OpenBuilds"
 // ImageBuilders is the limit of an account's image builders in a region.
 const ImageBuilders = "appstream.ImageBuilders"
 
+// AppStreamImages is the limit of an account's AppStream images in a region.
+const AppStreamImages = "appstream.Images"
+
 // IsLimit says whether a quota is how many there may be, not a rate.
 func IsLimit(name string) bool {
-	return name == OpenChangeSets || name == OpenBuilds || name == ImageBuilders
+	return name == OpenChangeSets || name == OpenBuilds || name == ImageBuilders || name == AppStreamImages
 }
 
 // Config is what a Limiter is made of. The zero value has AWS's rates.

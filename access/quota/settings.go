@@ -28,7 +28,7 @@ const Unlimited = 0
 // Setting is a rate or a limit that an operator has changed.
 type Setting struct {
 	Account string  // or AllAccounts
-	Name    string  // "service.Operation" for its rate, OpenChangeSets, OpenBuilds or ImageBuilders
+	Name    string  // "service.Operation" for its rate, OpenChangeSets, OpenBuilds, ImageBuilders or AppStreamImages
 	Value   float64 // requests per second, or how many; Unlimited
 }
 

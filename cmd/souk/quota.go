@@ -31,7 +31,7 @@ func (c *QuotaListCommand) Run(app *App, parent *QuotaCommand) error {
 	for _, name := range slices.Sorted(maps.Keys(q.Defaults)) {
 		rows = append(rows, []string{name, "default", amount(name, q.Defaults[name])})
 	}
-	rows = append(rows, []string{quota.OpenChangeSets, "default", "250, or --open-change-sets"}, []string{quota.OpenBuilds, "default", "5, or --open-builds"}, []string{quota.ImageBuilders, "default", "10, or --image-builders"})
+	rows = append(rows, []string{quota.OpenChangeSets, "default", "250, or --open-change-sets"}, []string{quota.OpenBuilds, "default", "5, or --open-builds"}, []string{quota.ImageBuilders, "default", "10, or --image-builders"}, []string{quota.AppStreamImages, "default", "50, or --appstream-images"})
 	for _, s := range q.Changed {
 		whose := s.Account
 		if whose == quota.AllAccounts {
