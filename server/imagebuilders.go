@@ -20,7 +20,9 @@ import (
 	"souk/access/quota"
 	"souk/artifact/appstream/assistant"
 	"souk/artifact/appstream/builder"
+	"souk/artifact/appstream/directory"
 	"souk/artifact/appstream/instancetype"
+	"souk/artifact/appstream/network"
 	"souk/artifact/machine"
 	"souk/egress/proxy"
 )
@@ -46,6 +48,11 @@ type ImageBuilding struct {
 	// ImageBuilderDisk is how many bytes an image builder may write that is made
 	// without a RootVolumeConfig. They are taken as they are written. Default: 8 GiB.
 	ImageBuilderDisk int64 `name:"image-builder-disk" placeholder:"BYTES" help:"Bytes that an image builder without a RootVolumeConfig may write (default 8589934592, 8 GiB)."`
+
+	// NetworkTable is a file that says which subnets and security groups image
+	// builders can name, and what they have. Default: none; every id of the right
+	// form is one.
+	NetworkTable string `name:"network-table" placeholder:"FILE" help:"Table (YAML) of the subnets and security groups that image builders can name (default: any)."`
 
 	// NodeURL is how the other servers of the market reach this one, where several
 	// share one: what happens in a machine goes through the server that has it.
@@ -133,6 +140,8 @@ func (f *folder) nodeID(make bool) (string, error) {
 // imageBuilding is what a market has image builders with.
 type imageBuilding struct {
 	builders       *builder.Builders
+	directories    *directory.Directories
+	networks       *network.Networks
 	builderChanged func(builder.Event) // observes them; nil: nobody does
 }
 
@@ -146,6 +155,10 @@ func (m *market) joinImageBuilders(config Config, node, url string, all builder.
 	if config.NodeURL != "" {
 		url = config.NodeURL
 	}
+	err = m.joinNetworks(config)
+	if err != nil {
+		return err
+	}
 	machines := m.machines
 	if m.compute != nil && m.compute.Provider == nil {
 		machines = nil // it could not even be opened
@@ -154,8 +167,9 @@ func (m *market) joinImageBuilders(config Config, node, url string, all builder.
 		Store: m.store, Images: all, Layers: m.images, Keys: m.ring, Node: id, Folder: filepath.Join(config.Data, "snapshots"),
 		Machines: machines, URL: url, AgentVersion: agentVersion(config),
 		InstanceType: builderSize,
-		Role:         m.builderRole,
-		Egress:       config.egress(), Disk: config.ImageBuilderDisk,
+		Network:      m.networkOf, Directory: m.directoryOf,
+		Role:   m.builderRole,
+		Egress: config.egress(), Disk: config.ImageBuilderDisk,
 		Idle:    func() time.Duration { return config.ImageBuilderIdle },
 		Most:    m.mostBuilders(config),
 		Observe: m.builderChanged,

@@ -59,7 +59,7 @@ func openMarket(ctx context.Context, f *folder, config Config, create bool) (_ *
 	}
 	m.organization = organization.New(organization.Config{Store: m.store, Keyring: m.ring})
 	m.rotation = keyring.NewRotation(m.ring, m.store, m.organization)
-	m.rotation.Add(m.organization.AtRest(), topicsAtRest())
+	m.rotation.Add(m.organization.AtRest(), topicsAtRest(), directoriesAtRest())
 	return m, nil
 }
 

@@ -85,9 +85,9 @@ type Config struct {
 	AgentVersion string
 	// InstanceType finds an instance type. Nil: there is every one, of machine's defaults.
 	InstanceType func(name string) (Size, bool)
-	// Network says what stands in the way of the network of a builder: none, and
-	// it can be had. Nil: nothing ever does.
-	Network func(ctx context.Context, account, region string, n Network) ([]resource.Error, error)
+	// Network says what stands in the way of the network of a builder that has one:
+	// none, and it can be had. Nil: nothing ever does.
+	Network func(ctx context.Context, b *Builder) ([]resource.Error, error)
 	// Directory says what stands in the way of joining a directory. Nil: nothing.
 	Directory func(ctx context.Context, account, region string, d Domain) ([]resource.Error, error)
 	// Role says whether a role can be given to a builder: ErrNoRole, ErrUntrusted.
@@ -140,7 +140,7 @@ func New(c Config) (*Builders, error) {
 		c.InstanceType = func(string) (Size, bool) { return Size{}, true }
 	}
 	if c.Network == nil {
-		c.Network = func(context.Context, string, string, Network) ([]resource.Error, error) { return nil, nil }
+		c.Network = func(context.Context, *Builder) ([]resource.Error, error) { return nil, nil }
 	}
 	if c.Directory == nil {
 		c.Directory = func(context.Context, string, string, Domain) ([]resource.Error, error) { return nil, nil }

@@ -152,7 +152,7 @@ func (b *Builders) broken(ctx context.Context, r *Builder, err error) (outcome, 
 func (b *Builders) obstacles(ctx context.Context, r *Builder) ([]resource.Error, error) {
 	var all []resource.Error
 	if r.Network != nil {
-		found, err := b.config.Network(ctx, r.Account, r.Region, *r.Network)
+		found, err := b.config.Network(ctx, r)
 		if err != nil {
 			return nil, fmt.Errorf("looking at the network of image builder %s: %w", r.id(), err)
 		}

@@ -133,6 +133,9 @@ func invalid(format string, args ...any) error {
 	return apierror.New("ValidationException", format, args...)
 }
 
+// SameName says whether two names are of one directory.
+func SameName(a, b string) bool { return strings.EqualFold(a, b) }
+
 // checkUnits refuses what are no organizational units.
 func checkUnits(units []string) error {
 	if len(units) == 0 || len(units) > mostUnits {
