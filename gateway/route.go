@@ -71,9 +71,14 @@ func (rs *routes) add(s *Service) error {
 		}
 		tables = append(tables, t)
 	}
-	bound, err := bindAll(s, s.Protocol)
-	if err != nil {
-		return err
+	bound := make([]*route, len(s.Operations))
+	for i := range s.Operations {
+		op := &s.Operations[i]
+		r, err := bind(s, op)
+		if err != nil {
+			return fmt.Errorf("binding operation %s: %w", op.Name, err)
+		}
+		bound[i] = r
 	}
 	for _, t := range tables {
 		if err := t.add(s, bound, t != &rs.all); err != nil {
@@ -86,29 +91,20 @@ func (rs *routes) add(s *Service) error {
 	if s.RPC.Style() != RPC || s.RPCName == "" {
 		return errors.New("its second protocol is of another style than RPC, or lacks the service's name")
 	}
-	if bound, err = bindAll(s, s.RPC); err != nil {
-		return err
+	second := make(map[string]*route, len(bound))
+	for _, r := range bound {
+		codec, err := s.RPC.Bind(s, r.op)
+		if err != nil {
+			return fmt.Errorf("binding operation %s to its second protocol: %w", r.op.Name, err)
+		}
+		second[r.op.Name] = &route{service: s, op: r.op, protocol: s.RPC, codec: codec, plan: r.plan}
 	}
 	for _, t := range tables {
-		if err := t.addRPC(s, bound); err != nil {
+		if err := t.addRPC(s, second); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// bindAll makes the routes of a service's operations in one of its protocols.
-func bindAll(s *Service, p Protocol) ([]*route, error) {
-	bound := make([]*route, len(s.Operations))
-	for i := range s.Operations {
-		op := &s.Operations[i]
-		r, err := bind(s, p, op)
-		if err != nil {
-			return nil, fmt.Errorf("binding operation %s: %w", op.Name, err)
-		}
-		bound[i] = r
-	}
-	return bound, nil
 }
 
 // offered names the services that are here as signatures name them.
@@ -121,22 +117,22 @@ func (rs *routes) offered() string {
 	return "only '" + strings.Join(names[:last], "', '") + "' and '" + names[last] + "' are"
 }
 
-func bind(s *Service, p Protocol, op *Operation) (*route, error) {
+func bind(s *Service, op *Operation) (*route, error) {
 	if op.Name == "" || op.Input == nil || op.Authorize == nil || op.Call == nil {
 		return nil, errors.New("it lacks its name, Input, Authorize or Call")
 	}
-	if p.Style() == REST && (op.Method == "" || !strings.HasPrefix(op.Path, "/")) {
+	if s.Protocol.Style() == REST && (op.Method == "" || !strings.HasPrefix(op.Path, "/")) {
 		return nil, errors.New("it lacks its method or path")
 	}
 	plan, err := compileInput(op)
 	if err != nil {
 		return nil, err
 	}
-	codec, err := p.Bind(s, op)
+	codec, err := s.Protocol.Bind(s, op)
 	if err != nil {
 		return nil, err
 	}
-	return &route{service: s, op: op, protocol: p, codec: codec, plan: plan}, nil
+	return &route{service: s, op: op, protocol: s.Protocol, codec: codec, plan: plan}, nil
 }
 
 // add puts a service's routes into the table. Where the table is strict, two
@@ -185,18 +181,14 @@ func (t *table) add(s *Service, bound []*route, strict bool) error {
 }
 
 // addRPC puts a service's routes in its second protocol into the table.
-func (t *table) addRPC(s *Service, bound []*route) error {
+func (t *table) addRPC(s *Service, operations map[string]*route) error {
 	if t.rpcs[s.RPCName] != nil {
 		return fmt.Errorf("another service has the name %s too", s.RPCName)
 	}
 	if t.rpcs == nil {
 		t.rpcs = map[string]*rpcService{}
 	}
-	byName := map[string]*route{}
-	for _, r := range bound {
-		byName[r.op.Name] = r
-	}
-	t.rpcs[s.RPCName] = &rpcService{s, byName}
+	t.rpcs[s.RPCName] = &rpcService{s, operations}
 	return nil
 }
 

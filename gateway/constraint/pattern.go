@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
-	"strconv"
 	"strings"
 )
 
@@ -13,7 +12,7 @@ import (
 // and this check lies on the way of every request.
 type pattern struct {
 	text  string
-	re    *regexp.Regexp
+	re    *regexp.Regexp    // may be nil where match is set
 	table *[256]bool        // for ^[class]+$ and ^[class]*$ over ASCII
 	least int               // least length where table is set
 	match func(string) bool // for patterns with an equal of their own
@@ -27,18 +26,31 @@ const detailsPattern = `^[\s]*\{[\s\S]*\}[\s]*$`
 // others. Go's regular expressions look not ahead.
 const tagKeyPattern = `^(^(?!aws:).[\p{L}\p{Z}\p{N}_.:/=+\-@]*)$`
 
-// manyTimes is a class of characters that is repeated more often than Go's
-// regular expressions count (1000), such as that at the end of an ARN.
-var manyTimes = regexp.MustCompile(`(\[(?:[^\]\\]|\\.)+\])\{0,(1[0-9]{3})\}`)
+// arnPattern is the pattern of ARNs in the models of AppStream and others. Go's
+// regular expressions count to 1000 only, and are slow long before.
+const arnPattern = `^arn:aws(?:\-cn|\-iso\-b|\-iso|\-us\-gov)?:[A-Za-z0-9][A-Za-z0-9_/.-]{0,62}:[A-Za-z0-9_/.-]{0,63}:[A-Za-z0-9_/.-]{0,63}:[A-Za-z0-9][A-Za-z0-9:_/+=,@.\\-]{0,1023}$`
 
-// split writes such a repetition as two. What is no repetition stays as it is.
-func split(repetition string) string {
-	parts := manyTimes.FindStringSubmatch(repetition)
-	most, err := strconv.Atoi(parts[2])
-	if err != nil || most == 1000 {
-		return repetition
+// isARN says what arnPattern says.
+func isARN(s string) bool {
+	parts := strings.SplitN(s, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" {
+		return false
 	}
-	return parts[1] + "{0,1000}" + parts[1] + "{0," + strconv.Itoa(most-1000) + "}"
+	switch parts[1] {
+	case "aws", "aws-cn", "aws-iso-b", "aws-iso", "aws-us-gov":
+	default:
+		return false
+	}
+	named := func(s, also string, least, most int) bool {
+		return len(s) >= least && len(s) <= most && (least == 0 || alphanumeric(rune(s[0]))) &&
+			strings.IndexFunc(s, func(c rune) bool { return !alphanumeric(c) && !strings.ContainsRune(also, c) }) < 0
+	}
+	return named(parts[2], "_/.-", 1, 63) && named(parts[3], "_/.-", 0, 63) && named(parts[4], "_/.-", 0, 63) &&
+		named(parts[5], `:_/+=,@.\-`, 1, 1024)
+}
+
+func alphanumeric(c rune) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
 func compilePattern(text string) (*pattern, error) {
@@ -47,13 +59,15 @@ func compilePattern(text string) (*pattern, error) {
 	if !strings.HasPrefix(whole, "^") || !strings.HasSuffix(whole, "$") {
 		whole = "^(?:" + text + ")$"
 	}
-	if text == tagKeyPattern {
+	switch text {
+	case arnPattern:
+		return &pattern{text: text, match: isARN}, nil
+	case tagKeyPattern:
 		rest := regexp.MustCompile(strings.Replace(text, "(?!aws:)", "", 1))
-		return &pattern{text: text, re: rest, match: func(s string) bool {
+		return &pattern{text: text, match: func(s string) bool {
 			return !strings.HasPrefix(s, "aws:") && rest.MatchString(s)
 		}}, nil
 	}
-	whole = manyTimes.ReplaceAllStringFunc(whole, split)
 	re, err := regexp.Compile(whole)
 	if err != nil {
 		return nil, fmt.Errorf("compiling pattern %s: %w", text, err)
