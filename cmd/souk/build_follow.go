@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,55 +10,8 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/go-json-experiment/json"
-
 	"souk/service/marketplaceimagebuild"
 )
-
-// json sends a signed request of the JSON protocol, version 1.1.
-func (m *remoteMarket) json(ctx context.Context, service, target string, in, out any) error {
-	_, action, _ := strings.Cut(target, ".")
-	body, err := json.Marshal(in, json.OmitZeroStructFields(true))
-	if err != nil {
-		return fmt.Errorf("encoding %s: %w", action, err)
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url.String()+"/", bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("asking %s of %s: %w", action, m.url, err)
-	}
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", target)
-	sum := sha256.Sum256(body)
-	err = v4.NewSigner().SignHTTP(ctx, m.key, r, hex.EncodeToString(sum[:]), service, m.region, time.Now())
-	if err != nil {
-		return fmt.Errorf("signing %s: %w", action, err)
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return unanswered(m.url, err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("reading the answer of %s: %w", action, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		var refused struct {
-			Type    string `json:"__type"`
-			Message string
-		}
-		if json.Unmarshal(text, &refused) != nil || refused.Type == "" {
-			return fmt.Errorf("%s: %s", action, response.Status)
-		}
-		return &refusedCall{refused.Type, refused.Message}
-	}
-	err = json.Unmarshal(text, out)
-	if err != nil {
-		return fmt.Errorf("reading the answer of %s: %w", action, err)
-	}
-	return nil
-}
 
 // followed is what was shown of a build.
 type followed struct {

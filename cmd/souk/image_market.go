@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/go-json-experiment/json"
 	"github.com/google/go-containerregistry/pkg/authn"
 )
 
@@ -128,30 +130,15 @@ func (m *remoteMarket) ask(ctx context.Context, service, version, action string,
 	for name, values := range parameters {
 		form[name] = values
 	}
-	body := form.Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url.String()+"/", strings.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("asking %s of %s: %w", action, m.url, err)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	sum := sha256.Sum256([]byte(body))
-	err = v4.NewSigner().SignHTTP(ctx, m.key, r, hex.EncodeToString(sum[:]), service, m.region, time.Now())
-	if err != nil {
-		return fmt.Errorf("signing %s: %w", action, err)
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return unanswered(m.url, err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("reading the answer of %s: %w", action, err)
-	}
-	if response.StatusCode != http.StatusOK {
+	response, text, err := m.send(ctx, service, action, []byte(form.Encode()), http.Header{
+		"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"},
+	})
+	switch {
+	case err != nil:
+		return err
+	case response.StatusCode != http.StatusOK:
 		return refusalOf(action, response.Status, text)
-	}
-	if answer == nil {
+	case answer == nil:
 		return nil
 	}
 	err = xml.Unmarshal(text, answer)
@@ -159,6 +146,60 @@ func (m *remoteMarket) ask(ctx context.Context, service, version, action string,
 		return fmt.Errorf("reading the answer of %s: %w", action, err)
 	}
 	return nil
+}
+
+// json sends a signed request of the JSON protocol, version 1.1.
+func (m *remoteMarket) json(ctx context.Context, service, target string, in, out any) error {
+	_, action, _ := strings.Cut(target, ".")
+	body, err := json.Marshal(in, json.OmitZeroStructFields(true))
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", action, err)
+	}
+	response, text, err := m.send(ctx, service, action, body, http.Header{
+		"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target},
+	})
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		var refused struct {
+			Type    string `json:"__type"`
+			Message string
+		}
+		if json.Unmarshal(text, &refused) != nil || refused.Type == "" {
+			return fmt.Errorf("%s: %s", action, response.Status)
+		}
+		return &refusedCall{refused.Type, refused.Message}
+	}
+	err = json.Unmarshal(text, out)
+	if err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", action, err)
+	}
+	return nil
+}
+
+// send signs a request for an action and reads the answer, whatever its status.
+func (m *remoteMarket) send(ctx context.Context, service, action string, body []byte, header http.Header) (*http.Response, []byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url.String()+"/", bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, fmt.Errorf("asking %s of %s: %w", action, m.url, err)
+	}
+	r.Header = header
+	sum := sha256.Sum256(body)
+	err = v4.NewSigner().SignHTTP(ctx, m.key, r, hex.EncodeToString(sum[:]), service, m.region, time.Now())
+	if err != nil {
+		return nil, nil, fmt.Errorf("signing %s: %w", action, err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, nil, unanswered(m.url, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the answer of %s: %w", action, err)
+	}
+	return response, text, nil
 }
 
 // unanswered says what to do where no market is.
