@@ -52,6 +52,7 @@ func (s *Server) assemble() (*front, error) {
 		gateway:  apis,
 		registry: s.market.registry.Handler(),
 		blobs:    s.market.blobs.Handler(),
+		sessions: s.market.sessions,
 		ready:    s.ready,
 		rules:    s.market.scenarios.On,
 		url:      s.url,
@@ -92,7 +93,7 @@ func (m *market) services(url string) ([]*gateway.Service, error) {
 		return nil, err
 	}
 	streams, err := appstream.Service(appstream.Config{
-		Images: m.appImages,
+		Images: m.appImages, Sessions: m.sessions,
 	})
 	if err != nil {
 		return nil, err

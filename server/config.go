@@ -154,6 +154,7 @@ type Config struct {
 	Building      `embed:""`
 	ImageBuilding `embed:""`
 	ImageKeeping  `embed:""`
+	Entering      `embed:""`
 	Compute       `embed:""`
 
 	// ChartCommand is a program that renders one Helm chart in a process of its
@@ -219,6 +220,7 @@ func (c Config) filled() (Config, error) {
 	c.Building = c.Building.filled()
 	c.ImageBuilding = c.ImageBuilding.filled()
 	c.ImageKeeping = c.ImageKeeping.filled()
+	c.Entering = c.Entering.filled()
 	c.Compute = c.Compute.filled()
 	if c.Drain == 0 {
 		c.Drain = 10 * time.Second
@@ -294,7 +296,7 @@ func (c Config) wrong() error {
 	if text := c.Compute.wrong(); text != "" {
 		return refuse("compute", "%s", text)
 	}
-	for _, number := range slices.Concat(c.Building.numbers(), c.ImageBuilding.numbers(), c.ImageKeeping.numbers(), c.Compute.numbers(), []number{
+	for _, number := range slices.Concat(c.Building.numbers(), c.ImageBuilding.numbers(), c.ImageKeeping.numbers(), c.Entering.numbers(), c.Compute.numbers(), []number{
 		{"workers", c.Workers, c.Workers < 1 || c.Workers > 1000, "from 1 to 1000"},
 		{"open-change-sets", c.OpenChangeSets, c.OpenChangeSets < 1, "1 or more"},
 		{"max-connections", c.MaxConnections, c.MaxConnections < 1, "1 or more"},

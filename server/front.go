@@ -15,6 +15,7 @@ type front struct {
 	gateway  http.Handler // AWS's APIs: everything that is nobody else's
 	registry http.Handler // /v2/
 	blobs    http.Handler // /logos/, /blobs/
+	sessions http.Handler // /sessions/: in image builders
 	links    *sns.Links   // those in messages of topics
 	ready    func(*http.Request) error
 	rules    func(context.Context) (int, error) // of the scenario that is on
@@ -31,6 +32,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.blobs.ServeHTTP(w, r)
 	case f.links.Serves(r):
 		f.links.ServeHTTP(w, r)
+	case strings.HasPrefix(path, "/sessions/"):
+		f.sessions.ServeHTTP(w, r)
 	case path == "/healthz":
 		say(w, http.StatusOK, "ok\n")
 	case path == "/readyz":

@@ -17,23 +17,32 @@ import (
 // newFetcher makes what goes where users' addresses lead, but not to the market
 // itself.
 func newFetcher(ctx context.Context, config Config, public *url.URL) (*fetch.Fetcher, error) {
-	var roots *x509.CertPool
-	if config.FetchCA != "" {
-		pem, err := os.ReadFile(config.FetchCA)
-		if err != nil {
-			return nil, fmt.Errorf("reading certificate authorities: %w", err)
-		}
-		roots, err = x509.SystemCertPool()
-		if err != nil {
-			return nil, fmt.Errorf("reading the system's certificate authorities: %w", err)
-		}
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, &SettingError{Setting: "fetch-ca", Text: config.FetchCA + " holds no certificate in PEM form"}
-		}
+	roots, err := config.authorities()
+	if err != nil {
+		return nil, err
 	}
 	return fetch.New(fetch.Config{
 		Allow: config.FetchAllow, Own: ownAddresses(ctx, config, public), RootCAs: roots, MaxBytes: logo.MaxBytes,
 	}), nil
+}
+
+// authorities are those of the system and of --fetch-ca; nil for the system's alone.
+func (c Config) authorities() (*x509.CertPool, error) {
+	if c.FetchCA == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(c.FetchCA)
+	if err != nil {
+		return nil, fmt.Errorf("reading certificate authorities: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("reading the system's certificate authorities: %w", err)
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, &SettingError{Setting: "fetch-ca", Text: c.FetchCA + " holds no certificate in PEM form"}
+	}
+	return roots, nil
 }
 
 // resolveTime is how long a start waits for the name system.

@@ -9,6 +9,7 @@ import (
 	"souk/access/iam"
 	"souk/access/quota"
 	"souk/access/trail"
+	"souk/artifact/appstream/session"
 	"souk/artifact/images"
 	"souk/artifact/logo"
 	"souk/artifact/registry"
@@ -45,6 +46,7 @@ type rooms struct {
 	installing
 	imageBuilding
 	imageKeeping
+	sessions *session.Sessions // in image builders
 }
 
 // join makes the rooms and gives each what it needs of the others. public is
@@ -116,7 +118,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
-	err = m.joinAppImages(config, node)
+	err = errors.Join(m.joinAppImages(config, node), m.joinSessions(config, node, public))
 	if err != nil {
 		return err
 	}

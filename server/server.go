@@ -227,6 +227,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.market.topics.Run(working) })
 	g.Go(func() error { return s.market.builds.Run(working) })
 	g.Go(func() error { return s.market.appImages.Run(working) })
+	g.Go(func() error { return s.market.sessions.Run(running) })
 	g.Go(func() error { return s.market.watchKeys(working, s.log) })
 	serve := func(server *http.Server, l net.Listener) {
 		g.Go(func() error {
