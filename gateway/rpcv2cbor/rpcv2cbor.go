@@ -72,6 +72,7 @@ func (p Protocol) Error(_ *gateway.Service, w http.ResponseWriter, _ string, e *
 			b = with
 		}
 	}
+	w.Header()["X-Amzn-Errortype"] = []string{e.Code}
 	send(w, e.Status, append(b, end))
 }
 

@@ -309,7 +309,7 @@ func TestError(t *testing.T) {
 		"Names": smithycbor.List{smithycbor.String("a")},
 		"When":  &smithycbor.Tag{ID: 1, Value: smithycbor.Float64(1)},
 	}
-	if d := cmp.Diff(smithycbor.Value(want), read(t, w.Body.Bytes())); d != "" || w.Code != 404 {
+	if d := cmp.Diff(smithycbor.Value(want), read(t, w.Body.Bytes())); d != "" || w.Code != 404 || w.Header().Get("X-Amzn-Errortype") != "ResourceNotFoundException" {
 		t.Errorf("status %d (-want +got):\n%s", w.Code, d)
 	}
 }

@@ -145,6 +145,26 @@ func TestStructsAreThoseOfTheModel(t *testing.T) {
 	}
 }
 
+// TestOtherOperationsAreRefusedByName: an operation of the model is offered, or
+// known as one that is not.
+func TestOtherOperationsAreRefusedByName(t *testing.T) {
+	t.Parallel()
+	g, err := Service(every().Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := slices.Clone(g.NotOffered)
+	for _, op := range g.Operations {
+		if !ours[op.Name] {
+			known = append(known, op.Name)
+		}
+	}
+	slices.Sort(known)
+	if all := slices.Sorted(maps.Keys(loadFacts(t).exceptions)); !slices.Equal(all, known) {
+		t.Errorf("the model has\n%v\noffered or refused are\n%v", all, known)
+	}
+}
+
 type comparison struct {
 	t         *testing.T
 	facts     facts
