@@ -87,11 +87,7 @@ func (s *story) listInstaller(ctx context.Context) error {
 		return err
 	}
 	of := func(changeType, details string) string {
-		return `{
-          "ChangeType": "` + changeType + `",
-          "Entity": { "Type": "AmiProduct@1.0", "Identifier": "$Product.Entity.Identifier" },
-          "DetailsDocument": ` + details + `
-        }`
+		return changeOf("AmiProduct", createdProduct, changeType, details)
 	}
 	done, err := s.acme.change(ctx, "Acme Agent", `[
         {
@@ -123,30 +119,15 @@ func (s *story) listInstaller(ctx context.Context) error {
           }`)+`,
         `+of("AddRegions", `{ "Regions": ["us-east-1"] }`)+`,
         `+of("ReleaseProduct", "{}")+`,
-        {
-          "ChangeType": "CreateOffer",
-          "ChangeName": "Offer",
-          "Entity": { "Type": "Offer@1.0" },
-          "DetailsDocument": { "ProductId": "$Product.Entity.Identifier" }
-        },
-        `+ofOffer("UpdateInformation", `{ "Name": "Bring your own licence", "Description": "For holders of a licence." }`)+`,
-        `+ofOffer("UpdatePricingTerms", `{ "PricingModel": "Byol", "Terms": [{ "Type": "ByolPricingTerm" }] }`)+`,
-        `+ofOffer("UpdateLegalTerms", `{ "Terms": [{ "Type": "LegalTerm", "Documents": [{ "Type": "StandardEula", "Version": "2022-07-14" }] }] }`)+`,
-        `+ofOffer("UpdateSupportTerms", `{ "Terms": [{ "Type": "SupportTerm", "RefundPolicy": "None." }] }`)+`,
-        `+ofOffer("ReleaseOffer", "{}")+`
+        `+bringYourOwnLicence(createdProduct)+`
       ]`, types.ChangeStatusSucceeded)
 	if err != nil {
 		return err
 	}
 	s.built.product = bare(aws.ToString(done.ChangeSet[0].Entity.Identifier))
 	s.tell.good("the market has run the installer on %s before it listed it", s.built.source)
-	_, err = s.acme.change(ctx, "Open Acme Agent", `[
-        {
-          "ChangeType": "UpdateVisibility",
-          "Entity": { "Type": "AmiProduct@1.0", "Identifier": "`+s.built.product+`" },
-          "DetailsDocument": { "TargetVisibility": "Public" }
-        }
-      ]`, types.ChangeStatusSucceeded)
+	_, err = s.acme.change(ctx, "Open Acme Agent",
+		"["+changeOf("AmiProduct", s.built.product, "UpdateVisibility", `{ "TargetVisibility": "Public" }`)+"]", types.ChangeStatusSucceeded)
 	if err != nil {
 		return err
 	}
@@ -226,13 +207,8 @@ func (s *story) refuseBuild(ctx context.Context) error {
 	if refused.code != "InvalidFulfillmentOptionIdException" || !strings.Contains(refused.message, s.private.experience) {
 		return errors.New("the refusal does not name the private marketplace")
 	}
-	_, err = s.private.ada.change(ctx, "Allow Acme Agent", `[
-        {
-          "ChangeType": "AllowProductProcurement",
-          "Entity": { "Type": "Experience@1.0", "Identifier": "`+s.private.experience+`" },
-          "DetailsDocument": { "Products": [{ "Ids": ["`+s.built.product+`"] }] }
-        }
-      ]`, types.ChangeStatusSucceeded)
+	_, err = s.private.ada.change(ctx, "Allow Acme Agent",
+		"["+changeOf("Experience", s.private.experience, "AllowProductProcurement", `{ "Products": [{ "Ids": ["`+s.built.product+`"] }] }`)+"]", types.ChangeStatusSucceeded)
 	return err
 }
 

@@ -147,11 +147,7 @@ func (s *story) loadAdvisories(ctx context.Context) error {
 
 // ami is a change of the AMI product.
 func (s *story) ami(changeType, details string) string {
-	return `{
-          "ChangeType": "` + changeType + `",
-          "Entity": { "Type": "AmiProduct@1.0", "Identifier": "` + s.machine.product + `" },
-          "DetailsDocument": ` + details + `
-        }`
+	return changeOf("AmiProduct", s.machine.product, changeType, details)
 }
 
 // offerAMI is the AddDeliveryOptions document of an AMI.
@@ -186,18 +182,14 @@ func (s *story) scanFails(ctx context.Context) error {
           "Entity": { "Type": "AmiProduct@1.0" },
           "DetailsDocument": { "ProductTitle": "Acme Query machine" }
         },
-        {
-          "ChangeType": "UpdateInformation",
-          "Entity": { "Type": "AmiProduct@1.0", "Identifier": "$Product.Entity.Identifier" },
-          "DetailsDocument": {
+        `+changeOf("AmiProduct", createdProduct, "UpdateInformation", `{
             "ShortDescription": "Acme Query on a machine of its own.",
             "LongDescription": "A machine that answers questions about your data.",
             "Highlights": ["Nothing to install"],
             "SupportDescription": "Write to support@example.com.",
             "Categories": ["Databases"],
             "SearchKeywords": ["query"]
-          }
-        }
+          }`)+`
       ]`, types.ChangeStatusSucceeded)
 	if err != nil {
 		return err
@@ -270,17 +262,7 @@ func (s *story) mend(ctx context.Context) error {
 	}
 	_, err = s.acme.change(ctx, "Release Acme Query machine", `[
         `+s.ami("ReleaseProduct", "{}")+`,
-        {
-          "ChangeType": "CreateOffer",
-          "ChangeName": "Offer",
-          "Entity": { "Type": "Offer@1.0" },
-          "DetailsDocument": { "ProductId": "`+s.machine.product+`" }
-        },
-        `+ofOffer("UpdateInformation", `{ "Name": "Bring your own licence", "Description": "For holders of a licence." }`)+`,
-        `+ofOffer("UpdatePricingTerms", `{ "PricingModel": "Byol", "Terms": [{ "Type": "ByolPricingTerm" }] }`)+`,
-        `+ofOffer("UpdateLegalTerms", `{ "Terms": [{ "Type": "LegalTerm", "Documents": [{ "Type": "StandardEula", "Version": "2022-07-14" }] }] }`)+`,
-        `+ofOffer("UpdateSupportTerms", `{ "Terms": [{ "Type": "SupportTerm", "RefundPolicy": "None." }] }`)+`,
-        `+ofOffer("ReleaseOffer", "{}")+`
+        `+bringYourOwnLicence(s.machine.product)+`
       ]`, types.ChangeStatusSucceeded)
 	if err != nil {
 		return err
@@ -308,23 +290,10 @@ func (s *story) mend(ctx context.Context) error {
 	return nil
 }
 
-// ofOffer is a change of the offer that the same set creates.
-func ofOffer(changeType, details string) string {
-	return `{
-          "ChangeType": "` + changeType + `",
-          "Entity": { "Type": "Offer@1.0", "Identifier": "$Offer.Entity.Identifier" },
-          "DetailsDocument": ` + details + `
-        }`
-}
-
 // sellService publishes a SaaS product with its offer, all in one change set.
 func (s *story) sellService(ctx context.Context) error {
 	of := func(changeType, details string) string {
-		return `{
-          "ChangeType": "` + changeType + `",
-          "Entity": { "Type": "SaaSProduct@1.0", "Identifier": "$Product.Entity.Identifier" },
-          "DetailsDocument": ` + details + `
-        }`
+		return changeOf("SaaSProduct", createdProduct, changeType, details)
 	}
 	done, err := s.acme.change(ctx, "Acme Query as a service", `[
         {

@@ -39,13 +39,8 @@ type private struct {
 // sellAnother publishes a second container product, to have one to deny.
 func (s *story) sellAnother(ctx context.Context) error {
 	of := func(id, changeType, details string) string {
-		return `{
-          "ChangeType": "` + changeType + `",
-          "Entity": { "Type": "ContainerProduct@1.0", "Identifier": "` + id + `" },
-          "DetailsDocument": ` + details + `
-        }`
+		return changeOf("ContainerProduct", id, changeType, details)
 	}
-	const created = "$Product.Entity.Identifier"
 	done, err := s.acme.change(ctx, "Acme Probe", `[
         {
           "ChangeType": "CreateProduct",
@@ -53,7 +48,7 @@ func (s *story) sellAnother(ctx context.Context) error {
           "Entity": { "Type": "ContainerProduct@1.0" },
           "DetailsDocument": { "ProductTitle": "Acme Probe" }
         },
-        `+of(created, "UpdateInformation", `{
+        `+of(createdProduct, "UpdateInformation", `{
             "LogoUrl": "`+s.logo+`",
             "ShortDescription": "Looks into your network.",
             "LongDescription": "Acme Probe looks into your network and reports to Acme.",
@@ -62,8 +57,8 @@ func (s *story) sellAnother(ctx context.Context) error {
             "Categories": ["Databases"],
             "SearchKeywords": ["probe"]
           }`)+`,
-        `+of(created, "AddRepositories", `{ "Repositories": [{ "RepositoryName": "probe", "RepositoryType": "ECR" }] }`)+`,
-        `+of(created, "ReleaseProduct", "{}")+`
+        `+of(createdProduct, "AddRepositories", `{ "Repositories": [{ "RepositoryName": "probe", "RepositoryType": "ECR" }] }`)+`,
+        `+of(createdProduct, "ReleaseProduct", "{}")+`
       ]`, types.ChangeStatusSucceeded)
 	if err != nil {
 		return err
@@ -240,11 +235,7 @@ func (s *story) createAdministrator(ctx context.Context, name string) error {
 // decide makes a private marketplace from nothing to one with effect.
 func (s *story) decide(ctx context.Context) error {
 	of := func(changeType, details string) string {
-		return `{
-          "ChangeType": "` + changeType + `",
-          "Entity": { "Type": "Experience@1.0", "Identifier": "$Team.Entity.Identifier" },
-          "DetailsDocument": ` + details + `
-        }`
+		return changeOf("Experience", "$Team.Entity.Identifier", changeType, details)
 	}
 	ada := s.private.ada
 	done, err := ada.change(ctx, "A private marketplace", `[
