@@ -32,10 +32,11 @@ type ImageImportCommand struct {
 	ProductCode    []string  `placeholder:"CODE" env:"-" help:"Code of a product that it was made from; may be given several times."`
 	Public         bool      `env:"-" help:"Let everybody use it."`
 	Insecure       bool      `env:"-" help:"Talk to the source's registry by http."`
+	AppStreamFlags `embed:""`
 }
 
 // Run reads the source, pushes it, registers it and waits until it is available;
-// it prints the AMI's id.
+// it prints the AMI's id, and below it the ARN of the AppStream image if one is made.
 func (c *ImageImportCommand) Run(app *App) (err error) {
 	m, err := c.market()
 	if err != nil {
@@ -43,6 +44,10 @@ func (c *ImageImportCommand) Run(app *App) (err error) {
 	}
 	// What refuses the import is asked before the long work.
 	err = images.Registration{Name: c.Name, Description: c.Description, ProductCodes: c.ProductCode}.CheckWords()
+	if err != nil {
+		return err
+	}
+	err = c.check(c.Name)
 	if err != nil {
 		return err
 	}
@@ -79,6 +84,14 @@ func (c *ImageImportCommand) Run(app *App) (err error) {
 	}
 	_, err = fmt.Fprintln(app.Out, id)
 	app.hint("`souk image show %s` shows it.", id)
+	if err != nil || c.AppStream == "" {
+		return err
+	}
+	arn, err := c.publish(app.Ctx, m, id, c.Name)
+	if err != nil {
+		return fmt.Errorf("%s is there, and no AppStream image of it: %w", id, err)
+	}
+	_, err = fmt.Fprintln(app.Out, arn)
 	return err
 }
 
@@ -105,7 +118,7 @@ func (c *ImageImportCommand) mayImport(ctx context.Context, m *remoteMarket) (re
 	if err == nil && len(same.Images) > 0 {
 		return "", &refusedCall{"InvalidAMIName.Duplicate", fmt.Sprintf("the account has %s of the name %q", same.Images[0].ID, c.Name)}
 	}
-	return place.Repository, nil // who may not list is told by RegisterImage
+	return place.Repository, c.free(ctx, m, c.Name) // who may not list is told by RegisterImage
 }
 
 // literally is a text as the value of a filter, in which * and ? mean something.
