@@ -138,7 +138,9 @@ func open(t *testing.T) *house {
 	handler.Store(&serve)
 	h.images, err = image.New(image.Config{
 		Store: h.store, AMIs: h.amis, Blobs: blobs, Keys: h.keys, Roles: all{},
-		Repository: func(ctx context.Context, account string) (string, error) { return h.amis.AppStreamRepository(ctx, seller(account)) },
+		Repository: func(ctx context.Context, account string) (string, error) {
+			return h.amis.AppStreamRepository(ctx, seller(account))
+		},
 		Export: func(ctx context.Context, d images.Derivation) (images.AMI, store.Batch, error) {
 			return h.amis.Derive(ctx, seller(d.Account), d)
 		},

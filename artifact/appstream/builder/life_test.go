@@ -91,11 +91,11 @@ func TestRebootAndPowerOffFromInside(t *testing.T) {
 	h.start()
 	h.create("one")
 	step := h.read("one").Step
-	if got := h.sh("one", "echo x >/opt/x; reboot"); got[:2] != "0 " {
+	if got := h.sh("one", "echo x >/opt/x; /run/souk/bin/reboot"); got[:2] != "0 " {
 		t.Errorf("reboot says %q", got)
 	}
 	h.until("it was rebooted", func() bool { b := h.read("one"); return b.Step == step+1 && b.State == Running })
-	if got := h.sh("one", "cat /opt/x; poweroff"); got[:3] != "0 x" {
+	if got := h.sh("one", "cat /opt/x; /run/souk/bin/poweroff"); got[:3] != "0 x" {
 		t.Errorf("poweroff says %q", got)
 	}
 	if b := h.is("one", Stopped); b.Reason != nil {
