@@ -127,7 +127,7 @@ func (s *story) listInstaller(ctx context.Context) error {
 	s.built.product = bare(aws.ToString(done.ChangeSet[0].Entity.Identifier))
 	s.tell.good("the market has run the installer on %s before it listed it", s.built.source)
 	_, err = s.acme.change(ctx, "Open Acme Agent",
-		"["+changeOf("AmiProduct", s.built.product, "UpdateVisibility", `{ "TargetVisibility": "Public" }`)+"]", types.ChangeStatusSucceeded)
+		alone(changeOf("AmiProduct", s.built.product, "UpdateVisibility", `{ "TargetVisibility": "Public" }`)), types.ChangeStatusSucceeded)
 	if err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (s *story) refuseBuild(ctx context.Context) error {
 		return errors.New("the refusal does not name the private marketplace")
 	}
 	_, err = s.private.ada.change(ctx, "Allow Acme Agent",
-		"["+changeOf("Experience", s.private.experience, "AllowProductProcurement", `{ "Products": [{ "Ids": ["`+s.built.product+`"] }] }`)+"]", types.ChangeStatusSucceeded)
+		alone(changeOf("Experience", s.private.experience, "AllowProductProcurement", `{ "Products": [{ "Ids": ["`+s.built.product+`"] }] }`)), types.ChangeStatusSucceeded)
 	return err
 }
 

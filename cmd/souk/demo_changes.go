@@ -19,6 +19,11 @@ func ofOffer(changeType, details string) string {
 	return changeOf("Offer", "$Offer.Entity.Identifier", changeType, details)
 }
 
+// alone is a change set of one change.
+func alone(change string) string {
+	return "[\n        " + change + "\n      ]"
+}
+
 // bringYourOwnLicence are the changes of an offer of a product, from its creation
 // to its release.
 func bringYourOwnLicence(product string) string {

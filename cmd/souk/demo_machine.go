@@ -195,7 +195,7 @@ func (s *story) scanFails(ctx context.Context) error {
 		return err
 	}
 	s.machine.product = bare(aws.ToString(done.ChangeSet[0].Entity.Identifier))
-	failed, err := s.acme.change(ctx, "Acme Query machine 1.0", "["+s.ami("AddDeliveryOptions", offerAMI(s.machine.faulty))+"]", types.ChangeStatusFailed)
+	failed, err := s.acme.change(ctx, "Acme Query machine 1.0", alone(s.ami("AddDeliveryOptions", offerAMI(s.machine.faulty))), types.ChangeStatusFailed)
 	if err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func (s *story) mend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.acme.change(ctx, "Open Acme Query machine", "["+s.ami("UpdateVisibility", `{ "TargetVisibility": "Public" }`)+"]", types.ChangeStatusSucceeded); err != nil {
+	if _, err := s.acme.change(ctx, "Open Acme Query machine", alone(s.ami("UpdateVisibility", `{ "TargetVisibility": "Public" }`)), types.ChangeStatusSucceeded); err != nil {
 		return err
 	}
 	filters := `{"AmiProductFilters":{"ProductTitle":{"WildCardValue":"machine"},"Visibility":{"ValueList":["Public"]}}}`

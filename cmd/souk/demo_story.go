@@ -319,7 +319,7 @@ func (s *story) inform(ctx context.Context) error {
 
 // of is a change set of one change of the product.
 func (s *story) of(changeType, details string) string {
-	return "[" + changeOf("ContainerProduct", s.product, changeType, details) + "]"
+	return alone(changeOf("ContainerProduct", s.product, changeType, details))
 }
 
 func (s *story) release(ctx context.Context) error {
