@@ -27,13 +27,8 @@ type Config struct {
 	Images      Images
 	Builders    Builders
 	Directories Directories
-	Tags        Tags
+	Tags        Tags // policies with aws:ResourceTag look at them too
 	Sessions    Sessions
-
-	// TagsOf returns the tags of an image or image builder by its ARN, for
-	// policies with aws:ResourceTag; none, without an error, for what is not
-	// there. nil: nothing has tags.
-	TagsOf func(ctx context.Context, arn string) (map[string]string, error)
 }
 
 type service struct{ Config }

@@ -48,10 +48,10 @@ func (s *service) onEach(ctx context.Context, c *gateway.Caller, action, kind st
 // by policies, and the rooms know whom it is shared to.
 func (s *service) onARN(ctx context.Context, c *gateway.Caller, action, arn string) (question, error) {
 	q := question{Action: "appstream:" + action, Resource: arn}
-	if s.TagsOf == nil || strings.HasSuffix(arn, "*") || !c.Principal.Looks("aws:resourcetag/") {
+	if s.Tags == nil || strings.HasSuffix(arn, "*") || !c.Principal.Looks("aws:resourcetag/") {
 		return q, nil
 	}
-	tags, err := s.TagsOf(ctx, arn)
+	tags, err := s.Tags.Of(ctx, arn)
 	if err != nil {
 		return q, err
 	}

@@ -13,6 +13,8 @@ type Tags interface {
 	List(ctx context.Context, a resource.ARN) (resource.Tags, error)
 	Tag(ctx context.Context, a resource.ARN, tags resource.Tags) error
 	Untag(ctx context.Context, a resource.ARN, keys []string) error
+	// Of is List for policies: what is not there has no tags.
+	Of(ctx context.Context, arn string) (map[string]string, error)
 }
 
 // Keeper keeps the tags of resources of one type; the rooms of images and image
@@ -62,7 +64,7 @@ func (t Tagged) Untag(ctx context.Context, a resource.ARN, keys []string) error 
 	return k.Untag(ctx, a.Account, a.Region, a.Name, keys)
 }
 
-// Of is Config.TagsOf: the tags of an ARN, none of what is not there.
+// Of implements Tags.
 func (t Tagged) Of(ctx context.Context, arn string) (map[string]string, error) {
 	a, ok := resource.ParseARN(arn)
 	if !ok {
