@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"souk/access/quota"
+	"souk/artifact/appstream/resource"
 	"souk/gateway"
 	"souk/service/appstream"
 	"souk/service/cloudtrail"
@@ -92,8 +93,9 @@ func (m *market) services(url string) ([]*gateway.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	tagged := appstream.Tagged{resource.TypeImage: m.appImages, resource.TypeImageBuilder: m.builders}
 	streams, err := appstream.Service(appstream.Config{
-		Images: m.appImages, Sessions: m.sessions,
+		Images: m.appImages, Builders: m.builders, Directories: m.directories, Sessions: m.sessions, Tags: tagged,
 	})
 	if err != nil {
 		return nil, err

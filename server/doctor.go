@@ -65,6 +65,11 @@ func (m *market) verify(ctx context.Context, _ struct{}) ([]string, error) {
 		return nil, err
 	}
 	findings = append(findings, kept...)
+	builders, err := m.builders.Doctor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, builders...)
 	records, err := m.trail.Verify(ctx)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"path/filepath"
+	"strings"
 
 	"souk/access/iam"
 	"souk/access/quota"
@@ -118,7 +119,11 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	if err != nil {
 		return err
 	}
-	err = errors.Join(m.joinAppImages(config, node), m.joinSessions(config, node, public))
+	err = m.joinAppImages(config, node)
+	if err == nil {
+		err = m.joinImageBuilders(config, node, strings.TrimSuffix(public.String(), "/"), m.appImages)
+	}
+	err = errors.Join(err, m.joinSessions(config, node, public))
 	if err != nil {
 		return err
 	}

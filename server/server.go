@@ -94,13 +94,17 @@ func New(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, &SettingError{Setting: "public-url", Text: "it is needed, since --listen " + config.Listen + " makes no URL"}
 	}
 	s.market.built = observeBuilds(s.metrics)
-	s.market.appChanged = observeAppImages(s.metrics)
+	s.market.appChanged, s.market.builderChanged = observeAppImages(s.metrics), observeImageBuilders(s.metrics)
+	if config.NodeURL == "" {
+		config.NodeURL = s.local
+	}
 	err = s.market.join(ctx, config, public, s.node, observeChangeSets(s.metrics))
 	if err != nil {
 		return nil, err
 	}
 	measureBuilds(s.metrics, s.market.builds)
 	measureAppImages(s.metrics, s.market.appImages)
+	measureImageBuilders(s.metrics, s.market.builders)
 	// Before there is the door: whoever waits for that may read these.
 	err = writeWhole(f.path(endpointFile), []byte(s.url+"\n"), 0o600)
 	if err != nil {
@@ -227,6 +231,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.market.topics.Run(working) })
 	g.Go(func() error { return s.market.builds.Run(working) })
 	g.Go(func() error { return s.market.appImages.Run(working) })
+	g.Go(func() error { return s.market.builders.Run(working) })
 	g.Go(func() error { return s.market.sessions.Run(running) })
 	g.Go(func() error { return s.market.watchKeys(working, s.log) })
 	serve := func(server *http.Server, l net.Listener) {
