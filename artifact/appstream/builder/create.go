@@ -51,11 +51,7 @@ const (
 // MostEndpoints bounds AccessEndpoints (API Reference, "CreateImageBuilder").
 const MostEndpoints = 4
 
-var (
-	formOfVPCE   = regexp.MustCompile(`^vpce-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	formOfSubnet = regexp.MustCompile(`^subnet-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	formOfGroup  = regexp.MustCompile(`^sg-([0-9a-f]{8}|[0-9a-f]{17})$`)
-)
+var formOfVPCE = regexp.MustCompile(`^vpce-([0-9a-f]{8}|[0-9a-f]{17})$`)
 
 // Create stores an image builder, which is PENDING, and has its machine made. A
 // refused request stores nothing. The errors that a caller may see are
@@ -177,7 +173,8 @@ func (b *Builders) checkWords(r Request) error {
 	return r.Tags.Check()
 }
 
-// checkNetwork looks at the form of a VpcConfig.
+// checkNetwork looks at a VpcConfig. What is there of it is asked of Config.Network
+// when the machine is made, and told by ImageBuilderErrors.
 func checkNetwork(n *Network) error {
 	if n == nil {
 		return nil
@@ -185,18 +182,8 @@ func checkNetwork(n *Network) error {
 	if len(n.Subnets) > 1 {
 		return refused("VpcConfig: an image builder uses one subnet, and %d are given.", len(n.Subnets))
 	}
-	for _, id := range n.Subnets {
-		if !formOfSubnet.MatchString(id) {
-			return refused("VpcConfig: %q is no id of a subnet (subnet-...).", id)
-		}
-	}
 	for i, id := range n.Groups {
-		switch {
-		case len(n.Subnets) == 0:
-			return refused("VpcConfig: security groups need a subnet.")
-		case !formOfGroup.MatchString(id):
-			return refused("VpcConfig: %q is no id of a security group (sg-...).", id)
-		case slices.Contains(n.Groups[:i], id):
+		if slices.Contains(n.Groups[:i], id) {
 			return refused("VpcConfig: the security group %s is given more than once.", id)
 		}
 	}
