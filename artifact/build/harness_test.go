@@ -9,39 +9,32 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
-	"souk/access/iam"
-	"souk/access/keyring"
 	"souk/artifact/images"
 	"souk/artifact/installer"
 	"souk/artifact/installer/installertest"
-	"souk/artifact/registry"
+	"souk/artifact/registry/registrytest"
 	"souk/catalog/change"
-	"souk/catalog/procurement"
 	"souk/gateway/apierror"
 	"souk/storage/blob"
 	"souk/storage/store"
 	"souk/storage/store/postgres"
 	"souk/storage/store/postgres/pgtest"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
+	"souk/storage/worktest"
 )
 
 func TestMain(m *testing.M) {
@@ -54,18 +47,17 @@ const (
 	account = "111111111111"
 	other   = "222222222222"
 	region  = "us-east-1"
-	secret  = "the secret of all"
 )
 
 // house is builds on a real store, a real registry and real machines.
 type house struct {
 	*Builds
-	t      *testing.T
-	server *httptest.Server
-	at     string // folder of machines and installers
-	blobs  string // folder of logs
-	store  store.Store
-	source images.AMI
+	t        *testing.T
+	registry *registrytest.Served
+	at       string // folder of machines and installers
+	blobs    string // folder of logs
+	store    store.Store
+	source   images.AMI
 
 	mu       sync.Mutex // guards what follows
 	options  map[string]Option
@@ -73,14 +65,7 @@ type house struct {
 	seen     []string // ids of images that were scanned
 }
 
-func onSQLite(t *testing.T) store.Store {
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
+func onSQLite(t *testing.T) store.Store { return sqlitetest.Open(t) }
 
 func onPostgres(t *testing.T) store.Store {
 	s, err := postgres.Open(t.Context(), postgres.Config{URL: pgtest.Start(t)})
@@ -95,46 +80,20 @@ func onPostgres(t *testing.T) store.Store {
 func open(t *testing.T, s store.Store, edit func(*Config)) *house {
 	t.Helper()
 	h := &house{t: t, store: s, at: t.TempDir(), blobs: filepath.Join(t.TempDir(), "files"), options: map[string]Option{}}
-	var handler atomic.Pointer[http.Handler]
-	h.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) }))
-	t.Cleanup(h.server.Close)
-	own, err := url.Parse(h.server.URL)
+	h.registry = registrytest.Serve(t, s, nil)
+	r := h.registry
+	all, err := images.New(images.Config{Store: s, Registry: r.Registry})
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := keyring.New([32]byte{1})
-	r, err := registry.New(registry.Config{
-		Root: filepath.Join(t.TempDir(), "registry"), Store: s,
-		Credentials: func(_ context.Context, id, _ string) (string, *iam.Principal, bool, error) {
-			return secret, &iam.Principal{Account: id, ARN: "arn:aws:iam::" + id + ":root", ID: id, Root: true}, true, nil
-		},
-		Decide: iam.Decide,
-		MayObtain: func(context.Context, string, string, string) (procurement.Answer, error) {
-			return procurement.Answer{Reason: "nothing is sold here"}, nil
-		},
-		PublicURL: own, Keyring: keys,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	all, err := images.New(images.Config{Store: s, Registry: r})
-	if err != nil {
-		t.Fatal(err)
-	}
-	blobs, err := blob.New(blob.Config{Root: h.blobs, PublicURL: own, Keyring: keys})
+	blobs, err := blob.New(blob.Config{Root: h.blobs, PublicURL: r.URL, Keyring: r.Keys})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { blobs.Close() })
-	mux := http.NewServeMux()
-	mux.Handle("/v2/", r.Handler())
-	mux.Handle("/blobs/", blobs.Handler())
-	var serve http.Handler = mux
-	handler.Store(&serve)
+	r.Mux.Handle("/blobs/", blobs.Handler())
 	c := Config{
-		Store: s, Images: all, Logs: blobs, Keys: keys, Owner: "node-1",
+		Store: s, Images: all, Logs: blobs, Keys: r.Keys, Owner: "node-1",
 		Option: func(_ context.Context, account, id string) (Option, error) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -224,10 +183,7 @@ func (h *house) image(account, called string) images.AMI {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	ref, err := name.ParseReference(strings.TrimPrefix(h.server.URL, "http://") + "/" + repository + ":latest")
-	if err == nil {
-		err = remote.Write(ref, image, remote.WithAuth(&authn.Basic{Username: account, Password: secret}))
-	}
+	err = remote.Write(h.registry.Reference(h.t, repository+":latest"), image, registrytest.As(account))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -268,17 +224,7 @@ func (h *house) offer(id, document string) {
 // run runs a node until the test ends, or until it is stopped.
 func (h *house) run() (stop func()) {
 	h.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- h.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			h.t.Error(err)
-		}
-	})
-	h.t.Cleanup(stop)
-	return stop
+	return worktest.Run(h.t, h.Run)
 }
 
 func (h *house) request(name string, edit ...func(*Request)) Request {

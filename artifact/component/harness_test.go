@@ -7,45 +7,36 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
-	"souk/access/iam"
-	"souk/access/keyring"
 	"souk/artifact/registry"
-	"souk/catalog/procurement"
+	"souk/artifact/registry/registrytest"
 	"souk/storage/store"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 // The accounts of the tests. An account's key has its id as its id.
 const (
 	sellerAccount = "111111111111"
 	otherAccount  = "222222222222"
-	secret        = "the secret of all"
 )
 
 // house is components on a real registry and a real store.
 type house struct {
 	*Components
-	t      *testing.T
-	server *httptest.Server
-	store  store.Store
-	inUse  atomic.Pointer[string]
+	t        *testing.T
+	registry *registrytest.Served
+	store    store.Store
+	inUse    atomic.Pointer[string]
 	// documents has what documents of the tests say, by their text.
 	documents map[string]Document
 }
@@ -54,39 +45,12 @@ var theTime = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 
 func newHouse(t *testing.T, limits Limits) *house {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	var handler atomic.Pointer[http.Handler]
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) }))
-	t.Cleanup(server.Close)
-	own, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	r, err := registry.New(registry.Config{
-		Root: filepath.Join(t.TempDir(), "registry"), Store: s,
-		Credentials: func(_ context.Context, id, _ string) (string, *iam.Principal, bool, error) {
-			return secret, &iam.Principal{Account: id, ARN: "arn:aws:iam::" + id + ":root", ID: id, Root: true}, true, nil
-		},
-		Decide: iam.Decide,
-		MayObtain: func(context.Context, string, string, string) (procurement.Answer, error) {
-			return procurement.Answer{Reason: "nothing is sold here"}, nil
-		},
-		PublicURL: own, Keyring: keyring.New([32]byte{1}), Log: log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	h := r.Handler()
-	handler.Store(&h)
-	b := &house{t: t, server: server, store: s, documents: map[string]Document{}}
+	s := sqlitetest.Open(t)
+	r := registrytest.Serve(t, s, nil)
+	b := &house{t: t, registry: r, store: s, documents: map[string]Document{}}
+	var err error
 	b.Components, err = New(Config{
-		Store: s, Registry: r, Keys: keyring.New([32]byte{1}), Limits: limits, Log: log, Now: func() time.Time { return theTime },
+		Store: s, Registry: r.Registry, Keys: r.Keys, Limits: limits, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: func() time.Time { return theTime },
 		Parse: func(text string) (Document, error) {
 			if strings.HasPrefix(text, "bad") {
 				return Document{}, errors.New("line 1: it is bad")
@@ -200,11 +164,8 @@ func image(t testing.TB, layers ...[]byte) v1.Image {
 
 // push pushes an image as an account.
 func (b *house) push(account, reference string, i v1.Image) error {
-	ref, err := name.ParseReference(strings.TrimPrefix(b.server.URL, "http://")+"/"+reference, name.Insecure)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return remote.Write(ref, i, remote.WithAuth(&authn.Basic{Username: account, Password: secret}), remote.WithContext(b.t.Context()))
+	b.t.Helper()
+	return remote.Write(b.registry.Reference(b.t, reference), i, registrytest.As(account), remote.WithContext(b.t.Context()))
 }
 
 // with makes a component whose files have these archives.

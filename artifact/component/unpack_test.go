@@ -256,7 +256,7 @@ func TestFilesOfOthersAndOfNobodyAreRefused(t *testing.T) {
 		}
 	}
 	n := tool()
-	n.Tags = map[string]string{FilesTag: strings.TrimPrefix(b.server.URL, "http://") + "/acme/ami:files"}
+	n.Tags = map[string]string{FilesTag: b.registry.URL.Host + "/acme/ami:files"}
 	if c := b.make(n); c.Files.Repository != "acme/ami" {
 		t.Errorf("with the registry's host: %+v", c.Files)
 	}

@@ -49,7 +49,7 @@ func TestDoctorFindsRecordsThatDoNotGoTogether(t *testing.T) {
 			}
 			hex := strings.TrimPrefix(layers[0].Digest, "sha256:")
 			found := 0
-			err = filepath.WalkDir(h.root, func(path string, d os.DirEntry, err error) error {
+			err = filepath.WalkDir(h.registry.Root, func(path string, d os.DirEntry, err error) error {
 				if err == nil && d.IsDir() && d.Name() == hex && strings.Contains(path, "blobs") {
 					found++
 					return os.Remove(filepath.Join(path, "data"))

@@ -3,32 +3,23 @@ package images
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"io"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/klauspost/compress/gzip"
 
-	"souk/access/iam"
 	"souk/artifact/archive/archivetest"
 	"souk/artifact/registry"
+	"souk/artifact/registry/registrytest"
 	"souk/catalog/change"
-	"souk/catalog/procurement"
 	"souk/storage/store"
 	"souk/storage/store/postgres"
 	"souk/storage/store/postgres/pgtest"
@@ -42,7 +33,6 @@ const (
 	sellerAccount = "111111111111"
 	otherAccount  = "222222222222"
 	thirdAccount  = "333333333333"
-	secret        = "the secret of all"
 )
 
 var seller = change.Seller{Account: sellerAccount, Namespace: "acme"}
@@ -51,15 +41,11 @@ var seller = change.Seller{Account: sellerAccount, Namespace: "acme"}
 type house struct {
 	*Images
 	t        *testing.T
-	registry *registry.Registry
-	server   *httptest.Server
-	root     string // of the registry's files
+	registry *registrytest.Served
 	inUse    atomic.Pointer[string]
 }
 
-func onSQLite(t *testing.T) store.Store {
-	return sqlitetest.Open(t)
-}
+func onSQLite(t *testing.T) store.Store { return sqlitetest.Open(t) }
 
 func onPostgres(t *testing.T) store.Store {
 	s, err := postgres.Open(t.Context(), postgres.Config{URL: pgtest.Start(t)})
@@ -74,45 +60,19 @@ var theTime = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 
 func newHouse(t *testing.T, s store.Store) *house {
 	t.Helper()
-	var handler atomic.Pointer[http.Handler]
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) }))
-	t.Cleanup(server.Close)
-	own, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := filepath.Join(t.TempDir(), "registry")
-	b := &house{t: t, server: server, root: root}
-	r, err := registry.New(registry.Config{
-		Root:  root,
-		Store: s,
-		Credentials: func(_ context.Context, id, _ string) (string, *iam.Principal, bool, error) {
-			return secret, &iam.Principal{Account: id, ARN: "arn:aws:iam::" + id + ":root", ID: id, Root: true}, true, nil
-		},
-		Decide: iam.Decide,
-		MayObtain: func(context.Context, string, string, string) (procurement.Answer, error) {
-			return procurement.Answer{Reason: "nothing is sold here"}, nil
-		},
-		Lent: func(ctx context.Context, account, repository string) ([]string, error) {
+	b := &house{t: t}
+	b.registry = registrytest.Serve(t, s, func(c *registry.Config) {
+		c.Lent = func(ctx context.Context, account, repository string) ([]string, error) {
 			return b.Lent(ctx, account, repository)
-		},
-		Lends: func(ctx context.Context, account, repository, digest string) (string, error) {
+		}
+		c.Lends = func(ctx context.Context, account, repository, digest string) (string, error) {
 			return b.Lends(ctx, account, repository, digest)
-		},
-		PublicURL: own,
-		Keyring:   ring{},
-		Log:       slog.New(slog.NewTextHandler(t.Output(), nil)),
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	h := r.Handler()
-	handler.Store(&h)
-	b.registry = r
 	b.inUse.Store(new(string))
+	var err error
 	b.Images, err = New(Config{
-		Store: s, Registry: r, Now: func() time.Time { return theTime },
+		Store: s, Registry: b.registry.Registry, Now: func() time.Time { return theTime },
 		InUse: func(context.Context, string) (string, error) { return *b.inUse.Load(), nil },
 	})
 	if err != nil {
@@ -124,16 +84,10 @@ func newHouse(t *testing.T, s store.Store) *house {
 // ref names REPOSITORY:TAG or REPOSITORY@DIGEST.
 func (h *house) ref(s string) name.Reference {
 	h.t.Helper()
-	ref, err := name.ParseReference(strings.TrimPrefix(h.server.URL, "http://") + "/" + s)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return ref
+	return h.registry.Reference(h.t, s)
 }
 
-func as(account string) remote.Option {
-	return remote.WithAuth(&authn.Basic{Username: account, Password: secret})
-}
+func as(account string) remote.Option { return registrytest.As(account) }
 
 // push pushes an image to the account's repository and returns its digest.
 func (h *house) push(s change.Seller, image remote.Taggable) (repository, digest string) {
@@ -253,20 +207,4 @@ func plainOf(b []byte) []byte {
 	}
 	plain, _ := io.ReadAll(z) // up to the error
 	return plain
-}
-
-// ring is a keyring for tests that nobody logs in to by token in.
-type ring struct{}
-
-func (ring) Seal(string, []byte, []byte) []byte { return nil }
-
-func (ring) Open(string, []byte, []byte) ([]byte, error) { return nil, io.EOF }
-
-func (ring) MAC(purpose string, data []byte) []byte {
-	h := sha256.Sum256(append([]byte(purpose), data...))
-	return h[:]
-}
-
-func (r ring) Verify(purpose string, data, mac []byte) bool {
-	return bytes.Equal(r.MAC(purpose, data), mac)
 }

@@ -311,7 +311,7 @@ func TestAFailureOfTheRegistryIsNoRefusal(t *testing.T) {
 	h := newHouse(t, onSQLite(t))
 	repository, digest := h.push(seller, h.debian())
 	broken := errors.New("disk is full")
-	h.config.Registry = brokenRegistry{h.registry, broken}
+	h.config.Registry = brokenRegistry{h.registry.Registry, broken}
 	_, err := h.Register(t.Context(), Registration{Account: sellerAccount, Name: "web", Repository: repository, Digest: digest})
 	if !errors.Is(err, broken) || errors.Is(err, ErrBadImage) || errors.Is(err, ErrNoImage) {
 		t.Errorf("got %v", err)

@@ -112,7 +112,7 @@ func TestATagWithoutARecordIsFoundAndRemovedAfterADay(t *testing.T) {
 		t.Errorf("a fresh tag: %q, its image is there: %v", got, there())
 	}
 	old := time.Now().Add(-25 * time.Hour)
-	err := filepath.WalkDir(h.root, func(path string, d os.DirEntry, err error) error {
+	err := filepath.WalkDir(h.registry.Root, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
