@@ -68,7 +68,7 @@ func (r *Images) Delete(ctx context.Context, account, region, name string) (Imag
 }
 
 // deleteTime is for how long a request deletes an image before a worker does.
-const deleteTime = 30 * time.Second
+const deleteTime = 5 * time.Second
 
 func usedBy(i Image, by string) error {
 	return apierror.New("ResourceInUseException", "The image %s is in use by %s.", i.Name, by)

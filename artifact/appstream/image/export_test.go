@@ -1,7 +1,6 @@
 package image
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -174,5 +173,3 @@ func TestListOfExports(t *testing.T) {
 	_, _, err = h.Tasks(t.Context(), TaskQuery{Account: owner, Region: region, NextToken: &bad})
 	refused(t, err, "ValidationException", "NextToken")
 }
-
-var errBroken = errors.New("the disk is broken")
