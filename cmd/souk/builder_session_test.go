@@ -322,8 +322,23 @@ func TestExecsProgramEndsWithIt(t *testing.T) {
 			t.Errorf("%v: the program ended by itself", signal)
 		}
 	}
+	// Two signals at once, as timeout sends them.
+	p := h.souk(t, "exec", "web", "--", "sleep", "1000")
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-h.began
+	for range 2 {
+		if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := status(t, p.Wait()); got != 143 {
+		t.Errorf("two signals: status %d, want 143", got)
+	}
+	<-h.ended
 	// A pipe whose reader has enough, as in souk exec ... | head.
-	p := h.souk(t, "exec", "web", "--", "cat", "/dev/zero")
+	p = h.souk(t, "exec", "web", "--", "cat", "/dev/zero")
 	out, err := p.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -75,7 +75,7 @@ func (c *ExecCommand) run(app *App) error {
 		return app.told(e)
 	}
 	if c.TTY {
-		start.Terminal, start.Term = true, localTerm()
+		start.Terminal, start.Term, start.Size = true, localTerm(), session.Size{Rows: 24, Columns: 80}
 	}
 	in := app.In
 	if c.NoInput {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"souk/artifact/machine"
 )
@@ -17,7 +18,7 @@ type Streams struct {
 	// Resize has the sizes of the terminal as they change; nil: it keeps its size.
 	Resize <-chan machine.Size
 	// Signals end the program: each is the number of a signal, such as 2. The
-	// second ends the session without waiting for its end. Nil: there are none.
+	// second ends the session without waiting for that. Nil: there are none.
 	Signals <-chan int
 }
 
@@ -28,8 +29,9 @@ var ErrLost = errors.New("the connection to the server was lost; the program was
 // needs be: nothing that comes fills its memory.
 type calling struct {
 	*wire
-	in   *inbox     // the program's outputs
-	out  *allowance // of its input
+	in   *inbox       // the program's outputs
+	out  *allowance   // of its input
+	told atomic.Int64 // the last signal that was passed on, 0 for none
 	exit *machine.Exit
 	fail error // both are set by the reader before in ends
 }
@@ -72,6 +74,9 @@ func Run(ctx context.Context, conn io.ReadWriteCloser, start Start, s Streams) (
 		return *c.exit, nil
 	case ctx.Err() != nil:
 		return machine.Exit{}, context.Cause(ctx)
+	case errors.Is(c.fail, ErrLost) && c.told.Load() != 0: // nobody waited for its end
+		n := int(c.told.Load())
+		return machine.Exit{Code: 128 + n, Signal: n}, nil
 	}
 	return machine.Exit{}, c.fail
 }
@@ -167,6 +172,7 @@ func (c *calling) control(s Streams, over <-chan struct{}) {
 				s.Signals = nil
 				continue
 			}
+			c.told.Store(int64(n))
 			signals++
 			if signals > 1 {
 				c.close()
