@@ -114,6 +114,26 @@ func (m *market) joinAppImages(config Config, node string) error {
 	return err
 }
 
+// tryPurpose begins the purpose of machines in which images are tried.
+const tryPurpose = "try of image "
+
+// cleanTries removes the machines of tries that an earlier process did not end.
+func (m *market) cleanTries(ctx context.Context) error {
+	if m.compute == nil || m.compute.Provider == nil {
+		return nil
+	}
+	all, err := m.machines.List(ctx)
+	for _, one := range all {
+		if strings.HasPrefix(one.Purpose, tryPurpose) {
+			err = errors.Join(err, m.machines.Delete(ctx, one.ID))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("removing machines in which images were tried: %w", err)
+	}
+	return nil
+}
+
 // bootsImage starts a machine of an image and removes it.
 func (m *market) bootsImage(ctx context.Context, i image.Image, instance string) (err error) {
 	only, err := m.images.Only(ctx, i.Place)
@@ -132,7 +152,7 @@ func (m *market) bootsImage(ctx context.Context, i image.Image, instance string)
 		return fmt.Errorf("deleting machine %s: %w", id, err)
 	}
 	t, _ := instancetype.Lookup(instance)
-	err = m.machines.Create(ctx, id, machine.Spec{Layers: only.Layers, Memory: t.Memory, CPU: t.CPU, Purpose: "try of image " + i.Name})
+	err = m.machines.Create(ctx, id, machine.Spec{Layers: only.Layers, Memory: t.Memory, CPU: t.CPU, Purpose: tryPurpose + i.Name})
 	if err == nil {
 		err = m.machines.Start(ctx, id)
 	}

@@ -213,7 +213,7 @@ func (s *Server) Organization() *organization.Organization { return s.market.org
 // way end within Config.Drain, hands back the work that is not done, and closes
 // everything. It returns nil if all that went well.
 func (s *Server) Run(ctx context.Context) error {
-	err := s.market.installer.Clean(ctx) // before anything is installed again
+	err := errors.Join(s.market.installer.Clean(ctx), s.market.cleanTries(ctx)) // before anything is installed or tried again
 	if err != nil {
 		s.log.Error("what earlier installations have left is still there", "error", err)
 	}
