@@ -32,7 +32,7 @@ func newCommandStudioInCBOR(t *testing.T, s *seller.Seller, region string) studi
 		return newJavaScriptStudioInCBOR(t, s, region)
 	}
 	must(t, err)
-	return &commandStudio{s, home, region}
+	return &commandStudio{s, souktest.NewAWS(t, home), region}
 }
 
 // newJavaScriptStudioInCBOR is the SDK for JavaScript with the protocol that its

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -22,6 +21,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"souk/conformance/seller"
+	"souk/conformance/souktest"
 )
 
 // This file makes one thing of all clients of AppStream, so that one suite runs
@@ -218,21 +218,19 @@ func (j *javaScriptStudio) do(t *testing.T, operation, input string) (string, er
 
 // commandStudio is the AWS CLI.
 type commandStudio struct {
-	s            *seller.Seller
-	home, region string
+	s      *seller.Seller
+	line   *souktest.AWS
+	region string
 }
 
 func newCommandStudio(t *testing.T, s *seller.Seller, region string) studio {
-	return &commandStudio{s, t.TempDir(), region}
+	return &commandStudio{s, souktest.NewAWS(t, t.TempDir()), region}
 }
 
 func (c *commandStudio) do(t *testing.T, operation, input string) (string, error) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), "aws", "--endpoint-url", c.s.URL, "--region", c.region, "--output", "json", "appstream", kebab(operation), "--cli-input-json", input)
-	command.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "PYENV_ROOT=" + os.Getenv("PYENV_ROOT"), "HOME=" + c.home, "AWS_CONFIG_FILE=" + filepath.Join(c.home, "config"),
-		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1", "AWS_ACCESS_KEY_ID=" + c.s.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.s.SecretAccessKey,
-	}
+	command := c.line.Command(t.Context(), "--endpoint-url", c.s.URL, "--region", c.region, "--output", "json", "appstream", kebab(operation), "--cli-input-json", input)
+	command.Env = append(command.Env, "AWS_MAX_ATTEMPTS=1", "AWS_ACCESS_KEY_ID="+c.s.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+c.s.SecretAccessKey)
 	var o, e bytes.Buffer
 	command.Stdout, command.Stderr = &o, &e
 	if command.Run() == nil {
