@@ -14,6 +14,10 @@ export SOUK_DEBIAN_BASE
 OUTSIDE := ./conformance/... ./cmd/... ./docs/... ./bench/...
 INSIDE = $(shell $(GO) list ./... | grep -v -e '^souk/conformance' -e '^souk/cmd/' -e '^souk/docs' -e '^souk/bench')
 
+# Tests of the rooms outside that run at a time. They mostly wait, for other processes,
+# disks and leases, so that there may be more of them than processors.
+WAITING := $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 2))))
+
 # test: what is quick and often wrong comes first; then what needs the processor
 # runs beside what mostly waits.
 .PHONY: help setup build release lint test race outside demo bench soak clean
@@ -50,7 +54,7 @@ race: ## the tests of the rooms inside, with the race detector
 	$(GO) test -race -vet=off -count=1 -timeout 30m $(INSIDE)
 
 outside: build ## the tests that drive the binary: conformance, crashes, command line, documents
-	SOUK_BINARY=$(CURDIR)/$(BIN) $(GO) test -vet=off -count=1 -timeout 30m $(OUTSIDE)
+	SOUK_BINARY=$(CURDIR)/$(BIN) $(GO) test -vet=off -count=1 -timeout 30m -parallel $(WAITING) $(OUTSIDE)
 
 demo: build ## a whole publication, step by step; fails if a step does not come out as it should
 	@out=$$(mktemp) && if $(BIN) demo --exit $(if $(wildcard $(SOUK_DEBIAN_BASE)),--base $(SOUK_DEBIAN_BASE)) >$$out 2>&1; then tail -n 1 $$out; rm -f $$out; else cat $$out; rm -f $$out; exit 1; fi
