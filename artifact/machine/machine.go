@@ -160,7 +160,8 @@ type Cmd struct {
 
 	Stdin          io.Reader // nil: empty
 	Stdout, Stderr io.Writer // nil: thrown away. Both of a terminal arrive in Stdout
-	// Terminal gives the program one; nil: it has pipes.
+	// Terminal gives the program one; nil: it has pipes. When the context of Exec ends
+	// the terminal is hung up, and the program killed half a second later.
 	Terminal *Terminal
 }
 

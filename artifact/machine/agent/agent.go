@@ -39,6 +39,10 @@ const toolArgument = "machine-tool"
 // takes a third of the time. Serve and Main collect as usual again.
 const Quick = "GOGC=off"
 
+// settling is after how long a machine gives back what its start took of the memory:
+// one that is soon thrown away does not wait for that.
+const settling = 2 * time.Second
+
 // collect undoes Quick.
 func collect() {
 	if name, value, _ := strings.Cut(Quick, "="); os.Getenv(name) == value {
@@ -143,6 +147,7 @@ func Serve(config Config) error {
 	// and thrown away: ignored ones would be ignored by all programs, too.
 	signal.Notify(make(chan os.Signal, 1))
 	a.children.start(config.Reap)
+	time.AfterFunc(settling, debug.FreeOSMemory)
 	err := a.send(kindHello, 0, []byte{protocolVersion})
 	if err != nil {
 		return err
@@ -210,6 +215,8 @@ func (a *agent) take(f frame) {
 		if len(f.data) == 4 {
 			j.resize(binary.BigEndian.Uint16(f.data), binary.BigEndian.Uint16(f.data[2:]))
 		}
+	case kindHangUp:
+		j.hangUp()
 	case kindKill:
 		j.kill()
 	}

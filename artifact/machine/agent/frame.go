@@ -27,6 +27,7 @@ const (
 	kindWindow byte = 'W' // both: so many bytes were used.
 	kindSize   byte = 'Z' // H: the terminal has another size.
 	kindKill   byte = 'K' // H: end the program and what it started.
+	kindHangUp byte = 'U' // H: close the program's terminal.
 	kindExit   byte = 'X' // A: the program has ended, and its output was sent. JSON of ended.
 	kindOpen   byte = 'O' // A: a program wants to reach a place of the host, on a stream that the agent numbers. Place.
 	kindClose  byte = 'C' // both: the connection of that stream is closed.

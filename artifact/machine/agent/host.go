@@ -22,6 +22,9 @@ const maxConns = 64
 // killed.
 const grace = 2 * time.Second
 
+// farewell is how long a program may go on whose terminal was hung up.
+const farewell = 500 * time.Millisecond
+
 // Host is the host's end of an agent. Everything that comes in is hostile: a
 // frame that is wrong ends the connection, and nothing that the agent does or
 // fails to do holds up a call of the host beyond its context.
@@ -252,8 +255,11 @@ func (h *Host) Exec(ctx context.Context, c machine.Cmd) (machine.Exit, error) {
 	}
 	if err != nil { // too late, or nobody takes the output
 		p.in.drop()
+		over := c.Terminal != nil && h.hangUp(stream, p)
 		h.kill(stream, kill)
-		h.await(stream, p)
+		if !over {
+			h.await(stream, p)
+		}
 		if ctx.Err() != nil {
 			<-printed // the writers are the caller's again
 		}
@@ -350,6 +356,20 @@ func (h *Host) resize(stream uint32, sizes <-chan machine.Size, over <-chan stru
 func (h *Host) kill(stream uint32, kill func()) {
 	go h.send(kindKill, stream)
 	kill()
+}
+
+// hangUp closes a program's terminal, and says whether the program ended of it soon.
+func (h *Host) hangUp(stream uint32, p *program) bool {
+	go h.send(kindHangUp, stream)
+	patience := time.NewTimer(farewell)
+	defer patience.Stop()
+	select {
+	case <-p.exit:
+		return true
+	case <-h.done:
+	case <-patience.C:
+	}
+	return false
 }
 
 // await waits a little for the end of a program that was killed.

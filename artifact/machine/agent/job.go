@@ -209,6 +209,17 @@ func (j *job) kill() {
 	}
 }
 
+// hangUp closes the program's terminal: the kernel tells the shell and what it runs in
+// the foreground, which may still put their affairs in order.
+func (j *job) hangUp() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.out.drop()
+	if j.terminal != nil {
+		j.terminal.Close()
+	}
+}
+
 // resize gives the terminal another size.
 func (j *job) resize(rows, columns uint16) {
 	j.mu.Lock()

@@ -74,7 +74,7 @@ func journalSize(disk int64) string {
 	if disk < 1<<30 {
 		return "4" // the least with blocks of 4096 bytes
 	}
-	return "16"
+	return "8"
 }
 
 // clean says whether an ext4 file system was unmounted as it should.
