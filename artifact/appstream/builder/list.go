@@ -118,20 +118,29 @@ func (b *Builders) describeNamed(ctx context.Context, q Query) (Page, error) {
 // Latest says whether a builder's agent is the one that machines have now.
 func (b *Builders) Latest(r *Builder) bool { return r.Agent == b.config.AgentVersion }
 
-// InUse names a builder that is made from an image, by its ARN; "" if none is.
+// InUse names a builder that is made from an image, by its ARN; "" if none is. Of
+// several it is one of the image's own account.
 func (b *Builders) InUse(ctx context.Context, i image.Image) (string, error) {
-	page, err := b.config.Store.List(ctx, store.Query{Kind: Kind, Index: indexImage, Partition: i.ID, Limit: 1})
-	if err != nil {
-		return "", fmt.Errorf("looking for image builders of image %s: %w", i.Name, err)
+	walk := store.Query{Kind: Kind, Index: indexImage, Partition: i.ID, Limit: 1}
+	own := walk
+	own.After.ID = i.Account + "/" // ids begin with the account
+	for _, q := range []store.Query{own, walk} {
+		page, err := b.config.Store.List(ctx, q)
+		if err != nil {
+			return "", fmt.Errorf("looking for image builders of image %s: %w", i.Name, err)
+		}
+		if len(page.Documents) == 0 {
+			continue
+		}
+		r, err := decode(page.Documents[0])
+		if err != nil {
+			return "", err
+		}
+		if q.After.ID == walk.After.ID || r.Account == i.Account {
+			return r.ARN, nil
+		}
 	}
-	if len(page.Documents) == 0 {
-		return "", nil
-	}
-	r, err := decode(page.Documents[0])
-	if err != nil {
-		return "", err
-	}
-	return r.ARN, nil
+	return "", nil
 }
 
 // ofID reads the id of a builder's document.
