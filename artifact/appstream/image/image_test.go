@@ -134,7 +134,7 @@ func TestImportThatFails(t *testing.T) {
 		if i.State != Failed || i.Reason == nil || i.Reason.Code != ImportFailure || !strings.Contains(i.Reason.Message, c.text) {
 			t.Errorf("%s: it is %s: %+v", c.name, i.State, i.Reason)
 		}
-		if i.Place != (images.Place{}) || len(i.Errors) != 1 {
+		if i.Place != (images.Place{}) || len(i.Errors) != 1 || i.Errors[0].Code != "VALIDATION_ERROR" {
 			t.Errorf("%s: it has bytes %s and errors %+v", c.name, i.Place, i.Errors)
 		}
 		if _, err := h.Delete(t.Context(), owner, region, c.name); err != nil {
@@ -220,6 +220,10 @@ func TestHostileLayerMakesNoImage(t *testing.T) {
 		t.Errorf("it was accepted: %v", err)
 	}
 	h.commit(h.Fail(t.Context(), i, Reason{InternalError, err.Error()}))
+	page, err := h.List(t.Context(), Query{Account: owner, Region: region, Names: []string{"second"}})
+	if err != nil || len(page.Images) != 1 || len(page.Images[0].Errors) != 1 || page.Images[0].Errors[0].Code != "INTERNAL_SERVICE_ERROR" {
+		t.Errorf("it is %+v, %v", page.Images, err)
+	}
 	h.healthy()
 }
 
