@@ -8,25 +8,22 @@ import (
 	"encoding/xml"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"souk/access/iam"
 	"souk/access/keyring"
 	"souk/access/organization"
 	"souk/artifact/images"
 	"souk/artifact/registry"
+	"souk/artifact/registry/registrytest"
 	"souk/catalog/change"
-	"souk/catalog/procurement"
 	"souk/gateway"
 	"souk/service/ec2"
 	"souk/storage/store/sqlite/sqlitetest"
@@ -50,28 +47,13 @@ func open(t testing.TB, edit ...func(*images.Config)) *market {
 	if _, err := m.organization.Bootstrap(t.Context(), "", m.root); err != nil {
 		t.Fatal(err)
 	}
-	var handler atomic.Pointer[http.ServeMux]
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.Load().ServeHTTP(w, r) }))
-	t.Cleanup(server.Close)
-	public, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.url, m.host = server.URL, public.Host
-	reg, err := registry.New(registry.Config{
-		Root: t.TempDir(), Store: engine, Credentials: m.organization.LookupSession, Decide: iam.Decide, PublicURL: public, Keyring: ring,
-		MayObtain: func(context.Context, string, string, string) (procurement.Answer, error) {
-			return procurement.Answer{Reason: "nobody may"}, nil
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { reg.Close() })
-	config := images.Config{Store: engine, Registry: reg, InUse: func(context.Context, string) (string, error) { return m.usedBy, nil }}
+	reg := registrytest.Serve(t, engine, func(c *registry.Config) { c.Credentials, c.Keyring = m.organization.LookupSession, ring })
+	m.url, m.host = reg.URL.String(), reg.URL.Host
+	config := images.Config{Store: engine, Registry: reg.Registry, InUse: func(context.Context, string) (string, error) { return m.usedBy, nil }}
 	for _, e := range edit {
 		e(&config)
 	}
+	var err error
 	m.images, err = images.New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -97,10 +79,7 @@ func open(t testing.TB, edit ...func(*images.Config)) *market {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/v2/", reg.Handler())
-	mux.Handle("/", g)
-	handler.Store(mux)
+	reg.Mux.Handle("/", g)
 	return m
 }
 

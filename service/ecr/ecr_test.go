@@ -1,19 +1,15 @@
 package ecr_test
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,11 +22,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"souk/access/iam"
 	"souk/access/keyring"
 	"souk/access/organization"
 	"souk/artifact/registry"
-	"souk/catalog/procurement"
+	"souk/artifact/registry/registrytest"
 	"souk/gateway"
 	"souk/service/ecr"
 	"souk/storage/store"
@@ -60,24 +55,8 @@ func endpoint(t *testing.T) (at string, o *organization.Organization, root organ
 	if err != nil {
 		t.Fatal(err)
 	}
-	var handler atomic.Pointer[http.ServeMux]
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.Load().ServeHTTP(w, r) }))
-	t.Cleanup(server.Close)
-	public, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := registry.New(registry.Config{
-		Root: t.TempDir(), Store: engine, Credentials: o.LookupSession, Decide: iam.Decide, PublicURL: public, Keyring: ring,
-		MayObtain: func(context.Context, string, string, string) (procurement.Answer, error) {
-			return procurement.Answer{Reason: "nobody may"}, nil
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	service, err := ecr.Service(ecr.Config{Token: r.Token, ProxyEndpoint: server.URL})
+	r := registrytest.Serve(t, engine, func(c *registry.Config) { c.Credentials, c.Keyring = o.LookupSession, ring })
+	service, err := ecr.Service(ecr.Config{Token: r.Token, ProxyEndpoint: r.URL.String()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,11 +64,8 @@ func endpoint(t *testing.T) (at string, o *organization.Organization, root organ
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/v2/", r.Handler())
-	mux.Handle("/", g)
-	handler.Store(mux)
-	return server.URL, o, root
+	r.Mux.Handle("/", g)
+	return r.URL.String(), o, root
 }
 
 func client(at string, k organization.Key) *awsecr.Client {

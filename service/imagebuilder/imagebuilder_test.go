@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,15 +18,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/imagebuilder/types"
 	"github.com/aws/smithy-go"
 
-	"souk/access/iam"
 	"souk/access/keyring"
 	"souk/access/organization"
 	"souk/artifact/component"
 	"souk/artifact/registry"
-	"souk/catalog/procurement"
+	"souk/artifact/registry/registrytest"
 	"souk/gateway"
 	"souk/service/imagebuilder"
-	"souk/storage/store/sqlite"
+	"souk/storage/store/sqlite/sqlitetest"
 )
 
 // market is a gateway with this one service, and the organisation behind it.
@@ -42,29 +39,16 @@ type market struct {
 func newMarket(t *testing.T) *market {
 	t.Helper()
 	ctx := t.Context()
-	engine, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(t.TempDir(), "souk.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { engine.Close() })
+	engine := sqlitetest.Open(t)
 	ring := keyring.New([32]byte{1})
 	o := organization.New(organization.Config{Store: engine, Keyring: ring})
 	m := &market{organization: o, root: o.NewKey(), inUse: new(string)}
 	if _, err := o.Bootstrap(ctx, "", m.root); err != nil {
 		t.Fatal(err)
 	}
-	r, err := registry.New(registry.Config{
-		Root: t.TempDir(), Store: engine, Credentials: o.LookupSession, Decide: iam.Decide, PublicURL: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Keyring: ring,
-		MayObtain: func(context.Context, string, string, string) (procurement.Answer, error) {
-			return procurement.Answer{Reason: "nobody may"}, nil
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
+	r := registrytest.Serve(t, engine, func(c *registry.Config) { c.Credentials, c.Keyring = o.LookupSession, ring })
 	components, err := component.New(component.Config{
-		Store: engine, Registry: r, Keys: keyring.New([32]byte{1}),
+		Store: engine, Registry: r.Registry, Keys: keyring.New([32]byte{1}),
 		Parse: func(text string) (component.Document, error) {
 			if strings.HasPrefix(text, "bad") {
 				return component.Document{}, errors.New("line 1: action S3Download is not offered")
