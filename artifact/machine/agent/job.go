@@ -209,13 +209,20 @@ func (j *job) kill() {
 	}
 }
 
-// hangUp closes the program's terminal: the kernel tells the shell and what it runs in
-// the foreground, which may still put their affairs in order.
+// hangUp closes the program's terminal. The kernel tells the shell, we what it runs in
+// the foreground: both may still put their affairs in order.
 func (j *job) hangUp() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.out.drop()
 	if j.terminal != nil {
+		_ = control(j.terminal, func(fd int) error {
+			foreground, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
+			if err == nil && foreground > 1 {
+				err = unix.Kill(-foreground, unix.SIGHUP)
+			}
+			return err
+		})
 		j.terminal.Close()
 	}
 }

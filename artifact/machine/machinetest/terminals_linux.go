@@ -105,7 +105,7 @@ func (s *suite) hangUp(t *testing.T) {
 	b := s.box(t, nil)
 	for name, c := range map[string]struct{ script, left string }{
 		"a shell that says good-bye":  {"trap 'echo bye > /root/bye; exit' HUP; echo up; while :; do sleep 0.1; done", "bye\n"},
-		"a program in its foreground": {"echo up; sh -c \"trap 'echo child > /root/bye; exit' HUP; while :; do sleep 0.1; done\"", "child\n"},
+		"a program in its foreground": {"trap : HUP; sh -c \"trap 'echo child > /root/bye; exit' HUP; echo up; while :; do sleep 0.1; done\"", "child\n"},
 		"one that ignores it":         {"trap '' HUP; echo up; while :; do sleep 7777; done", ""},
 		"one that writes for ever":    {"trap 'echo writer > /root/bye; exit' HUP; echo up; while :; do echo more; done", "writer\n"},
 	} {
