@@ -42,8 +42,6 @@ type Request struct {
 	Tags        map[string]string `json:",omitzero"`
 	// UseLatestAgentVersion: the image is not pinned to the agent that made it.
 	UseLatestAgentVersion bool `json:",omitzero"`
-	// DynamicAppProviders: programs of a session may change the catalogue.
-	DynamicAppProviders bool `json:",omitzero"`
 	// DryRun: everything is checked, and nothing is done.
 	DryRun       bool          `json:",omitzero"`
 	Applications []Application `json:",omitzero"`

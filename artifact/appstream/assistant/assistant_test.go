@@ -271,10 +271,10 @@ func TestCreateImage(t *testing.T) {
 	}
 	m.says(0, success, "add-application", "--name", "none", "--absolute-app-path", "/opt/app/run me.sh", "--metadata", "a=1", "b=2")
 	m.says(0, success, "create-image", "--name", "my-image_1.0", "--description", "What it is", "--display-name", "My image",
-		"--use-latest-agent-version", "--enable-dynamic-app-catalog", "--tags", "mykey", "my val", "mykey2", "", "--dry-run")
+		"--use-latest-agent-version", "--no-enable-dynamic-app-catalog", "--tags", "mykey", "my val", "mykey2", "", "--dry-run")
 	r := m.asked[0]
 	if r.Operation != CreateImage || r.Name != "my-image_1.0" || r.Description != "What it is" || r.DisplayName != "My image" ||
-		!r.UseLatestAgentVersion || !r.DynamicAppProviders || !r.DryRun || fmt.Sprint(r.Tags) != "map[mykey:my val mykey2:]" {
+		!r.UseLatestAgentVersion || !r.DryRun || fmt.Sprint(r.Tags) != "map[mykey:my val mykey2:]" {
 		t.Errorf("the host was asked %+v", r)
 	}
 	for _, a := range r.Applications {
@@ -299,7 +299,8 @@ func TestImagesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	m := newInside(t, Answer{Refused, ImageExists})
 	for want, args := range map[string][]string{
-		imageExists:                     {"--name", "there"},
+		imageExists: {"--name", "there"},
+		refused("enable-dynamic-app-catalog: the dynamic application framework is not offered here"): {"--name", "x", "--enable-dynamic-app-catalog"},
 		badTags:                         {"--name", "x", "--tags", "odd"},
 		refused("Missing value (name)"): {"--description", "x"},
 		refused("Invalid value (name)"): {"--name", "a b"},

@@ -30,13 +30,16 @@ func (c command) createImage(ctx context.Context, given options) (result, error)
 			return result{}, refuse("%s and no-%s can't be given together", o, o)
 		}
 	}
+	if given.has("enable-dynamic-app-catalog") {
+		return result{}, refuse("enable-dynamic-app-catalog: the dynamic application framework is not offered here")
+	}
 	tags, ok := pairs(given["tags"])
 	if !ok {
 		return result{}, refuse(InvalidTags)
 	}
 	r := Request{
 		Operation: CreateImage, Name: given.one("name"), DisplayName: given.one("display-name"), Description: given.one("description"), Tags: tags,
-		UseLatestAgentVersion: given.has("use-latest-agent-version"), DynamicAppProviders: given.has("enable-dynamic-app-catalog"), DryRun: given.has("dry-run"),
+		UseLatestAgentVersion: given.has("use-latest-agent-version"), DryRun: given.has("dry-run"),
 	}
 	all, err := c.read()
 	if err != nil {
