@@ -63,8 +63,8 @@ func (c hostKeys) LookupSession(_ context.Context, id, _ string) (string, *iam.P
 func newBuilderHost(t *testing.T) *builderHost {
 	t.Helper()
 	h := &builderHost{root: t.TempDir(), began: make(chan struct{}, 100), ended: make(chan error, 100)}
-	var front http.Handler
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { front.ServeHTTP(w, r) }))
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	h.url = server.URL
 	policy, err := iam.ParsePolicy([]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"appstream:CreateImageBuilderStreamingURL","Resource":"arn:aws:appstream:*:*:image-builder/other"}]}`))
@@ -100,10 +100,8 @@ func newBuilderHost(t *testing.T) *builderHost {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
 	mux.Handle("/", apis)
 	mux.Handle("/sessions/", sessions)
-	front = mux
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -174,9 +172,13 @@ func (h *builderHost) exec(p *exec.Cmd, c kept.Cmd) (kept.Exit, error) {
 			_, _ = io.Copy(c.Stdout, master)
 		}()
 		go func() { _, _ = io.Copy(master, c.Stdin) }()
-		over := make(chan struct{})
-		defer close(over)
+		over, still := make(chan struct{}), make(chan struct{})
+		defer func() {
+			close(over)
+			<-still
+		}()
 		go func() {
+			defer close(still)
 			for {
 				select {
 				case <-over:
