@@ -128,7 +128,10 @@ type Builders struct {
 	live    map[string]*occupied // by machine: those that run on this node
 	running context.Context      // of Run while it runs
 	watches sync.WaitGroup       // of the goroutines that look after live
-	beaten  int64                // revision of our heartbeat; Run's goroutine alone
+
+	// The goroutine that beats alone has these.
+	beaten int64 // revision of our heartbeat
+	doubt  bool  // another may have settled what we have
 }
 
 // New returns the builders of a store. Run works on them.

@@ -391,7 +391,7 @@ func (h *house) healthy(machines int) {
 	if err := errors.Join(err, also); err != nil || len(wrong)+len(of) > 0 {
 		h.t.Errorf("the doctors find %q, %q, %v", wrong, of, err)
 	}
-	there, err := h.config.Machines.List(h.t.Context())
+	there, err := h.Builders.machines(h.t.Context())
 	if err != nil || len(there) != machines {
 		h.t.Errorf("there are %d machines, %v, want %d", len(there), err, machines)
 	}

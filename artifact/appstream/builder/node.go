@@ -22,6 +22,7 @@ type node struct {
 	URL      string    `json:",omitempty"` // how the others reach it
 	Machines bool      // it makes machines
 	Seen     time.Time // by the database's clock
+	Gone     bool      `json:",omitempty"` // another node settles what it has
 
 	revision int64
 }
@@ -56,7 +57,7 @@ func (b *Builders) nodes(ctx context.Context) ([]node, error) {
 
 // dead says whether a node has not been heard of for too long.
 func (b *Builders) dead(n node) bool {
-	return n.ID != b.config.Node && b.runner.Now().Sub(n.Seen) > b.config.Dead
+	return n.ID != b.config.Node && (n.Gone || b.runner.Now().Sub(n.Seen) > b.config.Dead)
 }
 
 // away says whether a node is dead, or was declared so.
@@ -85,33 +86,45 @@ func (b *Builders) node(ctx context.Context, id string) (node, error) {
 	return n, nil
 }
 
-// beat writes our heartbeat. Where another has buried us meanwhile, we have what it
-// did settled first: nothing runs on whose builder does not.
+// beat writes our heartbeat. Where another has thought us dead meanwhile, nothing
+// more is settled from then on, and what was is stopped here, too.
 func (b *Builders) beat(ctx context.Context) error {
 	n := node{ID: b.config.Node, URL: b.config.URL, Machines: b.config.Machines != nil, Seen: b.runner.Now().UTC().Truncate(time.Millisecond)}
-	body, err := json.Marshal(n)
+	w, err := n.write(b.beaten)
 	if err != nil {
-		return fmt.Errorf("encoding node %s: %w", n.ID, err)
+		return err
 	}
-	w := store.Write{Was: b.beaten, Document: store.Document{
-		Key: store.Key{Kind: KindNode, ID: n.ID}, Summary: body, Body: body, Index: []store.Entry{{Index: indexNodes, Sort: n.ID}},
-	}}
 	err = b.config.Store.Commit(ctx, store.Batch{Put: []store.Write{w}})
-	if err == nil {
-		b.beaten++
+	if err != nil {
+		b.doubt = true
+		is, read := b.node(ctx, n.ID)
+		if read != nil && !errors.Is(read, store.ErrNotFound) {
+			return fmt.Errorf("writing the heartbeat of %s: %w", n.ID, err)
+		}
+		w.Was = is.revision // 0: it is gone
+		err = b.config.Store.Commit(ctx, store.Batch{Put: []store.Write{w}})
+		if err != nil {
+			return fmt.Errorf("writing the heartbeat of %s: %w", n.ID, err)
+		}
+	}
+	b.beaten = w.Was + 1
+	if !b.doubt {
 		return nil
 	}
-	if errors.Is(err, store.ErrConflict) {
-		err = b.quiet(ctx)
-	}
-	is, read := b.node(ctx, n.ID)
-	if read == nil || errors.Is(read, store.ErrNotFound) {
-		b.beaten = is.revision // 0: it is gone
-	}
+	err = b.quiet(ctx)
+	b.doubt = err != nil
+	return err
+}
+
+// write is the write of a heartbeat in the place of the revision was.
+func (n node) write(was int64) (store.Write, error) {
+	body, err := json.Marshal(n)
 	if err != nil {
-		return fmt.Errorf("writing the heartbeat of %s: %w", n.ID, err)
+		return store.Write{}, fmt.Errorf("encoding node %s: %w", n.ID, err)
 	}
-	return nil
+	return store.Write{Was: was, Document: store.Document{
+		Key: store.Key{Kind: KindNode, ID: n.ID}, Summary: body, Body: body, Index: []store.Entry{{Index: indexNodes, Sort: n.ID}},
+	}}, nil
 }
 
 // rise writes the first heartbeat of a run, in the place of an earlier run's.
@@ -187,9 +200,21 @@ func (b *Builders) bury(ctx context.Context) error {
 	return nil
 }
 
-// settleNode settles the builders of a dead node. Every commit relies on the node
-// being dead still. ErrConflict: it is not.
+// settleNode settles the builders of a dead node. It is told so first, by its
+// heartbeat, on which every commit relies: a node that lives after all finds it
+// changed. ErrConflict: that one has, or another node settles it.
 func (b *Builders) settleNode(ctx context.Context, n node) error {
+	if !n.Gone {
+		n.Gone = true
+		w, err := n.write(n.revision)
+		if err == nil {
+			err = b.config.Store.Commit(ctx, store.Batch{Put: []store.Write{w}})
+		}
+		if err != nil {
+			return fmt.Errorf("settling node %s: %w", n.ID, err)
+		}
+		n.revision++
+	}
 	all, err := b.of(ctx, n.ID)
 	if err != nil {
 		return err
@@ -200,6 +225,9 @@ func (b *Builders) settleNode(ctx context.Context, n node) error {
 			continue
 		}
 		err := b.settle(ctx, r.key(), func(r *Builder) (store.Batch, error) {
+			if r.Node != n.ID || r.State != Running && !r.State.working() {
+				return store.Batch{}, errAsItIs
+			}
 			batch := store.Batch{Expect: []store.Expectation{expect}}
 			why := &Reason{InternalError, "The server that had its machine does not run any more."}
 			if r.State.working() {
