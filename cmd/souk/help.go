@@ -62,6 +62,12 @@ What it sells:
                                                        install a listed product on an AMI: a new AMI
   souk model imagebuild                                aws configure add-model: the same with the AWS CLI
 
+Make an image by hand, in an image builder of AppStream that is RUNNING:
+
+  souk connect NAME                                    a terminal in it
+  souk exec NAME -- apt-get install --yes nginx        a program in it, as in scripts
+  souk cp FILE NAME:/tmp/                              files into it, and out of it
+
 What it looks for, and what happens next:
 
   souk advisories import all.zip                       vulnerable packages, in OSV form

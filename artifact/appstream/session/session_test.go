@@ -473,6 +473,28 @@ func TestRequestThatIsNoUpgrade(t *testing.T) {
 	}
 }
 
+func TestSessionOutlivesTheServersTimeOuts(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, nil)
+	short := httptest.NewUnstartedServer(n.Sessions)
+	short.Config.WriteTimeout, short.Config.ReadTimeout = 300*time.Millisecond, 300*time.Millisecond
+	short.Start()
+	defer short.Close()
+	opened, err := n.Open(t.Context(), builderOne)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := Dial(t.Context(), nil, short.URL+Path, opened.Ticket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	e, err := Run(t.Context(), conn, sh("sleep 0.5; echo late; cat"), Streams{In: strings.NewReader("x"), Out: &out})
+	if err != nil || e.Code != 0 || out.String() != "late\nx" {
+		t.Errorf("%+v, %v, %q", e, err, out.String())
+	}
+}
+
 func TestServerThatIsNoMarket(t *testing.T) {
 	t.Parallel()
 	plain := httptest.NewServer(http.NotFoundHandler())
