@@ -151,6 +151,9 @@ func (a *AWS) keep(program, python string) error {
 	a.kept.Env = a.Env
 	a.kept.ExtraFiles = []*os.File{end}
 	a.kept.Stdout, a.kept.Stderr = a.log, a.log
+	if _, err := a.kept.StdinPipe(); err != nil { // it ends when this process does
+		return err
+	}
 	a.kept.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that its forks end with it
 	return a.kept.Start()
 }

@@ -5,11 +5,13 @@
 # commands before it. Of the program nothing is replaced; it only finds the files
 # of its own installation, which don't change while it runs, read already.
 #
-# python awscli_kept.py PROGRAM, with a listening socket as file 3.
+# python awscli_kept.py PROGRAM, with a listening socket as file 3. It ends with
+# its standard input: nobody who is gone leaves it behind.
 import gc
 import marshal
 import os
 import runpy
+import select
 import socket
 import sys
 
@@ -95,7 +97,7 @@ def command(arguments, environment, folder, files):
 read_folder("")
 asking, known = socket.socket(fileno=3), set()
 gc.collect()
-while True:
+while 0 not in select.select([0, asking], [], [])[0]:
     connection, _ = asking.accept()
     try:
         size, files, _, _ = socket.recv_fds(connection, 8, 3)
