@@ -170,7 +170,7 @@ func startJavaScriptStudio(t *testing.T, s *seller.Seller, region, protocol stri
 	ctx, end := context.WithCancel(context.Background())
 	command := exec.CommandContext(ctx, "node", "appstream.mjs")
 	command.Dir = "javascript"
-	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "NODE_NO_WARNINGS=1"}
 	var problem bytes.Buffer
 	command.Stderr = &problem
 	in, err := command.StdinPipe()
