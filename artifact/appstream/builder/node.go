@@ -179,7 +179,8 @@ func (b *Builders) of(ctx context.Context, id string) ([]*Builder, error) {
 	}
 }
 
-// bury settles what dead nodes have, and then their heartbeats.
+// bury settles what dead nodes have, again and again: a call that took one for alive
+// may have given it work. The heartbeat of one that has no builders is removed.
 func (b *Builders) bury(ctx context.Context) error {
 	nodes, err := b.nodes(ctx)
 	if err != nil {
@@ -214,6 +215,7 @@ func (b *Builders) settleNode(ctx context.Context, n node) error {
 			return fmt.Errorf("settling node %s: %w", n.ID, err)
 		}
 		n.revision++
+		b.config.Log.Warn("image builders: a node is dead, and its builders are settled", "node", n.ID)
 	}
 	all, err := b.of(ctx, n.ID)
 	if err != nil {
@@ -255,7 +257,9 @@ func (b *Builders) settleNode(ctx context.Context, n node) error {
 			return err
 		}
 	}
-	b.config.Log.Warn("image builders: a node is dead, and its builders are settled", "node", n.ID, "builders", len(all))
+	if len(all) > 0 {
+		return nil // a call that took it for alive may still come
+	}
 	err = b.config.Store.Commit(ctx, store.Batch{Delete: []store.Removal{{Key: expect.Key, Was: n.revision}}})
 	if err != nil {
 		return fmt.Errorf("removing node %s: %w", n.ID, err)

@@ -264,16 +264,25 @@ func TestTheBuildersOfADeadNodeAreSettled(t *testing.T) {
 	if i := h.image("made"); i.State != image.Failed || i.Reason.Code != image.BuilderNotAvailable {
 		t.Errorf("the image is %s, %+v", i.State, i.Reason)
 	}
-	h.until("the node is buried", func() bool {
-		_, err := h.node(t.Context(), "node-2")
-		return errors.Is(err, store.ErrNotFound)
-	})
+	if n, err := h.node(t.Context(), "node-2"); err != nil || !n.Gone {
+		t.Errorf("the node is %+v, %v", n, err)
+	}
+	h.put("late", Pending) // of a call that took it for alive
+	h.is("late", Stopped)
 	if _, err := h.Start(t.Context(), account, region, "running", "", nil); code(err) != "ResourceNotAvailableException" {
 		t.Errorf("starting one whose machine is away: %v", err)
 	}
 	_, err = h.Delete(t.Context(), account, region, "running", nil)
 	h.must(err)
 	h.gone("running")
+	for _, called := range []string{"stopped", "new", "starting", "rebooting", "snapshot", "late"} {
+		_, err = h.Delete(t.Context(), account, region, called, nil)
+		h.must(err)
+	}
+	h.until("the node is forgotten", func() bool {
+		_, err := h.node(t.Context(), "node-2")
+		return errors.Is(err, store.ErrNotFound)
+	})
 	wrong, err := h.Doctor(t.Context())
 	if err != nil || len(wrong) > 0 {
 		t.Errorf("the doctor finds %q, %v", wrong, err)
