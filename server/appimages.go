@@ -110,7 +110,7 @@ func (m *market) joinAppImages(config Config, node string) error {
 		c.Boots = m.bootsImage
 	}
 	var err error
-	m.appImages, err = image.New(c)
+	m.appImages, err = image.New(crashAppImages(c))
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"souk/artifact/appstream/image"
 	"souk/artifact/images"
 	"souk/storage/store"
 )
@@ -77,3 +78,16 @@ func crashImages(c images.Config) images.Config {
 	}
 	return c
 }
+
+// crashAppImages with SOUK_CRASH_IMAGES=pending waits less for AppStream images that a
+// dead node had.
+func crashAppImages(c image.Config) image.Config {
+	if os.Getenv("SOUK_CRASH_IMAGES") == "pending" {
+		c.Lease = time.Second
+	}
+	return c
+}
+
+// crashVersion is SOUK_CRASH_VERSION: the version of the agent in machines, for tests
+// of an upgrade.
+func crashVersion() string { return os.Getenv("SOUK_CRASH_VERSION") }

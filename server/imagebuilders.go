@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -59,6 +60,10 @@ type ImageBuilding struct {
 	// Default: where it listens.
 	NodeURL string `name:"node-url" placeholder:"URL" help:"How the other servers of this market reach this one (default: where it listens)."`
 
+	// NodeTimeout is for how long a server of the market may say nothing before the
+	// others take it for dead: its image builders that ran are STOPPED then. Default: 1m.
+	NodeTimeout time.Duration `name:"node-timeout" placeholder:"DURATION" help:"How long another server of this market may say nothing before it is taken for dead, and its image builders for stopped (default 1m)."`
+
 	// AgentVersion is what image builders are told of the version of their agent. It is
 	// that of the program; a test that plays an upgrade gives another.
 	AgentVersion string `kong:"-"`
@@ -76,6 +81,9 @@ func (b ImageBuilding) filled() ImageBuilding {
 		b.ImageBuilderDisk = machine.DefaultDisk
 	}
 	b.NodeURL = strings.TrimSuffix(b.NodeURL, "/")
+	if b.NodeTimeout == 0 {
+		b.NodeTimeout = builder.DefaultDead
+	}
 	return b
 }
 
@@ -108,6 +116,7 @@ func (b ImageBuilding) numbers() []number {
 	return []number{
 		{"image-builders", b.ImageBuilders, b.ImageBuilders < 1, "1 or more"},
 		{"image-builder-idle", b.ImageBuilderIdle, b.ImageBuilderIdle < 0, "more than 0s, or 0"},
+		{"node-timeout", b.NodeTimeout, b.NodeTimeout < time.Second, "1s or more"},
 		{"image-builder-disk", b.ImageBuilderDisk, b.ImageBuilderDisk < 1<<20, "1048576 bytes (1 MiB) or more"},
 	}
 }
@@ -174,9 +183,14 @@ func (m *market) joinImageBuilders(config Config, node, url string, all builder.
 		Most:    m.mostBuilders(config),
 		Observe: m.builderChanged,
 		Owner:   node, Log: config.Log,
+		Dead: config.NodeTimeout, Beat: config.NodeTimeout / beatsOfTimeout,
 	})
 	return err
 }
+
+// beatsOfTimeout is how often a server says within --node-timeout that it lives: one
+// that is slow for a while is not taken for dead.
+const beatsOfTimeout = 6
 
 // mostBuilders is the bound of an account's image builders.
 func (m *market) mostBuilders(config Config) func(account string) int {
@@ -189,8 +203,8 @@ func (m *market) mostBuilders(config Config) func(account string) int {
 // agentVersion is that of the agent of machines: it is this program, so it is the
 // version of the module, or the commit that was built.
 func agentVersion(config Config) string {
-	if config.AgentVersion != "" {
-		return config.AgentVersion
+	if v := cmp.Or(config.AgentVersion, crashVersion()); v != "" {
+		return v
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
