@@ -81,6 +81,9 @@ type Operation struct {
 	Call func(ctx context.Context, c *Caller, input any) (any, error)
 	// DeniedCode names the operation's own denial error (StartBuild), "" for the service's.
 	DeniedCode string
+	// ThrottledCode names the operation's own error for a rate that is used up
+	// (CreateImageBuilder), "" for the service's.
+	ThrottledCode string
 	// ReadOnly marks operations that change nothing.
 	ReadOnly bool
 }
@@ -95,6 +98,7 @@ type Def[In, Out any] struct {
 	Authorize          func(ctx context.Context, c *Caller, in *In) ([]iam.Question, error)
 	Call               func(ctx context.Context, c *Caller, in *In) (Out, error)
 	DeniedCode         string
+	ThrottledCode      string
 	ReadOnly           bool
 }
 
@@ -120,7 +124,7 @@ func Op[In, Out any](d Def[In, Out]) Operation {
 	}
 	return Operation{
 		Name: d.Name, Method: d.Method, Path: d.Path, Also: d.Also,
-		DeniedCode: d.DeniedCode, ReadOnly: d.ReadOnly,
+		DeniedCode: d.DeniedCode, ThrottledCode: d.ThrottledCode, ReadOnly: d.ReadOnly,
 		Input: func() any { return new(In) },
 		Authorize: func(ctx context.Context, c *Caller, input any) ([]iam.Question, error) {
 			return d.Authorize(ctx, c, input.(*In))

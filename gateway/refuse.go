@@ -120,7 +120,11 @@ func (c *call) throttled() *apierror.Error {
 	if c.protocol().Style() == REST {
 		status = http.StatusTooManyRequests
 	}
-	return c.named(c.service.Throttled, "ThrottlingException", "Throttling", status, "Rate exceeded")
+	own := c.service.Throttled
+	if code := c.route.op.ThrottledCode; code != "" {
+		own = code
+	}
+	return c.named(own, "ThrottlingException", "Throttling", status, "Rate exceeded")
 }
 
 // unauthenticated names what is wrong with a signature. The query protocol has

@@ -40,7 +40,7 @@ type CreateImageBuilderResult struct{ ImageBuilder ImageBuilder }
 // AppStream API Reference, "CreateImageBuilder".
 func (s *service) createImageBuilder() action {
 	return act(gateway.Def[CreateImageBuilderRequest, *CreateImageBuilderResult]{
-		Name: "CreateImageBuilder",
+		Name: "CreateImageBuilder", ThrottledCode: requestLimitExceeded,
 		Authorize: func(ctx context.Context, c *gateway.Caller, in *CreateImageBuilderRequest) ([]question, error) {
 			own, err := s.on(ctx, c, "CreateImageBuilder", builderKind, in.Name)
 			if err != nil {
