@@ -3,12 +3,13 @@ package conformance
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,11 +21,13 @@ import (
 )
 
 // TestImageBuildersOutliveKills kills the server (kill -9) again and again while
-// image builders are made, used, stopped, started, made images of and deleted, on
-// both databases. After each kill souk doctor finds nothing, and no process, mount
-// or loop device of a machine is left. In the end every builder that was answered
-// for is there with what was written in it, every image is whole or has failed with
-// a reason, and when all are deleted nothing is left of any machine.
+// image builders are made, used, stopped, started, made images of and deleted, and
+// images imported, copied, exported and deleted, on both databases. After each kill
+// souk doctor finds nothing, and no process, mount or loop device of a machine is
+// left. In the end every builder that was answered for is there with what was
+// written in it, every image is whole or has failed with a reason, whatever was under
+// way has happened once, and when all is deleted and swept nothing is left of any
+// machine and any image.
 func TestImageBuildersOutliveKills(t *testing.T) {
 	t.Parallel()
 	kills := howMany(killsFlag, 3, 50) // on each of the two databases
@@ -39,13 +42,18 @@ func TestImageBuildersOutliveKills(t *testing.T) {
 type studioUnderFire struct {
 	apps   *apps
 	random *rand.Rand
+	role   string // by which AMIs are read and written
+	ami    string // what is imported
 
 	mu      sync.Mutex
-	there   map[string]bool // guarded by mu: builders that were answered for
-	going   map[string]bool // guarded by mu: those whose deletion was asked for
-	marked  map[string]bool // guarded by mu: those in which a file was written and synced
-	images  map[string]bool // guarded by mu: those that create-image answered for
-	refused map[string]int  // guarded by mu: what was refused, by code
+	there   map[string]bool   // guarded by mu: builders that were answered for
+	going   map[string]bool   // guarded by mu: builders and images whose deletion was asked for
+	marked  map[string]bool   // guarded by mu: builders in which a file was written and synced
+	asked   map[string]bool   // guarded by mu: names of images that were asked for
+	images  map[string]bool   // guarded by mu: those that were answered for
+	of      map[string]string // guarded by mu: by image, the marked builder that it was made of
+	exports map[string]bool   // guarded by mu: export tasks that were answered for
+	refused map[string]int    // guarded by mu: what was refused, by code
 }
 
 func killBuilders(t *testing.T, o souktest.Options, kills int) {
@@ -61,13 +69,16 @@ func killBuilders(t *testing.T, o souktest.Options, kills int) {
 	}
 	f := &studioUnderFire{
 		random: rand.New(rand.NewPCG(seed, seed)),
-		there:  map[string]bool{}, going: map[string]bool{}, marked: map[string]bool{}, images: map[string]bool{}, refused: map[string]int{},
+		there:  map[string]bool{}, going: map[string]bool{}, marked: map[string]bool{},
+		asked: map[string]bool{}, images: map[string]bool{}, of: map[string]string{}, exports: map[string]bool{}, refused: map[string]int{},
 	}
 	connect := func() {
 		s := account.Seller(server)
 		f.apps = &apps{studios["JSON 1.1"](t, s, "us-east-1"), t, s}
 	}
 	connect()
+	f.role, f.ami = pipelineRole(t, f.apps.s, account.ID), imported(t, f.apps.s, "goods")
+	before := swept(t, server)
 	for n := range kills {
 		ctx, stop := context.WithCancel(t.Context())
 		var working sync.WaitGroup
@@ -75,6 +86,8 @@ func killBuilders(t *testing.T, o souktest.Options, kills int) {
 			seed := f.random.Uint64()
 			working.Go(func() { f.work(ctx, fmt.Sprintf("b-%d-%d", n, worker), rand.New(rand.NewPCG(seed, seed))) })
 		}
+		seed := f.random.Uint64()
+		working.Go(func() { f.keep(ctx, fmt.Sprintf("m-%d", n), rand.New(rand.NewPCG(seed, seed))) })
 		select {
 		case <-time.After(time.Duration(f.random.IntN(2500)) * time.Millisecond):
 		case <-t.Context().Done():
@@ -92,20 +105,59 @@ func killBuilders(t *testing.T, o souktest.Options, kills int) {
 		f.look(t)
 	}
 	f.settle(t)
+	f.once(t)
 	f.finish(t)
+	f.clear(t)
 	must(t, server.Stop())
-	if out, err := server.Command("doctor"); err != nil {
-		t.Errorf("souk doctor in the end: %v\n%s", err, out)
-	}
 	left.nothing(t)
 	if left.most == 0 {
 		t.Errorf("the kills hit no machine")
 	}
-	t.Logf("%d kills, %d builders, %d images; refused on the way: %v", kills, len(f.there)+len(f.going), len(f.images), f.refused)
+	must(t, server.Run())
+	for file := range swept(t, server) {
+		if !before[file] {
+			t.Errorf("all images are deleted, and this is left of one: %s", file)
+		}
+	}
+	if out, err := server.Command("doctor"); err != nil {
+		t.Errorf("souk doctor in the end: %v\n%s", err, out)
+	}
+	t.Logf("%d kills, %d builders, %d images, %d exports; refused on the way: %v", kills, len(f.there), len(f.images), len(f.exports), f.refused)
 }
 
-// try sends an operation that the server may be killed in.
-func (f *studioUnderFire) try(ctx context.Context, operation, input string) bool {
+// swept are the files of images and blobs that souk gc leaves of a market in which
+// nothing was written for long: all of them are made older than it looks.
+func swept(t *testing.T, server *souktest.Server) map[string]bool {
+	t.Helper()
+	root := filepath.Join(server.Dir, "blobs")
+	walk := func(f func(path string, d fs.DirEntry) error) {
+		t.Helper()
+		must(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return f(path, d)
+		}))
+	}
+	old := time.Now().Add(-72 * time.Hour)
+	// What only the files above it had held is old enough at the second time.
+	for range 2 {
+		walk(func(path string, _ fs.DirEntry) error { return os.Chtimes(path, old, old) })
+		server.Must(t, "gc")
+	}
+	files := map[string]bool{}
+	walk(func(path string, d fs.DirEntry) error {
+		if !d.IsDir() {
+			files[strings.TrimPrefix(path, root)] = true
+		}
+		return nil
+	})
+	return files
+}
+
+// try sends an operation that the server may be killed in. It returns true if it
+// was done, and then reads the output into out, unless that is nil.
+func (f *studioUnderFire) try(ctx context.Context, operation, input string, out any) bool {
 	w := f.apps.studio.(*wireStudio)
 	r, err := w.request(ctx, operation, input)
 	if err != nil {
@@ -116,7 +168,7 @@ func (f *studioUnderFire) try(ctx context.Context, operation, input string) bool
 		return false // the server is gone: nobody knows
 	}
 	if answer.Status == 200 {
-		return true
+		return out == nil || json.Unmarshal([]byte(answer.Body), out) == nil
 	}
 	var said struct {
 		Type string `json:"__type"`
@@ -130,7 +182,7 @@ func (f *studioUnderFire) try(ctx context.Context, operation, input string) bool
 
 // work uses one builder of its own and an older one until the server is killed.
 func (f *studioUnderFire) work(ctx context.Context, name string, random *rand.Rand) {
-	if f.try(ctx, "CreateImageBuilder", in("Name", name, "InstanceType", "stream.standard.small", "ImageName", baseImage)) {
+	if f.try(ctx, "CreateImageBuilder", in("Name", name, "InstanceType", "stream.standard.small", "ImageName", baseImage), nil) {
 		f.note(f.there, name)
 	}
 	for ctx.Err() == nil {
@@ -139,11 +191,11 @@ func (f *studioUnderFire) work(ctx context.Context, name string, random *rand.Ra
 		case state == "RUNNING":
 			f.use(ctx, name, random)
 		case state == "STOPPED":
-			f.try(ctx, "StartImageBuilder", in("Name", name))
+			f.try(ctx, "StartImageBuilder", in("Name", name), nil)
 		case state == "":
 			return // the server is gone
 		case state == "gone":
-			older := f.any(random)
+			older := f.any(random, f.there)
 			if older == "" {
 				return
 			}
@@ -165,9 +217,17 @@ func (f *studioUnderFire) use(ctx context.Context, name string, random *rand.Ran
 			f.note(f.marked, name)
 		}
 	case 2:
-		f.try(ctx, "StopImageBuilder", in("Name", name))
+		f.try(ctx, "StopImageBuilder", in("Name", name), nil)
 	case 3:
+		// Each of its applications has an icon, which the host keeps.
+		_ = soukContext(ctx, f.apps.s, "exec", name, "--", "image-assistant", "add-application", "--name", "Shell", "--display-name", "Shell", "--absolute-app-path", "/bin/sh")
 		image := fmt.Sprintf("i-%s-%d", name, random.IntN(1000))
+		f.mu.Lock()
+		f.asked[image] = true
+		if f.marked[name] {
+			f.of[image] = name
+		}
+		f.mu.Unlock()
 		if soukContext(ctx, f.apps.s, "exec", name, "--", "image-assistant", "create-image", "--name", image) == nil {
 			f.note(f.images, image)
 		}
@@ -175,7 +235,7 @@ func (f *studioUnderFire) use(ctx context.Context, name string, random *rand.Ran
 		f.mu.Lock()
 		f.going[name] = true // from here on it may be gone
 		f.mu.Unlock()
-		f.try(ctx, "DeleteImageBuilder", in("Name", name))
+		f.try(ctx, "DeleteImageBuilder", in("Name", name), nil)
 	case 5:
 		_ = soukContext(ctx, f.apps.s, "exec", name, "--", "reboot")
 	}
@@ -187,11 +247,49 @@ func (f *studioUnderFire) note(in map[string]bool, name string) {
 	in[name] = true
 }
 
-// any is one of the builders that should be there.
-func (f *studioUnderFire) any(random *rand.Rand) string {
+// keep imports, copies, exports and deletes images until the server is killed.
+func (f *studioUnderFire) keep(ctx context.Context, prefix string, random *rand.Rand) {
+	pause := time.NewTicker(80 * time.Millisecond)
+	defer pause.Stop()
+	for n := 0; ; n++ {
+		name, source := fmt.Sprintf("%s-%d", prefix, n), f.any(random, f.images)
+		what := random.IntN(7)
+		switch {
+		case what < 2 || source == "":
+			f.note(f.asked, name)
+			if f.try(ctx, "CreateImportedImage", in("Name", name, "SourceAmiId", f.ami, "IamRoleArn", f.role), nil) {
+				f.note(f.images, name)
+			}
+		case what < 4:
+			f.note(f.asked, name)
+			if f.try(ctx, "CopyImage", in("SourceImageName", source, "DestinationImageName", name, "DestinationRegion", "us-east-1"), nil) {
+				f.note(f.images, name)
+			}
+		case what < 6:
+			var begun struct{ ExportImageTask exportTask }
+			if f.try(ctx, "CreateExportImageTask", in("ImageName", source, "AmiName", name, "IamRoleArn", f.role), &begun) {
+				f.note(f.exports, begun.ExportImageTask.TaskId)
+			}
+		default:
+			f.note(f.going, source)
+			f.try(ctx, "DeleteImage", in("Name", source), nil)
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// exportTask is one as its clients show it.
+type exportTask struct{ TaskId, State, AmiId, AmiName string }
+
+// any is one of those that should be there still.
+func (f *studioUnderFire) any(random *rand.Rand, of map[string]bool) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	names := slices.Sorted(maps.Keys(f.there))
+	names := slices.Sorted(maps.Keys(of))
 	names = slices.DeleteFunc(names, func(n string) bool { return f.going[n] })
 	if len(names) == 0 {
 		return ""
@@ -251,7 +349,9 @@ func (f *studioUnderFire) look(t *testing.T) {
 		if !ok && !f.going[name] {
 			t.Errorf("image builder %s was answered for and is lost", name)
 		}
-		if ok && b.State == "FAILED" {
+		// One whose machine never ran before the server had been killed three times is
+		// given up, as it should be.
+		if ok && b.State == "FAILED" && (b.StateChangeReason == nil || !strings.Contains(b.StateChangeReason.Message, "never ran")) {
 			t.Errorf("image builder %s has failed: %+v", name, b.StateChangeReason)
 		}
 	}
@@ -271,7 +371,98 @@ func (f *studioUnderFire) settle(t *testing.T) {
 	f.look(t)
 }
 
-// finish looks into every builder and every image, and deletes all.
+// allImages are the account's images, when none is under way any more.
+func (f *studioUnderFire) allImages(t *testing.T) map[string]appImage {
+	t.Helper()
+	var all map[string]appImage
+	until(t, "all images at rest", func() bool {
+		all = map[string]appImage{}
+		for token := ""; ; {
+			input := in("Type", "PRIVATE")
+			if token != "" {
+				input = in("Type", "PRIVATE", "NextToken", token)
+			}
+			var page struct {
+				Images    []appImage
+				NextToken string
+			}
+			f.apps.ask("DescribeImages", input, &page)
+			for _, i := range page.Images {
+				if i.State != "AVAILABLE" && i.State != "FAILED" {
+					return false
+				}
+				all[i.Name] = i
+			}
+			if token = page.NextToken; token == "" {
+				return true
+			}
+		}
+	})
+	return all
+}
+
+// once wants that all that was answered for has happened, and once.
+func (f *studioUnderFire) once(t *testing.T) {
+	t.Helper()
+	all := f.allImages(t)
+	for name := range f.images {
+		if _, ok := all[name]; !ok && !f.going[name] {
+			t.Errorf("image %s was answered for and is lost", name)
+		}
+	}
+	for name, i := range all {
+		if !f.asked[name] {
+			t.Errorf("image %s was never asked for", name)
+		}
+		if i.State == "FAILED" && (i.StateChangeReason == nil || !strings.Contains(i.StateChangeReason.Message, "never came to its end")) {
+			t.Errorf("image %s has failed: %+v", name, i.StateChangeReason)
+		}
+	}
+	wanted := map[string]bool{f.ami: true}
+	left := maps.Clone(f.exports)
+	until(t, "all exports at rest", func() bool {
+		for token := ""; ; {
+			input := in("MaxResults", 500)
+			if token != "" {
+				input = in("MaxResults", 500, "NextToken", token)
+			}
+			var page struct {
+				ExportImageTasks []exportTask
+				NextToken        string
+			}
+			f.apps.ask("ListExportImageTasks", input, &page)
+			for _, e := range page.ExportImageTasks {
+				switch {
+				case e.State == "EXPORTING":
+					return false
+				case e.State != "COMPLETED" || e.AmiId == "":
+					t.Fatalf("an export has ended as %+v", e)
+				}
+				delete(left, e.TaskId)
+				wanted[e.AmiId] = true
+			}
+			if token = page.NextToken; token == "" {
+				return true
+			}
+		}
+	})
+	for id := range left {
+		t.Errorf("export %s was answered for and is lost", id)
+	}
+	found, err := listImages(t.Context(), f.apps.s)
+	must(t, err)
+	for _, ami := range found {
+		if !wanted[ami.ID] || ami.State != "available" {
+			t.Errorf("AMI %+v is no export's, or no image", ami)
+		}
+		delete(wanted, ami.ID)
+	}
+	for id := range wanted {
+		t.Errorf("AMI %s was exported, and is not there", id)
+	}
+}
+
+// finish looks into every builder and some images, and deletes the builders.
 func (f *studioUnderFire) finish(t *testing.T) {
 	t.Helper()
 	a := f.apps
@@ -286,35 +477,44 @@ func (f *studioUnderFire) finish(t *testing.T) {
 		a.ask("DeleteImageBuilder", in("Name", name), nil)
 		a.gone(name)
 	}
-	tried := false
-	for name := range f.images {
-		var i appImage
-		until(t, name+" at rest", func() bool {
-			text, err := a.do(t, "DescribeImages", in("Names", []string{name}))
-			var said *refusal
-			if errors.As(err, &said) {
-				t.Fatalf("image %s was answered for and is lost: %v", name, err)
-			}
-			var page struct{ Images []appImage }
-			must(t, json.Unmarshal([]byte(text), &page))
-			i = page.Images[0]
-			return i.State == "AVAILABLE" || i.State == "FAILED"
-		})
-		if i.State == "FAILED" && (i.StateChangeReason == nil || i.StateChangeReason.Message == "") {
-			t.Errorf("image %s has failed without a reason: %+v", name, i)
+	all := f.allImages(t)
+	const most = 8 // that are looked into
+	tried := 0
+	for name, i := range all {
+		if i.State != "AVAILABLE" || tried == most {
+			continue
 		}
-		if i.State == "AVAILABLE" && !tried {
-			tried = true
-			a.ask("CreateImageBuilder", in("Name", "of-image", "InstanceType", "stream.standard.small", "ImageName", name), nil)
-			a.reaches("of-image", "RUNNING", "PENDING")
+		tried++
+		a.ask("CreateImageBuilder", in("Name", "of-image", "InstanceType", "stream.standard.small", "ImageName", name), nil)
+		a.reaches("of-image", "RUNNING", "PENDING")
+		if of := f.of[name]; of == "" {
 			a.souk("exec", "of-image", "--", "true")
-			a.ask("DeleteImageBuilder", in("Name", "of-image"), nil)
-			a.gone("of-image")
+		} else if got := a.souk("exec", "of-image", "--", "cat", "/opt/mark"); got != of {
+			t.Errorf("in image %s the file of the builder %s is %q", name, of, got)
 		}
-		a.ask("DeleteImage", in("Name", name), nil)
+		a.ask("DeleteImageBuilder", in("Name", "of-image"), nil)
+		a.gone("of-image")
 	}
-	if strings.Contains(fmt.Sprint(f.all(t)), "State") {
+	if len(f.all(t)) > 0 {
 		t.Errorf("left: %v", f.all(t))
+	}
+}
+
+// clear deletes all images and AMIs, but what is imported.
+func (f *studioUnderFire) clear(t *testing.T) {
+	t.Helper()
+	for name := range f.allImages(t) {
+		f.apps.ask("DeleteImage", in("Name", name), nil)
+	}
+	if left := f.allImages(t); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	found, err := listImages(t.Context(), f.apps.s)
+	must(t, err)
+	for _, ami := range found {
+		if ami.ID != f.ami {
+			must(t, machines(t.Context(), f.apps.s, &struct{}{}, "DeregisterImage", "ImageId", ami.ID))
+		}
 	}
 }
 
