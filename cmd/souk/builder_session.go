@@ -217,7 +217,7 @@ func localTerm() string {
 }
 
 // errEscaped: the person has typed ~. to leave.
-var errEscaped = errors.New("left by ~.")
+var errEscaped = errors.New("left by the escape ~ and a point")
 
 // escapes lets what is typed through but for ~. at the beginning of a line, which
 // ends the session also where the machine does not answer, as in ssh. ~~ is one ~.

@@ -69,7 +69,7 @@ func TestWhatIsWrongWithARequestHasItsException(t *testing.T) {
 // broken is machines of which one verb fails.
 type broken struct {
 	machine.Provider
-	create, start, diff error
+	create, start error
 	starts              atomic.Int64
 }
 
