@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"souk/storage/store"
@@ -103,8 +104,8 @@ func (o *Organization) accessRole(a Account, name, management string) store.Writ
 
 var (
 	accountIDs   = regexp.MustCompile(`^[0-9]{12}$`)
-	accountNames = regexp.MustCompile(`^[ -~]{1,50}$`)              // Organizations API Reference, CreateAccount, AccountName
-	emails       = regexp.MustCompile(`^[^\s@]+@[^\s@]+\.[^\s@]+$`) // the same, Email
+	accountNames = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[ -~]{1,50}$`) }) // Organizations API Reference, CreateAccount, AccountName
+	emails       = regexp.MustCompile(`^[^\s@]+@[^\s@]+\.[^\s@]+$`)                                     // the same, Email
 	namespaces   = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
 )
 
@@ -194,13 +195,13 @@ func (o *Organization) makeAccount(ctx context.Context, n NewAccount, with func(
 
 // check refuses what no account can have.
 func (n *NewAccount) check() error {
-	if !accountNames.MatchString(n.Name) || strings.TrimSpace(n.Name) == "" {
+	if !accountNames().MatchString(n.Name) || strings.TrimSpace(n.Name) == "" {
 		return refuse(400, "ValidationError", "%q is no account name: 1 to 50 printable ASCII characters.", n.Name)
 	}
 	if n.Email != "" && (len(n.Email) < 6 || len(n.Email) > 64 || !emails.MatchString(n.Email) || strings.HasSuffix(strings.ToLower(n.Email), noMail)) {
 		return refuse(400, "ValidationError", "%q is no e-mail address of 6 to 64 characters.", n.Email)
 	}
-	if n.Role != "" && !roleNames.MatchString(n.Role) {
+	if n.Role != "" && !roleNames().MatchString(n.Role) {
 		return refuse(400, "ValidationError", "%q is no role name: 1 to 64 letters, digits and characters of _+=,.@-", n.Role)
 	}
 	if n.ID != "" {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"souk/storage/store"
@@ -41,8 +42,8 @@ type groupDocument struct {
 }
 
 var (
-	groupNames = regexp.MustCompile(`^[\w+=,.@-]{1,128}$`) // IAM API Reference, CreateGroup, GroupName
-	paths      = regexp.MustCompile(`^/(?:[!-~]+/)?$`)     // IAM API Reference, CreateUser, Path: at most 512 characters
+	groupNames = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w+=,.@-]{1,128}$`) }) // IAM API Reference, CreateGroup, GroupName
+	paths      = regexp.MustCompile(`^/(?:[!-~]+/)?$`)                                                      // IAM API Reference, CreateUser, Path: at most 512 characters
 )
 
 // checkPath returns the path that is meant: "" is "/".
@@ -73,7 +74,7 @@ func members(account, group string) string { return inAccount(account, group) }
 
 // CreateGroup makes a group without members and policies.
 func (o *Organization) CreateGroup(ctx context.Context, account, name, path string) (Group, error) {
-	if !groupNames.MatchString(name) {
+	if !groupNames().MatchString(name) {
 		return Group{}, noGroupName(name)
 	}
 	path, err := checkPath(path)
@@ -124,7 +125,7 @@ func (o *Organization) Group(ctx context.Context, account, name string) (Group, 
 func (o *Organization) group(ctx context.Context, account, name string) (groupDocument, int64, error) {
 	var g groupDocument
 	missing := refuse(404, "NoSuchEntity", "The group with name %s cannot be found.", name)
-	if !groupNames.MatchString(name) || !accountIDs.MatchString(account) {
+	if !groupNames().MatchString(name) || !accountIDs.MatchString(account) {
 		return g, 0, missing
 	}
 	revision, err := o.get(ctx, groupKey(account, name), &g)
@@ -242,7 +243,7 @@ func (o *Organization) UpdateGroup(ctx context.Context, account, name string, ch
 		batch := store.Batch{}
 		was := g.Name
 		if change.Name != nil && *change.Name != was {
-			if !groupNames.MatchString(*change.Name) {
+			if !groupNames().MatchString(*change.Name) {
 				return noGroupName(*change.Name)
 			}
 			g.Name = *change.Name

@@ -82,7 +82,7 @@ func (g *grants) names() []string {
 }
 
 func checkPolicyName(name string) error {
-	if !policyNames.MatchString(name) {
+	if !policyNames().MatchString(name) {
 		return refuse(400, "ValidationError", "%q is no policy name: 1 to 128 letters, digits and characters of _+=,.@-", name)
 	}
 	return nil

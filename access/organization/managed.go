@@ -75,7 +75,7 @@ func managedKey(account, name string) store.Key {
 func managedKeyOf(account, arn string) (store.Key, bool) {
 	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::"+account+":policy/")
 	name := rest[strings.LastIndexByte(rest, '/')+1:]
-	if !ok || len(arn) > 2048 || !policyNames.MatchString(name) {
+	if !ok || len(arn) > 2048 || !policyNames().MatchString(name) {
 		return store.Key{}, false
 	}
 	return managedKey(account, name), true

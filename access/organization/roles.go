@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -59,7 +60,7 @@ const (
 const maxTags = 50
 
 // roleNames: IAM API Reference, CreateRole, RoleName.
-var roleNames = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)
+var roleNames = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w+=,.@-]{1,64}$`) })
 
 func roleKey(account, name string) store.Key {
 	return store.Key{Kind: kindRole, ID: inAccount(account, name)}
@@ -77,7 +78,7 @@ func (r *roleDocument) write(was int64) store.Write {
 //
 // IAM API Reference, CreateRole.
 func (o *Organization) CreateRole(ctx context.Context, n NewRole) (Role, error) {
-	if !roleNames.MatchString(n.Name) {
+	if !roleNames().MatchString(n.Name) {
 		return Role{}, refuse(400, "ValidationError", "%q is no role name: 1 to 64 letters, digits and characters of _+=,.@-", n.Name)
 	}
 	path, err := checkPath(n.Path)
@@ -160,7 +161,7 @@ func (o *Organization) Role(ctx context.Context, account, name string) (Role, er
 func (o *Organization) role(ctx context.Context, account, name string) (roleDocument, int64, error) {
 	var r roleDocument
 	missing := refuse(404, "NoSuchEntity", "The role with name %s cannot be found.", name)
-	if !roleNames.MatchString(name) || !accountIDs.MatchString(account) {
+	if !roleNames().MatchString(name) || !accountIDs.MatchString(account) {
 		return r, 0, missing
 	}
 	revision, err := o.get(ctx, roleKey(account, name), &r)

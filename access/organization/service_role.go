@@ -44,7 +44,7 @@ func (o *Organization) RoleTrusts(ctx context.Context, account, arn, service str
 // trusts a service.
 func (o *Organization) serviceRole(ctx context.Context, account, arn, service string) (_ *roleDocument, from *sources, trusted bool, err error) {
 	name := arn[strings.LastIndexByte(arn, '/')+1:]
-	if !roleNames.MatchString(name) || !accountIDs.MatchString(account) {
+	if !roleNames().MatchString(name) || !accountIDs.MatchString(account) {
 		return nil, nil, false, nil
 	}
 	r := &roleDocument{}

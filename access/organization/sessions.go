@@ -12,6 +12,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -68,7 +69,7 @@ const (
 const sessionPurpose = "session token"
 
 var (
-	sessionNames  = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`) // STS API Reference, AssumeRole, RoleSessionName
+	sessionNames  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w+=,.@-]{2,64}$`) }) // STS API Reference, AssumeRole, RoleSessionName
 	sessionKeyIDs = regexp.MustCompile(`^ASIA[A-Z2-7]{16}$`)
 )
 
@@ -129,10 +130,10 @@ func sessionARN(account, role, name string) string {
 
 // checkSession refuses what STS does, and sets what is left open.
 func (o *Organization) checkSession(ctx context.Context, n *NewSession) error {
-	if !sessionNames.MatchString(n.Name) {
+	if !sessionNames().MatchString(n.Name) {
 		return refuse(400, "ValidationError", "%q is no name of a session: 2 to 64 letters, digits and characters of _+=,.@-", n.Name)
 	}
-	if n.SourceIdentity != "" && !sessionNames.MatchString(n.SourceIdentity) {
+	if n.SourceIdentity != "" && !sessionNames().MatchString(n.SourceIdentity) {
 		return refuse(400, "ValidationError", "%q is no source identity: 2 to 64 letters, digits and characters of _+=,.@-", n.SourceIdentity)
 	}
 	if n.Duration == 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"souk/storage/store"
@@ -56,8 +57,8 @@ type userDocument struct {
 }
 
 var (
-	userNames   = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)  // IAM API Reference, CreateUser, UserName
-	policyNames = regexp.MustCompile(`^[\w+=,.@-]{1,128}$`) // IAM API Reference, PutUserPolicy, PolicyName
+	userNames   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w+=,.@-]{1,64}$`) })  // IAM API Reference, CreateUser, UserName
+	policyNames = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w+=,.@-]{1,128}$`) }) // IAM API Reference, PutUserPolicy, PolicyName
 )
 
 func userKey(account, name string) store.Key {
@@ -112,7 +113,7 @@ func (o *Organization) MakeUser(ctx context.Context, n NewUser) (User, error) {
 }
 
 func checkUserName(name string) error {
-	if !userNames.MatchString(name) {
+	if !userNames().MatchString(name) {
 		return refuse(400, "ValidationError", "%q is no user name: 1 to 64 letters, digits and characters of _+=,.@-", name)
 	}
 	return nil
@@ -127,7 +128,7 @@ func (o *Organization) User(ctx context.Context, account, name string) (User, er
 func (o *Organization) user(ctx context.Context, account, name string) (userDocument, int64, error) {
 	var u userDocument
 	missing := refuse(404, "NoSuchEntity", "The user with name %s cannot be found.", name)
-	if !userNames.MatchString(name) || !accountIDs.MatchString(account) {
+	if !userNames().MatchString(name) || !accountIDs.MatchString(account) {
 		return u, 0, missing
 	}
 	revision, err := o.get(ctx, userKey(account, name), &u)

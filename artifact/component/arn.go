@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // ARN is a parsed ARN of a component: of a build, of a version, or of the newest
@@ -21,11 +22,13 @@ type ARN struct {
 
 // Names have 128 characters at most, and numbers ten digits: so the ARN of what is
 // there, or could be, is a key of the store.
-var arnPattern = regexp.MustCompile(`^arn:aws[^:]*:imagebuilder:([a-z0-9-]{1,64}):([0-9]{12}|aws(?:-[a-z-]{1,32})?):component/([a-z0-9_-]{1,128})/((?:[0-9]{1,10}|x)\.(?:[0-9]{1,10}|x)\.(?:[0-9]{1,10}|x))(?:/([0-9]{1,9}))?$`)
+var arnPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:aws[^:]*:imagebuilder:([a-z0-9-]{1,64}):([0-9]{12}|aws(?:-[a-z-]{1,32})?):component/([a-z0-9_-]{1,128})/((?:[0-9]{1,10}|x)\.(?:[0-9]{1,10}|x)\.(?:[0-9]{1,10}|x))(?:/([0-9]{1,9}))?$`)
+})
 
 // ParseARN reads an ARN; ok is false for what is none of a component's version.
 func ParseARN(text string) (a ARN, ok bool) {
-	m := arnPattern.FindStringSubmatch(text)
+	m := arnPattern().FindStringSubmatch(text)
 	if m == nil {
 		return ARN{}, false
 	}

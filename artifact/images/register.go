@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -41,7 +42,7 @@ const repositoryName = "ami"
 
 var (
 	// namePattern has the characters that RegisterImage takes in names.
-	namePattern = regexp.MustCompile(`^[A-Za-z0-9()\[\] ./\-'@_]{3,128}$`)
+	namePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9()\[\] ./\-'@_]{3,128}$`) })
 	codePattern = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
 )
 
@@ -202,7 +203,7 @@ func (r Registration) check() error {
 // CheckWords looks at what people write: name, description and product codes.
 // Whoever pushes an image to register it asks before. The error is an *Invalid.
 func (r Registration) CheckWords() error {
-	if !namePattern.MatchString(r.Name) {
+	if !namePattern().MatchString(r.Name) {
 		return &Invalid{"Name", r.Name, "it has 3 to 128 letters, digits, spaces and ()[]./-'@_"}
 	}
 	if len(r.ProductCodes) > maxCodes {

@@ -80,7 +80,7 @@ func (r *Registry) Blob(ctx context.Context, repository, dgst string) (io.ReadSe
 // Tag makes a tag of a repository name a manifest that it has, whatever it
 // named before. It asks nobody: tags that versions name are the caller's to leave alone.
 func (r *Registry) Tag(ctx context.Context, repository, tag, dgst string) error {
-	if !validName(repository) || !tagPattern.MatchString(tag) || !digestPattern.MatchString(dgst) {
+	if !validName(repository) || !tagPattern().MatchString(tag) || !digestPattern.MatchString(dgst) {
 		return fmt.Errorf("%w: %s:%s as %s", change.ErrImageNotFound, repository, tag, dgst)
 	}
 	repo, err := r.open(ctx, repository)
@@ -137,7 +137,7 @@ func (r *Registry) Tags(_ context.Context, repository string) (map[string]time.T
 
 // Untag removes a tag of a repository. One that is not there is no error.
 func (r *Registry) Untag(ctx context.Context, repository, tag string) error {
-	if !validName(repository) || !tagPattern.MatchString(tag) {
+	if !validName(repository) || !tagPattern().MatchString(tag) {
 		return fmt.Errorf("%w: %s:%s", change.ErrImageNotFound, repository, tag)
 	}
 	repo, err := r.open(ctx, repository)
@@ -156,7 +156,7 @@ func (r *Registry) Untag(ctx context.Context, repository, tag string) error {
 // Current returns the digest that a tag of a repository names now, "" if it
 // names nothing.
 func (r *Registry) Current(ctx context.Context, repository, tag string) (digest string, err error) {
-	if !validName(repository) || !tagPattern.MatchString(tag) {
+	if !validName(repository) || !tagPattern().MatchString(tag) {
 		return "", fmt.Errorf("%w: %s:%s", change.ErrImageNotFound, repository, tag)
 	}
 	return r.current(ctx, repository, tag)

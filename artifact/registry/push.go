@@ -281,7 +281,7 @@ func (r *Registry) putManifest(w http.ResponseWriter, req *http.Request, c call)
 	}
 	defer release()
 	if !digestPattern.MatchString(c.reference) {
-		if !tagPattern.MatchString(c.reference) {
+		if !tagPattern().MatchString(c.reference) {
 			return &refusal{http.StatusBadRequest, "DIGEST_INVALID", "the digest of a manifest is sha256: and 64 hexadecimal digits"}
 		}
 		err = r.mayMoveTag(ctx, c.repository, c.reference, digest)
@@ -297,7 +297,7 @@ func (r *Registry) putManifest(w http.ResponseWriter, req *http.Request, c call)
 	req = clone(req, req.URL.Path, "")
 	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	// The answer means that the image is there after a power failure too.
-	if tagPattern.MatchString(c.reference) {
+	if tagPattern().MatchString(c.reference) {
 		files = append(files, r.layout.tag(c.repository, c.reference))
 	}
 	answer := &answer{ResponseWriter: w}

@@ -3,12 +3,13 @@ package registry
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"souk/catalog/change"
 )
 
 var (
-	tagPattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	tagPattern    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`) })
 	namePattern   = regexp.MustCompile(`^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)+$`)
 	digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
@@ -27,7 +28,7 @@ func (r *Registry) Parse(uri string) (ref change.ImageRef, ok bool) {
 		return change.ImageRef{}, false
 	}
 	name, tag, hasTag := strings.Cut(rest, ":")
-	if hasTag && !tagPattern.MatchString(tag) {
+	if hasTag && !tagPattern().MatchString(tag) {
 		return change.ImageRef{}, false
 	}
 	if !validName(name) || strings.HasPrefix(name, publishedPrefix) {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	v2 "github.com/distribution/distribution/v3/registry/api/v2"
@@ -20,7 +21,7 @@ import (
 const downloadTime = 6 * time.Hour
 
 // routes understands paths exactly as the library does: it is the library's.
-var routes = v2.RouterWithPrefix("")
+var routes = sync.OnceValue(func() *mux.Router { return v2.RouterWithPrefix("") })
 
 var uploadID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
@@ -95,7 +96,7 @@ func (r *Registry) route(w *recorder, req *http.Request) error {
 		return nameUnknown()
 	}
 	var match mux.RouteMatch
-	if !routes.Match(req, &match) || match.MatchErr != nil || match.Route == nil {
+	if !routes().Match(req, &match) || match.MatchErr != nil || match.Route == nil {
 		return &refusal{http.StatusNotFound, "UNSUPPORTED", "the registry has nothing at this path"}
 	}
 	c := call{
@@ -207,7 +208,7 @@ func (r *Registry) publishedDigest(ctx context.Context, repository, reference st
 		return reference, nil
 	}
 	unknown := &refusal{http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"}
-	if !tagPattern.MatchString(reference) {
+	if !tagPattern().MatchString(reference) {
 		return "", unknown
 	}
 	t, err := r.tag(ctx, repository, reference)
@@ -275,7 +276,7 @@ func (r *Registry) deleteManifest(w http.ResponseWriter, req *http.Request, c ca
 	if err != nil {
 		return err
 	}
-	if tagPattern.MatchString(c.reference) {
+	if tagPattern().MatchString(c.reference) {
 		digest, err := r.current(req.Context(), c.repository, c.reference)
 		if err != nil {
 			return err

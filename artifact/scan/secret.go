@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"souk/artifact/scan/advisory"
 )
@@ -190,26 +191,33 @@ func named(names ...string) func(string) bool {
 	}
 }
 
-var cloudKeyKinds = []cloudKey{
-	{"a secret access key of AWS", named(".aws/credentials", ".aws/config"), "aws_secret_access_key", regexp.MustCompile(`(?i)aws_secret_access_key\s*=\s*[A-Za-z0-9/+]{40}`)},
-	{"a token of GitHub", nil, "gh", regexp.MustCompile(`\bgh[pousr]_[A-Za-z0-9]{36,255}\b|\bgithub_pat_[A-Za-z0-9_]{60,}`)},
-	{"a token of Slack", nil, "xox", regexp.MustCompile(`\bxox[abprs]-[0-9]{6,}-[A-Za-z0-9-]{10,}`)},
-	{"an account key of Azure", nil, "AccountKey=", regexp.MustCompile(`AccountKey=[A-Za-z0-9+/]{86}==`)},
-	{"a password of a registry", named(".docker/config.json", ".dockercfg"), `"auth"`, regexp.MustCompile(`"auth"\s*:\s*"[A-Za-z0-9+/=]{8,}"`)},
-	{"a password for git", named(".git-credentials"), "://", regexp.MustCompile(`(?m)^https?://[^:/\s]+:[^@\s]+@`)},
-	{"a password for a host", named(".netrc"), "password", regexp.MustCompile(`(?m)\bpassword\s+\S+`)},
-	{"a token of a package registry", named(".npmrc"), "_authToken", regexp.MustCompile(`_authToken\s*=\s*[^\s$]{8,}`)},
-}
+// cloudKeyKinds are compiled for the first scan, not whenever the program starts.
+var cloudKeyKinds = sync.OnceValue(func() []cloudKey {
+	return []cloudKey{
+		{"a secret access key of AWS", named(".aws/credentials", ".aws/config"), "aws_secret_access_key", regexp.MustCompile(`(?i)aws_secret_access_key\s*=\s*[A-Za-z0-9/+]{40}`)},
+		{"a token of GitHub", nil, "gh", regexp.MustCompile(`\bgh[pousr]_[A-Za-z0-9]{36,255}\b|\bgithub_pat_[A-Za-z0-9_]{60,}`)},
+		{"a token of Slack", nil, "xox", regexp.MustCompile(`\bxox[abprs]-[0-9]{6,}-[A-Za-z0-9-]{10,}`)},
+		{"an account key of Azure", nil, "AccountKey=", regexp.MustCompile(`AccountKey=[A-Za-z0-9+/]{86}==`)},
+		{"a password of a registry", named(".docker/config.json", ".dockercfg"), `"auth"`, regexp.MustCompile(`"auth"\s*:\s*"[A-Za-z0-9+/=]{8,}"`)},
+		{"a password for git", named(".git-credentials"), "://", regexp.MustCompile(`(?m)^https?://[^:/\s]+:[^@\s]+@`)},
+		{"a password for a host", named(".netrc"), "password", regexp.MustCompile(`(?m)\bpassword\s+\S+`)},
+		{"a token of a package registry", named(".npmrc"), "_authToken", regexp.MustCompile(`_authToken\s*=\s*[^\s$]{8,}`)},
+	}
+})
 
 var (
-	awsKeyID  = regexp.MustCompile(`(?:^|[^A-Za-z0-9])((?:AKIA|ASIA)[A-Z0-9]{16})(?:[^A-Za-z0-9]|$)`)
-	awsSecret = regexp.MustCompile(`(?i)secret[^\n]{0,60}?(?:^|[^A-Za-z0-9/+])([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)`)
+	awsKeyID = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?:^|[^A-Za-z0-9])((?:AKIA|ASIA)[A-Z0-9]{16})(?:[^A-Za-z0-9]|$)`)
+	})
+	awsSecret = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)secret[^\n]{0,60}?(?:^|[^A-Za-z0-9/+])([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)`)
+	})
 )
 
 // cloudKeys says which keys a file holds, where keys are usual.
 func cloudKeys(name string, content []byte) (found []string) {
 	usual := keysAreUsual(name)
-	for _, k := range cloudKeyKinds {
+	for _, k := range cloudKeyKinds() {
 		if k.files == nil && !usual || k.files != nil && !k.files(name) {
 			continue
 		}
@@ -231,8 +239,8 @@ func awsKey(content []byte) string {
 	if !bytes.Contains(content, []byte("AKIA")) && !bytes.Contains(content, []byte("ASIA")) {
 		return ""
 	}
-	for _, m := range awsKeyID.FindAllSubmatch(content, 100) {
-		if id := string(m[1]); !strings.HasSuffix(id, "EXAMPLE") && awsSecret.Match(content) {
+	for _, m := range awsKeyID().FindAllSubmatch(content, 100) {
+		if id := string(m[1]); !strings.HasSuffix(id, "EXAMPLE") && awsSecret().Match(content) {
 			return "the access key " + id[:4] + "..." + id[16:] + " of AWS with its secret"
 		}
 	}
@@ -274,7 +282,7 @@ func environmentKeys(env []string) []Finding {
 			}
 		}
 	}
-	for _, k := range cloudKeyKinds {
+	for _, k := range cloudKeyKinds() {
 		if what == "" && k.files == nil && k.pattern.Match(text) {
 			what = k.what
 		}

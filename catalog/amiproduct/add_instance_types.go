@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 
 	"souk/catalog/change"
 	"souk/catalog/instancetype"
@@ -66,7 +67,7 @@ func (r *AddInstanceTypes) Apply(p *Product, _ *change.Applying) {
 func withoutENA(t instancetype.Type) bool { return t.ENA != instancetype.Required }
 
 // instanceTypeName is what the page demands of entries.
-var instanceTypeName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,24}$`)
+var instanceTypeName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_.-]{1,24}$`) })
 
 // instanceTypesShape notes what the page's synchronous validations find.
 func instanceTypesShape(names []string) product.Missing {
@@ -77,8 +78,8 @@ func instanceTypesShape(names []string) product.Missing {
 	if len(names) > mostInstanceTypes {
 		missing = append(missing, "/InstanceTypes has more than "+strconv.Itoa(mostInstanceTypes)+" items")
 	}
-	if i := slices.IndexFunc(names, func(name string) bool { return !instanceTypeName.MatchString(name) }); i >= 0 {
-		missing = append(missing, "JSON at /InstanceTypes/"+strconv.Itoa(i)+" does not match the pattern "+instanceTypeName.String())
+	if i := slices.IndexFunc(names, func(name string) bool { return !instanceTypeName().MatchString(name) }); i >= 0 {
+		missing = append(missing, "JSON at /InstanceTypes/"+strconv.Itoa(i)+" does not match the pattern "+instanceTypeName().String())
 	}
 	return missing
 }

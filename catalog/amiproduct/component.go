@@ -122,7 +122,7 @@ func checkComponents(c *change.Checks, p *Product, components []ComponentDeliver
 	var roles change.Wrong
 	for _, component := range components {
 		usages = append(usages, component.UsageInstructions.Value)
-		roles.If(!roleARN.MatchString(component.AccessRoleArn), "AccessRoleArn", component.AccessRoleArn)
+		roles.If(!roleARN().MatchString(component.AccessRoleArn), "AccessRoleArn", component.AccessRoleArn)
 		m := componentARN.FindStringSubmatch(component.ComponentArn)
 		if m == nil {
 			malformed = append(malformed, component.ComponentArn)

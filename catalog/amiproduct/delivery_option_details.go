@@ -3,6 +3,7 @@ package amiproduct
 import (
 	"regexp"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -84,11 +85,14 @@ type ComponentDeliveryOptionDetails struct {
 
 var (
 	// userName is what AWS's published shape demands of login names.
-	userName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_-]{0,31}$`)
+	userName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_-]{0,31}$`) })
 	// amiID is what AWS's published shape demands of ids of AMIs.
 	amiID = regexp.MustCompile(`^ami-([a-zA-Z0-9]{8}|[a-zA-Z0-9]{17})$`)
-	// roleARN is the form of a role's ARN (IAM User Guide, "IAM ARNs").
-	roleARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}$`)
+	// roleARN is the form of a role's ARN (IAM User Guide, "IAM ARNs"). Its bound
+	// makes it dear: it is compiled when it is needed, not whenever the program starts.
+	roleARN = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}$`)
+	})
 	// componentARN is the form of a component version's ARN, or of one build of
 	// it (EC2 Image Builder API Reference, "GetComponent").
 	componentARN = regexp.MustCompile(`^arn:aws[a-z-]*:imagebuilder:[a-z0-9-]+:(?:[0-9]{12}|aws):component/[a-z0-9_-]+/[0-9]+\.[0-9]+\.[0-9]+(?:/([0-9]+))?$`)
@@ -149,8 +153,8 @@ func (d *DeliveryOptionDetails) requireNew(missing *product.Missing, at string) 
 	if s := a.AmiSource; s != nil {
 		missing.Require(at+"/AmiSource", "AmiId", s.AmiId, "AccessRoleArn", s.AccessRoleArn, "UserName", s.UserName,
 			"OperatingSystemName", s.OperatingSystemName, "OperatingSystemVersion", s.OperatingSystemVersion)
-		if s.UserName != "" && !userName.MatchString(s.UserName) {
-			*missing = append(*missing, "JSON at "+at+"/AmiSource/UserName does not match the pattern "+userName.String())
+		if s.UserName != "" && !userName().MatchString(s.UserName) {
+			*missing = append(*missing, "JSON at "+at+"/AmiSource/UserName does not match the pattern "+userName().String())
 		}
 	}
 	a.requireShape(missing, at)

@@ -124,7 +124,7 @@ func checkSource(c *change.Checks, s AmiSource, instanceTypes []string) {
 	c.Refuse(utf8.RuneCountInString(s.OperatingSystemVersion) > 100, "INCOMPATIBLE_OPERATING_SYSTEM_VERSION", "Provide version with fewer than (x) characters.", 100)
 	c.Refuse(s.ScanningPort != nil && !isPort(*s.ScanningPort), "INVALID_SCANNING_PORT", "Provide scanning port between 1 and [max].", maxPort, scanningPort(s))
 	c.Refuse(!amiID.MatchString(s.AmiId), "INVALID_AMI_ID", "Provide valid AMI ID.", change.In("AmiId", s.AmiId))
-	c.Refuse(!roleARN.MatchString(s.AccessRoleArn), "INVALID_ARN", "Provide a valid ARN for AMI access.", change.In("AccessRoleArn", s.AccessRoleArn))
+	c.Refuse(!roleARN().MatchString(s.AccessRoleArn), "INVALID_ARN", "Provide a valid ARN for AMI access.", change.In("AccessRoleArn", s.AccessRoleArn))
 	c.Refuse(len(s.AfiIds) > 0, "INVALID_DETAILS", "Amazon FPGA images are not offered. Leave AfiIds out.")
 }
 

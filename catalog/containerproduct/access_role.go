@@ -4,12 +4,16 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"sync"
 
 	"souk/catalog/change"
 )
 
-// roleARN is the form of a role's ARN (IAM User Guide, "IAM ARNs").
-var roleARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}$`)
+// roleARN is the form of a role's ARN (IAM User Guide, "IAM ARNs"). Its bound
+// makes it dear: it is compiled when it is needed, not whenever the program starts.
+var roleARN = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}$`)
+})
 
 // imageRole is a role by which images are to be read.
 type imageRole struct {
@@ -47,7 +51,7 @@ func (d *DeliveryOptionDetails) common() *CommonDeliveryOptionDetails {
 func checkRoles(c *change.Checks, roles []imageRole) {
 	var malformed []string
 	for _, role := range roles {
-		if !roleARN.MatchString(role.arn) {
+		if !roleARN().MatchString(role.arn) {
 			malformed = append(malformed, role.arn)
 		}
 	}

@@ -3,6 +3,7 @@ package containerproduct
 import (
 	"regexp"
 	"slices"
+	"sync"
 	"unicode/utf8"
 
 	"souk/catalog/change"
@@ -23,7 +24,7 @@ var (
 	// stand around a part that has dots of its own.
 	overrideKey = regexp.MustCompile(`^[A-Za-z0-9_.\-"+\[\]]+$`)
 	// releaseParameter is what Kubernetes and Helm demand of names of namespaces and releases.
-	releaseParameter = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?$`)
+	releaseParameter = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?$`) })
 )
 
 // checkVersion states the rules of a version's texts.
@@ -167,10 +168,10 @@ func checkHelm(c *change.Checks, options []DeliveryOption) {
 		}
 		noSecret = noSecret || !secret && slices.Contains(o.CompatibleServices, eksAnywhere)
 		repeated = append(repeated, product.Repeated(keys)...)
-		if o.Helm.Namespace != "" && !releaseParameter.MatchString(o.Helm.Namespace) {
+		if o.Helm.Namespace != "" && !releaseParameter().MatchString(o.Helm.Namespace) {
 			namespaces = append(namespaces, o.Helm.Namespace)
 		}
-		if o.Helm.ReleaseName != "" && !releaseParameter.MatchString(o.Helm.ReleaseName) {
+		if o.Helm.ReleaseName != "" && !releaseParameter().MatchString(o.Helm.ReleaseName) {
 			releases = append(releases, o.Helm.ReleaseName)
 		}
 		limits.Items("OverrideParameters of "+o.Title, len(keys), 15)
@@ -179,8 +180,8 @@ func checkHelm(c *change.Checks, options []DeliveryOption) {
 	c.Refuse(noSecret, "NO_LICENSE_SECRET_KEYS", `For Amazon EKS Anywhere products, provide 1 override parameter for license secret. Needs DefaultValue of "${AWSMP_LICENSE_SECRET}".`)
 	c.Refuse(len(special) > 0, "OVERRIDE_PARAMETER_KEYS_CONTAINS_SPECIAL_CHARS", "The override parameter keys [invalid_keys] contain invalid characters. Use letters, numbers, dots, hyphens, underscores, square brackets, double quotes and plus signs.", special)
 	c.Refuse(len(repeated) > 0, "DUPLICATE_OVERRIDE_PARAMETER_KEYS", "The override parameters contain duplicate keys [duplicate_keys]. Remove the duplicates.", repeated)
-	c.Refuse(len(namespaces) > 0, "INVALID_NAMESPACE", "The namespace values [invalid_namespaces] are invalid. Provide values that conform to the {regex} regular expression.", namespaces, releaseParameter)
-	c.Refuse(len(releases) > 0, "INVALID_RELEASE_NAME", "The releaseName values [invalid_release_names] are invalid. Provide values that conform to the {regex} regular expression.", releases, releaseParameter)
+	c.Refuse(len(namespaces) > 0, "INVALID_NAMESPACE", "The namespace values [invalid_namespaces] are invalid. Provide values that conform to the {regex} regular expression.", namespaces, releaseParameter())
+	c.Refuse(len(releases) > 0, "INVALID_RELEASE_NAME", "The releaseName values [invalid_release_names] are invalid. Provide values that conform to the {regex} regular expression.", releases, releaseParameter())
 	c.Refuse(len(bare) > 0, "INVALID_DELIVERY_OPTIONS_INPUT", "Provide Metadata for every override parameter of an option with QuickLaunch. Without Metadata: [x].", bare)
 	c.Refuse(len(limits) > 0, "INVALID_DELIVERY_OPTIONS_INPUT", "Provide values within their limits: [x].", []string(limits))
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"souk/catalog/change"
 	"souk/catalog/product"
@@ -72,9 +73,9 @@ var (
 	environmentValues  = []string{"${AWS_REGION}", "${AWS_EKS_CLUSTER_NAME}"}
 
 	addOnName      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
-	addOnLength    = regexp.MustCompile(`^.{3,64}$`)
+	addOnLength    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^.{3,64}$`) })
 	addOnVersion   = regexp.MustCompile(`^(0|[1-9][0-9]*)[.](0|[1-9][0-9]*)[.](0|[1-9][0-9]*)$`)
-	addOnNamespace = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	addOnNamespace = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`) })
 )
 
 //go:embed kubernetes_versions.txt
@@ -189,9 +190,9 @@ func checkNewAddOns(c *change.Checks, p *Product, options []DeliveryOption, publ
 		}
 		n++
 		strange.If(!addOnName.MatchString(o.AddOn.Name), "AddOnName", o.AddOn.Name)
-		short.If(!addOnLength.MatchString(o.AddOn.Name), "AddOnName", o.AddOn.Name)
+		short.If(!addOnLength().MatchString(o.AddOn.Name), "AddOnName", o.AddOn.Name)
 		types = append(types, missingFrom(addOnTypes, []string{o.AddOn.Type})...)
-		if !addOnNamespace.MatchString(o.AddOn.Namespace) {
+		if !addOnNamespace().MatchString(o.AddOn.Namespace) {
 			namespaces = append(namespaces, o.AddOn.Namespace)
 		}
 		if present != nil && present.Name != o.AddOn.Name {
@@ -204,10 +205,10 @@ func checkNewAddOns(c *change.Checks, p *Product, options []DeliveryOption, publ
 			otherNamespaces = append(otherNamespaces, o.AddOn.Namespace)
 		}
 	}
-	c.Refuse(len(short) > 0, "INVALID_ADDON_NAME", "Provide an AddOn name that follows the following regex pattern: [x]", addOnLength, short)
+	c.Refuse(len(short) > 0, "INVALID_ADDON_NAME", "Provide an AddOn name that follows the following regex pattern: [x]", addOnLength(), short)
 	c.Refuse(len(strange) > 0, "INVALID_ADDON_NAME_PATTERN", "Provide an add-on name that starts with a letter or digit, and then a combination of letters, digits, and hyphens. For example, test-addon, eksaddon", strange)
 	c.Refuse(len(types) > 0, "INVALID_ADDON_TYPE", "The add-on types [invalid_types] are invalid. Provide a type from the supported list: [eks_addon_do_supported_types].", types, addOnTypes)
-	c.Refuse(len(namespaces) > 0, "INVALID_ADDON_NAMESPACE", "The namespace values [invalid_namespaces] are invalid. The namespace must follow the  {EKS_ADD_ON_NAMESPACE_REGEX} regular expression. For example, namespace, namespace-test.", namespaces, addOnNamespace)
+	c.Refuse(len(namespaces) > 0, "INVALID_ADDON_NAMESPACE", "The namespace values [invalid_namespaces] are invalid. The namespace must follow the  {EKS_ADD_ON_NAMESPACE_REGEX} regular expression. For example, namespace, namespace-test.", namespaces, addOnNamespace())
 	c.Refuse(public, "INVALID_VISIBILITY_STATE", "The states [invalid_states] are invalid for the {EKS_DO} delivery option. Provide a valid visibility state from the following allowed values: Limited.", product.Public, "EksAddOn")
 	c.Refuse(n > 1, "TOO_MANY_EKS_ADDON_DELIVERY_OPTIONS", "Provide only one Amazon EKS add-on delivery option for the version.")
 	c.Refuse(len(otherNames) > 0, "INCOMPATIBLE_ADDON_NAME", "The add-on name [provided_name] does not match the existing name. Reuse the existing name from the public version, or previous versions, of this add-on. You can only use one add-on name for each product.", otherNames)

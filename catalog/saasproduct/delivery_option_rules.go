@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"souk/catalog/change"
@@ -22,10 +23,10 @@ var (
 )
 
 var (
-	stackName     = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{0,127}$`)
+	stackName     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{0,127}$`) })
 	endpointName  = regexp.MustCompile(`^[A-Za-z][a-zA-Z0-9-]+$`)
-	parameterName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]{0,99}$`)
-	defaultValue  = regexp.MustCompile(`^[a-zA-Z0-9._~-]{0,256}$`)
+	parameterName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]{0,99}$`) })
+	defaultValue  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9._~-]{0,256}$`) })
 	placeholder   = regexp.MustCompile(`\{([^{}]*)\}`)
 	// markdownLink is a link or, with an exclamation mark, an image of Markdown.
 	markdownLink = regexp.MustCompile(`(!?)\[[^\]\n]*\]\(\s*<?([^)\s>]*)`)
@@ -112,7 +113,7 @@ func refuseRegistrations(c *change.Checks, registrations []*SaaSUrlDeliveryOptio
 				continue
 			}
 			givenURLs = append(givenURLs, t.CloudFormationDetails.TemplateUrl)
-			stack.If(!stackName.MatchString(t.CloudFormationDetails.DefaultStackName), "DefaultStackName", t.CloudFormationDetails.DefaultStackName)
+			stack.If(!stackName().MatchString(t.CloudFormationDetails.DefaultStackName), "DefaultStackName", t.CloudFormationDetails.DefaultStackName)
 		}
 		titles = append(titles, change.In("Title", product.Repeated(givenTitles)...)...)
 		urls = append(urls, change.In("TemplateUrl", product.Repeated(givenURLs)...)...)
@@ -181,7 +182,7 @@ func (r *endpointRules) note(e *Endpoint, quickLaunch bool) {
 	var names []string
 	for _, parameter := range e.EndpointUrlParameters {
 		names = append(names, parameter.Name)
-		r.parametersBad.If(!parameterName.MatchString(parameter.Name) || !defaultValue.MatchString(parameter.DefaultValue) ||
+		r.parametersBad.If(!parameterName().MatchString(parameter.Name) || !defaultValue().MatchString(parameter.DefaultValue) ||
 			!strings.Contains(e.EndpointUrl, "{"+parameter.Name+"}"), "Name", parameter.Name)
 	}
 	r.parametersTwice = append(r.parametersTwice, change.In("Name", product.Repeated(names)...)...)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"souk/artifact/appstream/session"
 	"souk/artifact/machine/files"
@@ -40,11 +41,11 @@ It needs appstream:CreateImageBuilderStreamingURL on the image builder.`
 }
 
 // inBuilder is NAME:PATH. What has a slash before the colon is a path here.
-var inBuilder = regexp.MustCompile(`^([a-zA-Z0-9][a-zA-Z0-9_.-]{0,100}):(.*)$`)
+var inBuilder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([a-zA-Z0-9][a-zA-Z0-9_.-]{0,100}):(.*)$`) })
 
 // Run copies, one way or the other.
 func (c *CpCommand) Run(app *App) error {
-	from, to := inBuilder.FindStringSubmatch(c.Source), inBuilder.FindStringSubmatch(c.Target)
+	from, to := inBuilder().FindStringSubmatch(c.Source), inBuilder().FindStringSubmatch(c.Target)
 	switch {
 	case from == nil && to == nil:
 		return usagef("neither %q nor %q is in an image builder: one of them is NAME:PATH", c.Source, c.Target)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -30,14 +31,14 @@ const (
 )
 
 // appStreamName is the form of the names of AppStream images.
-var appStreamName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,100}$`)
+var appStreamName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,100}$`) })
 
 // check looks at what would be refused after the long work.
 func (f AppStreamFlags) check(name string) error {
 	switch {
 	case f.AppStream == "" && (f.DisplayName != "" || f.Role != ""):
 		return usagef("--display-name and --role are of the AppStream image: give --appstream public or private too")
-	case f.AppStream != "" && !appStreamName.MatchString(name):
+	case f.AppStream != "" && !appStreamName().MatchString(name):
 		return usagef("--name %q: an AppStream image has a name of at most 101 letters, digits and _ . - that begins with a letter or digit", name)
 	}
 	return nil

@@ -207,7 +207,7 @@ func (a arn) String() string { return "arn:aws:sns:" + a.Region + ":" + a.Accoun
 // parseTopic reads a topic's ARN.
 func parseTopic(text string) (arn, bool) {
 	p := strings.Split(text, ":")
-	if len(p) != 6 || p[0] != "arn" || p[1] != "aws" || p[2] != "sns" || p[3] == "" || p[4] == "" || !topicName.MatchString(p[5]) {
+	if len(p) != 6 || p[0] != "arn" || p[1] != "aws" || p[2] != "sns" || p[3] == "" || p[4] == "" || !topicName().MatchString(p[5]) {
 		return arn{}, false
 	}
 	return arn{p[3], p[4], p[5]}, true

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -18,7 +19,7 @@ import (
 // topicName is the form of a topic's name: "only uppercase and lowercase ASCII
 // letters, numbers, underscores, and hyphens, and must be between 1 and 256
 // characters long".
-var topicName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+var topicName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`) })
 
 // Indexes of topics and subscriptions.
 const (
@@ -138,7 +139,7 @@ func (n *Notify) CreateTopic(ctx context.Context, account, region, name string, 
 	if len(name) > 5 && name[len(name)-5:] == ".fifo" {
 		return "", invalid("Topic Name Reason: FIFO topics are not offered")
 	}
-	if !topicName.MatchString(name) {
+	if !topicName().MatchString(name) {
 		return "", invalid("Topic Name")
 	}
 	id := arn{region, account, name}.String()

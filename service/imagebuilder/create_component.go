@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"souk/access/iam"
@@ -70,7 +71,7 @@ func (s *service) createComponent() gateway.Operation {
 	})
 }
 
-var tagKey = regexp.MustCompile(`^[a-zA-Z0-9\s_.:/=+\-@]{1,128}$`)
+var tagKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9\s_.:/=+\-@]{1,128}$`) })
 
 // check refuses what is not offered, and what no constraint of a member says.
 func (in *CreateComponentInput) check() error {
@@ -89,7 +90,7 @@ func (in *CreateComponentInput) check() error {
 		return apierror.New("InvalidRequestException", "Keys of AWS KMS are not offered. Leave 'kmsKeyId' out.")
 	}
 	for key, value := range in.Tags {
-		if strings.HasPrefix(strings.ToLower(key), "aws:") || !tagKey.MatchString(key) || utf8.RuneCountInString(value) > 256 {
+		if strings.HasPrefix(strings.ToLower(key), "aws:") || !tagKey().MatchString(key) || utf8.RuneCountInString(value) > 256 {
 			return apierror.New("InvalidParameterValueException", "The value supplied for parameter 'tags' is not valid. Tag '%s' has a key that is reserved or malformed, or a value of more than 256 characters.", key)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -83,7 +84,7 @@ func (s *Store) Close() error { return s.root.Close() }
 var (
 	kindPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 	// A name starts with a letter or digit, so it is never "." or ".." or hidden.
-	namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$`)
+	namePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$`) })
 )
 
 // temporary starts the names of files that are being written: no blob's name starts so.
@@ -92,7 +93,7 @@ const temporary = ".new-"
 // path is the file of a blob. Names are spread over 256 folders by their hash,
 // since folders with millions of files are slow.
 func path(kind, name string) (string, error) {
-	if !kindPattern.MatchString(kind) || !namePattern.MatchString(name) {
+	if !kindPattern.MatchString(kind) || !namePattern().MatchString(name) {
 		return "", fmt.Errorf("%w: %.50q, %.250q", ErrName, kind, name)
 	}
 	return filepath.Join(kind, fmt.Sprintf("%02x", sha256.Sum256([]byte(name))[0]), name), nil
@@ -251,7 +252,7 @@ func (s *Store) Each(ctx context.Context, kind string, f func(name string, kept 
 		if err == nil {
 			err = ctx.Err()
 		}
-		if err != nil || d.IsDir() || !namePattern.MatchString(d.Name()) {
+		if err != nil || d.IsDir() || !namePattern().MatchString(d.Name()) {
 			return gone(err)
 		}
 		info, err := d.Info()

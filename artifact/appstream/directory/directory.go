@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -119,10 +120,12 @@ func New(c Config) (*Directories, error) {
 }
 
 // formOfName is that of a fully qualified domain name.
-var formOfName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+var formOfName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+})
 
 // isName says whether a text is the name of a directory.
-func isName(name string) bool { return len(name) <= 255 && formOfName.MatchString(name) }
+func isName(name string) bool { return len(name) <= 255 && formOfName().MatchString(name) }
 
 // formOfUnit is that of a distinguished name: attributes and their values with
 // commas between them, commas in values behind a backslash (RFC 4514).

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -30,13 +31,13 @@ const (
 const NamePattern = `^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,100}$`
 
 var (
-	formOfName   = regexp.MustCompile(NamePattern)
+	formOfName   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(NamePattern) })
 	formOfRegion = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 	formOfOwner  = regexp.MustCompile(`^([0-9]{12})?$`)
 )
 
 // IsName says whether a resource can have the name.
-func IsName(name string) bool { return formOfName.MatchString(name) }
+func IsName(name string) bool { return formOfName().MatchString(name) }
 
 // IsRegion says whether a text has the form of a region's name.
 func IsRegion(region string) bool { return formOfRegion.MatchString(region) }

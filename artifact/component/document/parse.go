@@ -7,14 +7,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 // nameForm is the form of names of phases, steps and loops, so that references
 // can name them; variableForm that of parameters and constants.
 var (
-	nameForm     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
-	variableForm = regexp.MustCompile(`^[A-Za-z0-9_-]{3,128}$`)
+	nameForm     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`) })
+	variableForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{3,128}$`) })
 )
 
 // Parse reads a document and checks all of it. Its error is of type Problems.
@@ -196,7 +197,7 @@ func (c *checker) variables(d *Document, v *value, names ...string) []member {
 		m := item.members[0]
 		known := d.variable(m.name) || slices.ContainsFunc(all, func(other member) bool { return other.name == m.name })
 		switch {
-		case !variableForm.MatchString(m.name):
+		case !variableForm().MatchString(m.name):
 			c.at(m, item.path, "the name [%s] must have 3 to 128 letters, digits, - and _", cut(m.name, 60))
 		case known:
 			c.at(m, item.path, "there is another parameter or constant [%s]", m.name)
@@ -221,7 +222,7 @@ func (c *checker) name(v *value) (string, *value) {
 	if !c.isText(n) {
 		return "", n
 	}
-	if !nameForm.MatchString(n.text) {
+	if !nameForm().MatchString(n.text) {
 		c.fault(n, "a name has 1 to 128 letters, digits, - and _, unlike %s", n.what())
 	}
 	return n.text, n
