@@ -100,7 +100,7 @@ const componentTool = "component"
 func machineTools() map[string]agent.Tool {
 	return map[string]agent.Tool{
 		componentTool: document.Tool, machine.FilesTool: files.Tool,
-		"image-assistant": assistant.Tool, "reboot": assistant.RebootTool, "poweroff": assistant.PowerOffTool,
+		"image-assistant": assistant.Tool, "AppStreamImageAssistant": assistant.Tool, "reboot": assistant.RebootTool, "poweroff": assistant.PowerOffTool,
 	}
 }
 

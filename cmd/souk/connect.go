@@ -11,14 +11,18 @@ import (
 type ConnectCommand struct {
 	MarketFlags `embed:""`
 	Name        string `arg:"" help:"The image builder's name. It must be RUNNING."`
-	User        string `short:"u" placeholder:"NAME" env:"-" help:"User of the machine whose login shell runs: NAME, UID or UID:GID (default root)."`
+	User        string `short:"u" placeholder:"NAME" env:"-" help:"User of the machine whose shell runs: NAME, UID or UID:GID (default root)."`
 }
 
 // Help says what the line of help can't.
 func (c *ConnectCommand) Help() string {
-	return `The shell is the user's own, from the machine's /etc/passwd, or /bin/sh. The
-terminal ends with the shell; "~." at the beginning of a line leaves at once, also
-where nothing answers. What runs in the terminal ends with it.
+	return `The shell is the user's own, from the machine's /etc/passwd, or /bin/sh. It is no
+login shell: bash -l reads /etc/profile. The terminal ends with the shell; "~." at the
+beginning of a line leaves at once, also where nothing answers. What runs in the
+terminal ends with it.
+
+Type image-assistant to see how an image is made of the machine. Where sudo does not
+find it, or su has been there before: /run/souk/bin/image-assistant.
 
 The exit status is the shell's, or 125 where there was no terminal to be had.
 

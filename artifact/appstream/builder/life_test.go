@@ -73,7 +73,7 @@ func TestADryRunOfTheAssistantMakesNothing(t *testing.T) {
 	h := open(t)
 	h.start()
 	h.create("one")
-	if got := h.sh("one", "image-assistant create-image --name made --dry-run"); got[:2] != "0 " {
+	if got := h.sh("one", "AppStreamImageAssistant create-image --name made --dry-run"); got[:2] != "0 " {
 		t.Errorf("a dry run says %q", got)
 	}
 	if got := h.sh("one", "image-assistant create-image --name base"); got[:2] != "1 " {

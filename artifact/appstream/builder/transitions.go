@@ -185,8 +185,9 @@ func (b *Builders) noRole(r *Builder) resource.Error {
 	return resource.Error{Code: "MACHINE_ROLE_IS_MISSING", Message: fmt.Sprintf("The IAM role %s does not exist.", r.Role), Timestamp: b.now()}
 }
 
-// Commands of a builder's machine, which the agent has as tools.
-var commands = []string{"image-assistant", "reboot", "poweroff"}
+// Commands of a builder's machine, which the agent has as tools. The image assistant
+// has AWS's name on Linux besides, which is what scripts call.
+var commands = []string{"image-assistant", "AppStreamImageAssistant", "reboot", "poweroff"}
 
 // gigabyte of a RootVolumeConfig.
 const gigabyte = 1 << 30

@@ -27,7 +27,7 @@ type Kind string
 
 // The kinds of sessions.
 const (
-	// Terminal: a terminal with the login shell of a user.
+	// Terminal: a terminal with the shell of a user.
 	Terminal Kind = "TERMINAL"
 	// Command: one program, with a terminal or with pipes.
 	Command Kind = "COMMAND"
@@ -135,25 +135,26 @@ func (s Start) cmd(t Ticket) (machine.Cmd, error) {
 	return c, nil
 }
 
-// login finds the login shell of a user in /etc/passwd, and becomes it. What has
-// no such line, or names a program that is not there, gets /bin/sh.
-const login = `user=$1 shell= home=
+// theirs finds the shell of a user in /etc/passwd, and becomes it, in the user's home.
+// Who has no such line, or a program that is not there, gets /bin/sh. It is no login
+// shell: those read /etc/profile, which sets PATH anew, without the machine's commands.
+const theirs = `user=$1 shell= home=
 while IFS=: read -r name _ uid _ _ dir program; do
 	if [ "$name" = "$user" ] || [ "$uid" = "$user" ]; then shell=$program home=$dir; break; fi
 done </etc/passwd 2>/dev/null
 [ -n "$shell" ] && [ -x "$shell" ] || shell=/bin/sh
 [ -n "$home" ] && cd "$home" 2>/dev/null
 export SHELL="$shell"
-exec "$shell" -l`
+exec "$shell"`
 
-// shell is the program of a terminal: the login shell of a user of the machine,
+// shell is the program of a terminal: the shell of a user of the machine,
 // who may be given as NAME, UID, or either with a group; "" is root.
 func shell(user string) []string {
 	name, _, _ := strings.Cut(user, ":")
 	if name == "" {
 		name = "root"
 	}
-	return []string{"/bin/sh", "-c", login, "souk", name}
+	return []string{"/bin/sh", "-c", theirs, "souk", name}
 }
 
 // Failure says why a session did not begin, or not end by its program's end. Its

@@ -551,17 +551,17 @@ func TestTerminalsSizesArrive(t *testing.T) {
 	}
 }
 
-// TestLoginShell runs the script that finds a login shell, for the user that runs
+// TestShellOfAUser runs the script that finds a user's shell, for the user that runs
 // the tests and for one that is not there.
-func TestLoginShell(t *testing.T) {
+func TestShellOfAUser(t *testing.T) {
 	t.Parallel()
 	for user, want := range map[string]string{"": "", "nobody-of-that-name": "/bin/sh"} {
 		args := shell(user)
-		// -l is an option of the shell: what is typed is its input.
 		p := exec.Command(args[0], args[1:]...)
-		p.Stdin = strings.NewReader("echo shell=$SHELL\n")
+		p.Env = []string{"PATH=/run/souk/bin:/usr/bin:/bin"}
+		p.Stdin = strings.NewReader("echo shell=$SHELL path=$PATH\n") // is what is typed
 		out, err := p.Output()
-		if err != nil || !strings.Contains(string(out), "shell="+want) {
+		if err != nil || !strings.Contains(string(out), "shell="+want) || !strings.Contains(string(out), "path=/run/souk/bin:") {
 			t.Errorf("user %q: %v, %q", user, err, out)
 		}
 	}

@@ -11,7 +11,10 @@ import (
 )
 
 func main() {
-	sandbox.Main(map[string]agent.Tool{"image-assistant": assistant.Tool, "reboot": assistant.RebootTool, "poweroff": assistant.PowerOffTool})
+	sandbox.Main(map[string]agent.Tool{
+		"image-assistant": assistant.Tool, "AppStreamImageAssistant": assistant.Tool,
+		"reboot": assistant.RebootTool, "poweroff": assistant.PowerOffTool,
+	})
 	os.Stderr.WriteString("this program is started by tests\n")
 	os.Exit(2)
 }
