@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -218,6 +219,52 @@ func (c *compute) Create(ctx context.Context, id string, s machine.Spec) error {
 		return fmt.Errorf("%w: %w", installer.ErrNoMachines, c.failure)
 	}
 	return c.Provider.Create(ctx, id, s)
+}
+
+// missing is the error for a machine of a provider that could not be opened: it has
+// none, so nobody should ask, but whoever does is told.
+func (c *compute) missing(id string) error {
+	return fmt.Errorf("%w: %s: %w: %w", machine.ErrNotFound, id, installer.ErrNoMachines, c.failure)
+}
+
+// Start finds no machine where the provider could not be opened; so do those below.
+func (c *compute) Start(ctx context.Context, id string) error {
+	if c.Provider == nil {
+		return c.missing(id)
+	}
+	return c.Provider.Start(ctx, id)
+}
+
+// Exec implements machine.Provider.
+func (c *compute) Exec(ctx context.Context, id string, cmd machine.Cmd) (machine.Exit, error) {
+	if c.Provider == nil {
+		return machine.Exit{}, c.missing(id)
+	}
+	return c.Provider.Exec(ctx, id, cmd)
+}
+
+// Stop implements machine.Provider.
+func (c *compute) Stop(ctx context.Context, id string) error {
+	if c.Provider == nil {
+		return c.missing(id)
+	}
+	return c.Provider.Stop(ctx, id)
+}
+
+// Wait implements machine.Provider.
+func (c *compute) Wait(ctx context.Context, id string) error {
+	if c.Provider == nil {
+		return c.missing(id)
+	}
+	return c.Provider.Wait(ctx, id)
+}
+
+// Diff implements machine.Provider.
+func (c *compute) Diff(ctx context.Context, id string, w io.Writer) error {
+	if c.Provider == nil {
+		return c.missing(id)
+	}
+	return c.Provider.Diff(ctx, id, w)
 }
 
 // List returns no machine where the provider could not be opened.

@@ -57,7 +57,8 @@ type ImageBuilding struct {
 
 	// NodeURL is how the other servers of the market reach this one, where several
 	// share one: what happens in a machine goes through the server that has it.
-	// Default: where it listens.
+	// Default: where it listens; that is 127.0.0.1 where it listens on every address,
+	// which other hosts can't reach.
 	NodeURL string `name:"node-url" placeholder:"URL" help:"How the other servers of this market reach this one (default: where it listens)."`
 
 	// NodeTimeout is for how long a server of the market may say nothing before the
@@ -155,14 +156,11 @@ type imageBuilding struct {
 }
 
 // joinImageBuilders makes the image builders. Machines and AppStream images are there
-// already. url is where this server listens; "" where none runs.
-func (m *market) joinImageBuilders(config Config, node, url string, all builder.Images) error {
+// already. Where a server runs, config.NodeURL is filled.
+func (m *market) joinImageBuilders(config Config, node string, all builder.Images) error {
 	id, err := m.folder.nodeID(node != "")
 	if err != nil {
 		return err
-	}
-	if config.NodeURL != "" {
-		url = config.NodeURL
 	}
 	err = m.joinNetworks(config)
 	if err != nil {
@@ -174,7 +172,7 @@ func (m *market) joinImageBuilders(config Config, node, url string, all builder.
 	}
 	m.builders, err = builder.New(builder.Config{
 		Store: m.store, Images: all, Layers: m.images, Keys: m.ring, Node: id, Folder: filepath.Join(config.Data, "snapshots"),
-		Machines: machines, URL: url, AgentVersion: agentVersion(config),
+		Machines: machines, URL: config.NodeURL, AgentVersion: agentVersion(config),
 		InstanceType: builderSize,
 		Network:      m.networkOf, Directory: m.directoryOf,
 		Role:   m.builderRole,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/url"
 	"path/filepath"
-	"strings"
 
 	"souk/access/iam"
 	"souk/access/quota"
@@ -121,7 +120,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 	}
 	err = m.joinAppImages(config, node)
 	if err == nil {
-		err = m.joinImageBuilders(config, node, strings.TrimSuffix(public.String(), "/"), m.appImages)
+		err = m.joinImageBuilders(config, node, m.appImages)
 	}
 	err = errors.Join(err, m.joinSessions(config, node, public))
 	if err != nil {

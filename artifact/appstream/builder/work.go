@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"souk/artifact/appstream/resource"
+	"souk/artifact/machine"
 	"souk/storage/store"
 	"souk/storage/work"
 )
@@ -200,7 +201,7 @@ func (b *Builders) failed(ctx context.Context, r *Builder, why *Reason, all ...r
 	b.leave(r.Machine)
 	if b.config.Machines != nil {
 		err := b.config.Machines.Stop(ctx, r.Machine)
-		if err != nil {
+		if err != nil && !errors.Is(err, machine.ErrNotFound) { // it may have failed before there was one
 			b.config.Log.Warn("image builders: a machine that failed may run still", "builder", r.id(), "machine", r.Machine, "error", err)
 		}
 	}
