@@ -118,9 +118,28 @@ func (s *Sessions) passOn(w http.ResponseWriter, r *http.Request, t Ticket, text
 		log.Warn("a session's connection could not be taken over", "error", err)
 		return
 	}
-	stop := context.AfterFunc(s.ctx, func() { there.Close() })
+	stop := context.AfterFunc(s.ctx, func() {
+		there.Close()
+		_ = here.SetWriteDeadline(time.Now().Add(parting)) // of the write under way
+	})
 	defer stop()
 	join(here, reader, there)
+}
+
+// patient is a connection to a client that is given up when it takes no bytes for
+// long: this node hears nothing of what the two ends say to each other.
+type patient struct {
+	net.Conn
+	most time.Duration
+}
+
+// Write implements io.Writer.
+func (p patient) Write(b []byte) (int, error) {
+	err := p.SetWriteDeadline(time.Now().Add(p.most))
+	if err != nil {
+		return 0, err
+	}
+	return p.Conn.Write(b)
 }
 
 // join carries bytes both ways until the node ends the session, or the client.
@@ -135,7 +154,7 @@ func join(here net.Conn, reader io.Reader, there io.ReadWriteCloser) {
 			_, _ = io.Copy(io.Discard, reader) // until the client has taken what is under way to it
 		}
 	}()
-	_, _ = io.Copy(here, there) // either end's end is the session's
+	_, _ = io.Copy(patient{here, silence}, there) // either end's end is the session's
 	if half, ok := here.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite() // as above
 	}

@@ -42,7 +42,12 @@ func (b *inbox) put(kind byte, data []byte) bool {
 		return true
 	}
 	b.size += len(data)
-	b.chunks = append(b.chunks, chunk{kind, append([]byte(nil), data...)})
+	// Small pieces lie together: each would take many times its bytes.
+	if n := len(b.chunks) - 1; n >= 0 && b.chunks[n].kind == kind && len(b.chunks[n].data)+len(data) <= maxFrame {
+		b.chunks[n].data = append(b.chunks[n].data, data...)
+	} else {
+		b.chunks = append(b.chunks, chunk{kind, append([]byte(nil), data...)})
+	}
 	b.more.Broadcast()
 	return true
 }

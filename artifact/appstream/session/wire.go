@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"souk/artifact/machine"
@@ -159,19 +160,23 @@ type wire struct {
 	mu  sync.Mutex // guards writing and buf
 	buf []byte
 
-	watch *time.Timer   // closes the connection when the other end is silent
-	mute  chan struct{} // closed when it was
+	watch *time.Timer // closes the connection when the other end is silent
+	mute  atomic.Bool // it was
 }
 
 // newWire begins to ping, and to listen for silence.
 func newWire(conn io.ReadWriteCloser) *wire {
-	w := &wire{conn: conn, quit: make(chan struct{}), mute: make(chan struct{})}
-	w.watch = time.AfterFunc(silence, func() {
-		close(w.mute)
-		w.close()
-	})
+	w := &wire{conn: conn, quit: make(chan struct{})}
+	w.watch = time.AfterFunc(silence, w.silent)
 	go w.ping()
 	return w
+}
+
+// silent gives up the other end. It may be called again: what came in the same
+// moment has set the watch once more.
+func (w *wire) silent() {
+	w.mute.Store(true)
+	w.close()
 }
 
 // close ends the connection. Reads and writes that wait return.
@@ -213,12 +218,10 @@ func (w *wire) read(r io.Reader, take func(frame) error) error {
 			}
 		}
 		if err != nil {
-			select {
-			case <-w.mute:
+			if w.mute.Load() {
 				return errSilent
-			default:
-				return err
 			}
+			return err
 		}
 	}
 }
