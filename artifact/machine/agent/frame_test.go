@@ -121,3 +121,40 @@ func FuzzLookupUser(f *testing.F) {
 		}
 	})
 }
+
+func TestManySmallPiecesTakeTheRoomOfTheirBytes(t *testing.T) {
+	t.Parallel()
+	b := newInbox()
+	for range window {
+		if !b.put(channelOut, []byte{'x'}) || !b.put(channelOut, nil) {
+			t.Fatal("less than a window is too much")
+		}
+	}
+	if b.put(channelOut, []byte{'x'}) {
+		t.Error("more than a window is taken")
+	}
+	room := 0
+	for _, c := range b.chunks {
+		room += cap(c.data)
+	}
+	if most := 2 * window / maxFrame; len(b.chunks) > most || room > 2*window {
+		t.Errorf("%d bytes lie in %d pieces with room for %d", window, len(b.chunks), room)
+	}
+}
+
+// An agent that opens a number again has the connection that it opened last, and what
+// served the first one ends without it.
+func TestConnectionWithTheNumberOfOneThatWasClosed(t *testing.T) {
+	t.Parallel()
+	h := &Host{conns: map[uint32]*pipe{}}
+	first, second := &pipe{}, &pipe{}
+	h.conns[fromAgent|1] = second
+	h.closeConn(fromAgent|1, first)
+	if h.conns[fromAgent|1] != second {
+		t.Error("the second connection was forgotten with the first")
+	}
+	h.closeConn(fromAgent|1, second)
+	if len(h.conns) != 0 {
+		t.Error("a connection that was closed is known still")
+	}
+}

@@ -140,7 +140,7 @@ func (h *Host) takeConn(f frame) error {
 		return nil // closed meanwhile
 	}
 	if f.kind == kindClose {
-		h.closeConn(f.stream)
+		h.closeConn(f.stream, p)
 	}
 	return p.take(f)
 }
@@ -195,7 +195,7 @@ func (h *Host) openConn(f frame) error {
 	}()
 	go func() {
 		p.run(&h.wire, f.stream)
-		h.closeConn(f.stream)
+		h.closeConn(f.stream, p)
 	}()
 	return nil
 }
@@ -229,10 +229,13 @@ func (p place) pair() (ours, theirs net.Conn, err error) {
 	return conns[0], conns[1], nil
 }
 
-func (h *Host) closeConn(stream uint32) {
+// closeConn forgets a connection. The agent may have given its number to another.
+func (h *Host) closeConn(stream uint32, p *pipe) {
 	h.mu.Lock()
-	delete(h.conns, stream)
-	h.mu.Unlock()
+	defer h.mu.Unlock()
+	if h.conns[stream] == p {
+		delete(h.conns, stream)
+	}
 }
 
 var _ io.Closer = (*Host)(nil)

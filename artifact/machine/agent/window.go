@@ -39,8 +39,16 @@ func (b *inbox) put(c byte, data []byte) bool {
 	if b.size+len(data) > window {
 		return false
 	}
+	if len(data) == 0 {
+		return true
+	}
 	b.size += len(data)
-	b.chunks = append(b.chunks, chunk{c, append([]byte(nil), data...)})
+	// Small pieces lie together: each would take many times its bytes.
+	if n := len(b.chunks) - 1; n >= 0 && b.chunks[n].channel == c && len(b.chunks[n].data)+len(data) <= maxFrame {
+		b.chunks[n].data = append(b.chunks[n].data, data...)
+	} else {
+		b.chunks = append(b.chunks, chunk{c, append([]byte(nil), data...)})
+	}
 	b.more.Signal()
 	return true
 }
