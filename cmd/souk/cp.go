@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -126,24 +127,29 @@ func (app *App) put(m *remoteMarket, source, builder, path string) error {
 }
 
 // fetch copies a path of a machine to one of ours, or as an archive to standard
-// output. What the machine sends is a stranger's: see artifact/machine/files.
-func (app *App) fetch(m *remoteMarket, builder, path, target string) error {
+// output. What the machine sends is a stranger's: see artifact/machine/files. It is
+// called as it was asked for, or nothing of it is taken.
+func (app *App) fetch(m *remoteMarket, builder, source, target string) error {
 	if target == "-" {
-		return app.carry(m, builder, session.Get, path, session.Streams{Out: app.Out})
+		return app.carry(m, builder, session.Get, source, session.Streams{Out: app.Out})
+	}
+	name := path.Base(path.Clean("/" + source)) // in a machine paths begin at /
+	if name == "/" {
+		name = "" // the machine says that it can't be copied
 	}
 	bar := app.copying("receiving")
 	defer bar.end()
 	from, archive := io.Pipe()
 	unpacked := make(chan error, 1)
 	go func() {
-		err := files.Unpack(from, target, files.Options{})
+		err := files.Unpack(from, target, files.Options{Name: name})
 		if err == nil {
 			_, err = io.Copy(io.Discard, from) // what stands behind the archive's end
 		}
 		from.CloseWithError(err)
 		unpacked <- err
 	}()
-	err := app.carry(m, builder, session.Get, path, session.Streams{Out: io.MultiWriter(archive, bar)})
+	err := app.carry(m, builder, session.Get, source, session.Streams{Out: io.MultiWriter(archive, bar)})
 	archive.CloseWithError(err)
 	failed := <-unpacked
 	if err == nil || failed != nil && errors.Is(err, failed) {

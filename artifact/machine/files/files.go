@@ -33,6 +33,10 @@ type Options struct {
 	Owners bool
 	// Note is told of what Pack leaves out. Nil: nobody is.
 	Note func(text string)
+	// Name is that of the file or folder which Unpack takes, the first part of all names
+	// of its archive: who asks a stranger for one file gets no other into a folder. "":
+	// any.
+	Name string
 }
 
 // Tool is the tool of agents: "get" PATH writes an archive, "put" PATH reads one. It

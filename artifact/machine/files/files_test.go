@@ -348,6 +348,25 @@ func TestHostileArchivesAreRefusedAndReachNothing(t *testing.T) {
 	}
 }
 
+func TestAnArchiveOfAnotherFileThanTheOneThatWasAskedForIsRefused(t *testing.T) {
+	t.Parallel()
+	from, to := t.TempDir(), t.TempDir()
+	write(t, from+"/.profile", "planted", 0o600)
+	write(t, to+"/.profile", "mine", 0o600)
+	b := pack(t, from+"/.profile", Options{})
+	err := Unpack(bytes.NewReader(b), to, Options{Name: "log"})
+	if !errors.Is(err, ErrArchive) {
+		t.Errorf("got %v", err)
+	}
+	if got := list(t, to); got != ".profile -rw------- mine" {
+		t.Errorf("the target has\n%s", got)
+	}
+	err = Unpack(bytes.NewReader(b), to, Options{Name: ".profile"})
+	if got := list(t, to); err != nil || got != ".profile -rw------- planted" {
+		t.Errorf("what was asked for: %v\n%s", err, got)
+	}
+}
+
 func TestLinksThatAreThereAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	outside, to := t.TempDir(), t.TempDir()

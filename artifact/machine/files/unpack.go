@@ -28,6 +28,9 @@ func Unpack(r io.Reader, name string, o Options) error {
 		return err
 	}
 	u.top, _, _ = splitName(h.Name)
+	if o.Name != "" && u.top != o.Name {
+		return fmt.Errorf("%w: it has %.200q and not %.200q", ErrArchive, u.top, o.Name)
+	}
 	err = u.enter(name)
 	if err != nil {
 		return err
