@@ -42,7 +42,9 @@ const (
 	DefaultFile    = 32 << 30
 	DefaultName    = 4096 // PATH_MAX
 	DefaultRatio   = 200  // root file systems come to 2 to 5
-	DefaultGrace   = 64 << 20
+	// DefaultGrace: databases and swap files are born as zeros, which gzip makes a
+	// thousandth of.
+	DefaultGrace = 1 << 30
 )
 
 const (

@@ -16,6 +16,7 @@ import (
 	"souk/artifact/appstream/resource"
 	"souk/artifact/images"
 	"souk/artifact/machine"
+	"souk/storage/store"
 )
 
 type layerOf = images.Layer
@@ -70,7 +71,7 @@ func TestWhatIsWrongWithARequestHasItsException(t *testing.T) {
 type broken struct {
 	machine.Provider
 	create, start error
-	starts              atomic.Int64
+	starts        atomic.Int64
 }
 
 func (b *broken) Create(ctx context.Context, id string, s machine.Spec) error {
@@ -186,6 +187,46 @@ func TestWhatCannotBeALayerFailsTheImageAndNamesTheFile(t *testing.T) {
 		t.Errorf("the image is %s, %+v", i.State, i.Reason)
 	}
 	h.healthy(1)
+}
+
+func TestALargeFileOfZerosIsNoBomb(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.start()
+	h.create("one")
+	if got := h.sh("one", "truncate -s 100M /opt/redo.log"); got[:2] != "0 " {
+		t.Fatalf("making the file: %q", got)
+	}
+	if a := h.Assist(t.Context(), h.read("one").Machine, createImage("made")); a != assistant.Success {
+		t.Fatalf("the host says %+v", a)
+	}
+	h.is("one", Stopped)
+	if i := h.image("made"); i.State != image.Available {
+		t.Errorf("the image is %s, %+v", i.State, i.Reason)
+	}
+	h.healthy(1)
+}
+
+// fussy refuses each layer.
+type fussy struct{ Images }
+
+func (fussy) Finish(context.Context, image.Image, *images.LayerFile) (store.Batch, error) {
+	return store.Batch{}, fmt.Errorf("making image made: %w: the new layer: archive entry %q: too much data", images.ErrBadImage, "opt/a")
+}
+
+func TestALayerThatIsRefusedSaysWhy(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.start(func(c *Config) { c.Images = fussy{c.Images} })
+	b := h.create("one")
+	if a := h.Assist(t.Context(), b.Machine, createImage("made")); a != assistant.Success {
+		t.Fatalf("the host says %+v", a)
+	}
+	h.is("one", Stopped)
+	const want = `What was written in the image builder makes no image: the new layer: archive entry "opt/a": too much data`
+	if i := h.image("made"); i.State != image.Failed || i.Reason == nil || i.Reason.Message != want {
+		t.Errorf("the image is %s, %+v; want %q", i.State, i.Reason, want)
+	}
 }
 
 func TestAMachineThatIsNobodysHasNoSay(t *testing.T) {

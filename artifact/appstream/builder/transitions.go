@@ -293,7 +293,7 @@ func (b *Builders) unmade(ctx context.Context, r *Builder, err error) (outcome, 
 	case errors.Is(err, machine.ErrBadTree):
 		text = "What was written in the image builder can't be an image: " + behind(err, machine.ErrBadTree)
 	case errors.Is(err, images.ErrBadImage):
-		text = "What was written in the image builder makes no image."
+		text = "What was written in the image builder makes no image: " + behind(err, images.ErrBadImage)
 	case errors.Is(err, machine.ErrNotFound):
 		code, text = image.BuilderNotAvailable, "The disk of the image builder's machine is not there any more."
 	case errors.Is(err, layer.ErrMissing), errors.Is(err, images.ErrNoImage):

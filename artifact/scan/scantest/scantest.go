@@ -2,6 +2,7 @@ package scantest
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -203,7 +204,7 @@ func cases() map[string]sample {
 		"a device":                          {layers: []scan.Layer{Layer(File{Name: "dev/sda", Type: tar.TypeBlock})}, refused: []string{"dev/sda"}},
 		"a layer that is cut off":           {layers: []scan.Layer{Raw(Tar(File{Name: "data", Content: large})[:1<<20])}, refused: []string{"cut off"}},
 		"a layer that is no archive":        {layers: []scan.Layer{Raw([]byte(large))}, refused: []string{"layer"}},
-		"a bomb":                            {layers: []scan.Layer{Raw(Gzip(make([]byte, 200<<20)))}, refused: []string{"layer"}},
+		"a bomb":                            {layers: []scan.Layer{Raw(bytes.Repeat(Gzip(make([]byte, 200<<20)), 6))}, refused: []string{"layer"}},
 		"what came before a bad entry":      {layers: []scan.Layer{Layer(key, File{Name: "/x", Content: "x"})}, refused: []string{"id_ed25519", "absolute"}},
 		"names that are no text":            {layers: with(File{Name: "opt/\xff\xfe.conf", Content: PrivateKey()}), refused: []string{"private key"}},
 		"an empty layer":                    {layers: []scan.Layer{Layer()}},
