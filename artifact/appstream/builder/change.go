@@ -92,9 +92,9 @@ func (b *Builders) enter(r *Builder, s State, why *Reason) {
 
 // change commits what edit makes of a builder. edit enters a state, or not, and
 // returns what is written besides. begins, if set, is told of the builder before it
-// is stored. Where another request was quicker and the state is another now, the
-// error is a ConcurrentModificationException; a change of tags meanwhile does not
-// count.
+// is stored. Where another request was quicker to enter a state than an edit that
+// enters one, the error is a ConcurrentModificationException; a change of tags
+// meanwhile does not count, and none is refused for it.
 func (b *Builders) change(ctx context.Context, account, region, name string, begins func(*Builder), edit func(*Builder) (store.Batch, error)) (*Builder, error) {
 	err := b.ready(ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func (b *Builders) change(ctx context.Context, account, region, name string, beg
 	if !resource.IsName(name) {
 		return nil, notFound(name, account)
 	}
-	first := -1 // the step at the first look
+	lost := -1 // the step from which an edit has entered a state that could not be stored
 	for {
 		r, revision, err := b.get(ctx, keyOf(account, region, name))
 		if errors.Is(err, store.ErrNotFound) {
@@ -112,10 +112,10 @@ func (b *Builders) change(ctx context.Context, account, region, name string, beg
 		if err != nil {
 			return nil, err
 		}
-		if first >= 0 && r.Step != first {
+		if lost >= 0 && r.Step != lost {
 			return nil, resource.Concurrent("image builder", name)
 		}
-		first = r.Step
+		step := r.Step
 		batch, err := edit(r)
 		if errors.Is(err, errAsItIs) {
 			return r, nil
@@ -129,7 +129,7 @@ func (b *Builders) change(ctx context.Context, account, region, name string, beg
 		}
 		batch.Put = append(batch.Put, w)
 		var task store.Write
-		if r.Step != first {
+		if r.Step != step {
 			task = b.task(r)
 			batch.Put = append(batch.Put, task)
 		}
@@ -142,12 +142,15 @@ func (b *Builders) change(ctx context.Context, account, region, name string, beg
 			if conflict.Key.Kind != Kind {
 				return nil, fmt.Errorf("changing image builder %s: %w", r.id(), err)
 			}
+			if r.Step != step {
+				lost = step
+			}
 			continue
 		}
-		if err != nil && (r.Step == first || !b.written(ctx, r)) {
+		if err != nil && (r.Step == step || !b.written(ctx, r)) {
 			return nil, fmt.Errorf("changing image builder %s: %w", r.id(), err)
 		}
-		if r.Step != first {
+		if r.Step != step {
 			b.config.Log.Info("image builders: changing", "builder", r.id(), "state", r.State)
 			b.hand(r, task)
 		}

@@ -132,36 +132,38 @@ func TestOfTwoCallsAtATimeOneLoses(t *testing.T) {
 			}
 		}}
 	}, func(c *Config) { c.Beat = time.Hour })
-	h.away("node-2")
-	h.put("one", Running)
-	between = func() {
-		d, err := h.store.Get(t.Context(), keyOf(account, region, "one"))
+	other := func(name string, does func(r *Builder)) {
+		d, err := h.store.Get(t.Context(), keyOf(account, region, name))
 		h.must(err)
 		r, err := decode(d)
 		h.must(err)
-		h.enter(r, Stopping, nil)
+		does(r)
 		w, err := r.write(d.Revision)
 		h.must(err)
 		h.must(h.store.Commit(t.Context(), store.Batch{Put: []store.Write{w}}))
 	}
+	h.away("node-2")
+	h.put("one", Running)
+	between = func() { other("one", func(r *Builder) { h.enter(r, Stopping, nil) }) }
 	_, err := h.Delete(t.Context(), account, region, "one", nil)
 	if code(err) != "ConcurrentModificationException" {
 		t.Errorf("deleting a builder that is being stopped: %v", err)
 	}
 	h.put("two", Running)
-	between = func() {
-		d, err := h.store.Get(t.Context(), keyOf(account, region, "two"))
-		h.must(err)
-		r, err := decode(d)
-		h.must(err)
-		r.Tags = map[string]string{"a": "b"}
-		w, err := r.write(d.Revision)
-		h.must(err)
-		h.must(h.store.Commit(t.Context(), store.Batch{Put: []store.Write{w}}))
-	}
+	between = func() { other("two", func(r *Builder) { r.Tags = map[string]string{"a": "b"} }) }
 	r, err := h.Stop(t.Context(), account, region, "two", nil)
 	if err != nil || r.State != Stopping || r.Tags["a"] != "b" {
 		t.Errorf("stopping a builder that was tagged: %+v, %v", r, err)
+	}
+	h.put("three", Running)
+	between = func() { other("three", func(r *Builder) { h.enter(r, Stopping, nil) }) }
+	err = h.Tag(t.Context(), account, region, "three", map[string]string{"a": "b"})
+	if err != nil {
+		t.Errorf("tagging a builder that is being stopped: %v", err)
+	}
+	err = h.Untag(t.Context(), account, region, "three", []string{"a"})
+	if err != nil {
+		t.Errorf("taking a tag from it: %v", err)
 	}
 }
 
