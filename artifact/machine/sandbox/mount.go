@@ -257,15 +257,27 @@ func freshen(dir string, owner int, remove func(string) error) error {
 				return err
 			}
 		}
-		err := os.Mkdir(name, d.mode)
-		if errors.Is(err, os.ErrExist) {
+		// It gets its name when it is whole: whoever ends this process in between
+		// leaves no root that its own user can't write.
+		if _, err := os.Lstat(name); err == nil {
 			continue
 		}
+		half := name + ".new"
+		err := remove(half)
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
 		if err == nil {
-			err = os.Chmod(name, d.mode) // the umask
+			err = os.Mkdir(half, d.mode)
+		}
+		if err == nil {
+			err = os.Chmod(half, d.mode) // the umask
 		}
 		if err == nil && owner != 0 {
-			err = os.Lchown(name, owner, owner)
+			err = os.Lchown(half, owner, owner)
+		}
+		if err == nil {
+			err = os.Rename(half, name)
 		}
 		if err != nil {
 			return fmt.Errorf("preparing the machine's disk: %w", err)

@@ -150,3 +150,36 @@ func ordinary(t *testing.T) {
 		t.Errorf("the disk was not kept: %q", out)
 	}
 }
+
+// TestADiskThatWasHalfPreparedIsPreparedAnew: a process that was killed while it made
+// the folders of a disk has left some without their owner and mode.
+func TestADiskThatWasHalfPreparedIsPreparedAnew(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	half := filepath.Join(dir, diskFolder, upperName+".new")
+	if err := errors.Join(os.MkdirAll(half, 0o700), os.WriteFile(filepath.Join(half, "left"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	owner := os.Geteuid()
+	if owner == 0 {
+		owner = 4242
+	}
+	if err := freshen(dir, owner, os.RemoveAll); err != nil {
+		t.Fatal(err)
+	}
+	upper := filepath.Join(dir, diskFolder, upperName)
+	var st syscall.Stat_t
+	if err := syscall.Stat(upper, &st); err != nil || int(st.Uid) != owner || st.Mode&0o777 != 0o755 {
+		t.Errorf("the root of the machine is user %d's with mode %o, %v; want %d and 755", st.Uid, st.Mode&0o777, err, owner)
+	}
+	if all, err := os.ReadDir(upper); err != nil || len(all) > 0 {
+		t.Errorf("in the root of the machine there is %v, %v", all, err)
+	}
+	// What the machine made of its root stays.
+	if err := errors.Join(os.Chmod(upper, 0o700), freshen(dir, owner, os.RemoveAll)); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Stat(upper, &st); err != nil || st.Mode&0o777 != 0o700 {
+		t.Errorf("the root of the machine had the mode 700 and has %o, %v", st.Mode&0o777, err)
+	}
+}
