@@ -46,6 +46,11 @@ func (b *Builders) Describe(ctx context.Context, q Query) (Page, error) {
 			limit = min(limit, *q.MaxResults)
 		}
 	}
+	// What ran when an earlier run of this node ended is not shown as if it did still.
+	err := b.ready(ctx)
+	if err != nil {
+		return Page{}, err
+	}
 	if len(q.Names) > 0 {
 		return b.describeNamed(ctx, q)
 	}

@@ -96,6 +96,10 @@ func (b *Builders) Locate(ctx context.Context, account, region, name string) (no
 
 // runs reads a builder that is RUNNING.
 func (b *Builders) runs(ctx context.Context, account, region, name string) (*Builder, error) {
+	err := b.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
 	r, err := b.named(ctx, account, region, name)
 	if err == nil && r.State != Running {
 		return nil, notRunning(r)
@@ -121,7 +125,7 @@ func (b *Builders) Enter(ctx context.Context, account, region, name string) (*Se
 	defer b.mu.Unlock()
 	o := b.live[r.Machine]
 	if o == nil {
-		return nil, notRunning(r) // it has just ended
+		return nil, apierror.New("OperationNotPermittedException", "The machine of the image builder %s has just ended. The image builder must be in a RUNNING state for this action to succeed.", name)
 	}
 	o.open++
 	return &Session{builders: b, at: o}, nil
