@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"souk/access/iam"
+	"souk/artifact/appstream/resource"
 	"souk/gateway"
 )
 
@@ -44,11 +45,13 @@ func (s *service) onEach(ctx context.Context, c *gateway.Caller, action, kind st
 }
 
 // onARN asks for an action on a resource that the request names by its ARN. What
-// another account owns is asked about as the caller's own: sharing it is not done
-// by policies, and the rooms know whom it is shared to.
+// another account owns is asked about as the caller's own, but without its tags, of
+// which the answer would tell: sharing it is not done by policies, and the rooms know
+// whom it is shared to.
 func (s *service) onARN(ctx context.Context, c *gateway.Caller, action, arn string) (question, error) {
 	q := question{Action: "appstream:" + action, Resource: arn}
-	if s.Tags == nil || strings.HasSuffix(arn, "*") || !c.Principal.Looks("aws:resourcetag/") {
+	a, ok := resource.ParseARN(arn)
+	if s.Tags == nil || !ok || a.Account != c.Principal.Account || !c.Principal.Looks("aws:resourcetag/") {
 		return q, nil
 	}
 	tags, err := s.Tags.Of(ctx, arn)

@@ -15,7 +15,7 @@ func TestQuestions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{Config{Tags: Tagged{"image-builder": shelf{"111122223333/us-east-1/one": {"Team": "blue"}}}}}
+	s := &service{Config{Tags: Tagged{"image-builder": shelf{"111122223333/us-east-1/one": {"Team": "blue"}, "999988887777/us-east-1/one": {"Team": "blue"}}}}}
 	root := &gateway.Caller{Region: "us-east-1", Principal: &iam.Principal{Account: "111122223333", Root: true}}
 	ann := &gateway.Caller{Region: "us-east-1", Principal: &iam.Principal{Account: "111122223333", Policies: []*iam.Policy{policy}}}
 	const one = "arn:aws:appstream:us-east-1:111122223333:image-builder/one"
@@ -38,6 +38,11 @@ func TestQuestions(t *testing.T) {
 		if d := cmp.Diff(tt.want, got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
+	}
+	const theirs = "arn:aws:appstream:us-east-1:999988887777:image-builder/one"
+	got, err := s.onARN(t.Context(), ann, "Do", theirs)
+	if d := cmp.Diff(question{Action: "appstream:Do", Resource: theirs}, got); err != nil || d != "" {
+		t.Errorf("another account's tags are looked at: %v (-want +got):\n%s", err, d)
 	}
 	both := iam.Context{"aws:requesttag/team": {"red"}, "aws:tagkeys": {"Team"}}
 	for _, tt := range []struct{ want, got []question }{
