@@ -2,8 +2,6 @@ package conformance
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -78,25 +76,8 @@ func vpc(subnet string, groups ...string) map[string][]string {
 	return map[string][]string{"SubnetIds": {subnet}, "SecurityGroupIds": groups}
 }
 
-// TestWhatStandsInTheWayOfAnImageBuilder: networks, the service role and
-// directories, each with what a builder is told that lacks it.
-func TestWhatStandsInTheWayOfAnImageBuilder(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "networks.yaml")
-	must(t, os.WriteFile(file, []byte(networkTable), 0o600))
-	s := newStage(t, false, "--network-table", file)
-	for _, client := range []string{"JSON 1.1", "rpc-v2-cbor"} {
-		t.Run(client, func(t *testing.T) {
-			a, account := newApps(t, s.server, strings.ToLower(strings.NewReplacer(" ", "-", ".", "-").Replace(client)), client)
-			a.networks()
-			a.directories()
-			a.machineRole(account.ID)
-		})
-	}
-	must(t, s.server.Stop())
-	s.left.nothing(t)
-}
-
+// networks: networks and the service role, each with what a builder is told that
+// lacks it.
 func (a *apps) networks() {
 	t := a.t
 	meets := func(want string, pairs ...any) {
@@ -156,6 +137,7 @@ func (a *apps) machineRole(account string) {
 	a.gone("worker")
 }
 
+// directories: the same of directories, and what is refused of their configurations.
 func (a *apps) directories() {
 	t := a.t
 	const unit, password = "OU=Builders,DC=corp,DC=example,DC=com", "hunter2-of-the-service"

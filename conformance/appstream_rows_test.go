@@ -554,6 +554,9 @@ func without(t *testing.T) map[[2]string]string {
 	return all
 }
 
+// byName sorts what is of something by both.
+func byName(a, b [2]string) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }
+
 // TestExceptionsOfAppStreamAreReachedOrNamed: every exception that the model binds
 // to an operation that is offered is a row, or stands in docs/divergences.md with
 // why it can't be; and nothing else does.
@@ -585,7 +588,6 @@ func TestExceptionsOfAppStreamAreReachedOrNamed(t *testing.T) {
 			t.Errorf("docs/divergences.md names %v, which is not bound", k)
 		}
 	}
-	byName := func(a, b [2]string) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }
 	for _, k := range slices.SortedFunc(maps.Keys(model), byName) {
 		switch {
 		case reached[k] && named[k]:

@@ -218,6 +218,9 @@ func environment() []string {
 	return append(env, "NO_COLOR=1")
 }
 
+// SetBinary has the next Run start another program, such as a newer one.
+func (s *Server) SetBinary(path string) { s.binary = path }
+
 // SetEnv sets the further environment of the next Run.
 func (s *Server) SetEnv(env ...string) { s.options.Env = env }
 
