@@ -6,7 +6,7 @@
 //	floor 3   the batch that StartChangeSet commits, on the bare store
 //
 // Builds of images are compared with the same installer in a plain chroot and
-// with buildah.
+// with buildah, image builders with their machine alone and with runc.
 //
 // Server and floors are processes of their own; all requests are signed, by the
 // SDK's signer and before the measurement, and the answers are read by a client
@@ -33,13 +33,16 @@ import (
 type settings struct {
 	entities int           // size of the large catalogue
 	window   time.Duration // how long each row is measured
-	only     string        // sqlite, postgres, builds, or "" for all
+	only     string        // sqlite, postgres, builds, imagebuilders, or "" for all
 	folder   string        // where the data folders lie; the disk that is measured
 	strict   bool
 }
 
-// onlyBuilds is the value of -only for the builds of images.
-const onlyBuilds = "builds"
+// Values of -only: for builds of images, and for image builders.
+const (
+	onlyBuilds        = "builds"
+	onlyImageBuilders = "imagebuilders"
+)
 
 func main() {
 	sandbox.Main(nil) // this program is started again as the first process of a machine
@@ -52,7 +55,7 @@ func main() {
 	)
 	flag.IntVar(&s.entities, "entities", 1_000_000, "entities in the large catalogue")
 	flag.Float64Var(&seconds, "seconds", 3, "how long each row is measured")
-	flag.StringVar(&s.only, "only", "", "measure only this: sqlite, postgres or builds")
+	flag.StringVar(&s.only, "only", "", "measure only this: sqlite, postgres, builds or imagebuilders")
 	flag.StringVar(&s.folder, "folder", os.TempDir(), "where the data folders are made: the disk that is measured")
 	flag.BoolVar(&s.strict, "strict", false, "exit with 1 if a target is missed")
 	flag.StringVar(&kind, "floor", "", "be the server of a floor (the bench starts itself so)")
@@ -82,8 +85,8 @@ func main() {
 
 func (s settings) wrong() error {
 	switch {
-	case !slices.Contains([]string{"", "sqlite", "postgres", onlyBuilds}, s.only):
-		return fmt.Errorf("-only %q is none of sqlite, postgres, builds", s.only)
+	case !slices.Contains([]string{"", "sqlite", "postgres", onlyBuilds, onlyImageBuilders}, s.only):
+		return fmt.Errorf("-only %q is none of sqlite, postgres, builds, imagebuilders", s.only)
 	case s.entities < small:
 		return fmt.Errorf("-entities %d is less than %d, the small catalogue", s.entities, small)
 	case s.window <= 0:

@@ -59,11 +59,14 @@ func run(ctx context.Context, s settings) (missed int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if b.only != onlyBuilds {
+	if b.only != onlyBuilds && b.only != onlyImageBuilders {
 		err = b.markets(ctx)
 	}
 	if err == nil && (b.only == "" || b.only == onlyBuilds) {
 		err = b.builds(ctx)
+	}
+	if err == nil && (b.only == "" || b.only == onlyImageBuilders) {
+		err = b.imageBuilders(ctx)
 	}
 	// What was measured before a failure is worth to be seen.
 	fmt.Printf("souk bench: %d processors, %s/%s, %d entities, %v a row\n\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, s.entities, s.window)
