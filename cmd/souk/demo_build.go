@@ -30,6 +30,7 @@ type built struct {
 	product string
 	option  string // the fulfillment option
 	image   string // the AMI that was made
+	role    string // by which AppStream reads AMIs
 }
 
 // bringBase imports the base, for everybody to build on.

@@ -49,7 +49,7 @@ func (s *story) lookBack(ctx context.Context) error {
 		"AttachUserPolicy", "PutUserPolicy", "CreateAccessKey", "AssumeRole", "DescribeEntity", "EnableAWSServiceAccess",
 	}
 	if s.built.without == "" {
-		want = append(want, "CreateComponent", "StartBuild")
+		want = append(want, "CreateComponent", "StartBuild", "CreateImageBuilder", "OpenImageBuilderSession", "CreateExportImageTask", "DeleteImageBuilder")
 	}
 	for _, name := range want {
 		if !seen[name] {

@@ -103,6 +103,9 @@ func (s *story) tellAll(ctx context.Context) error {
 		{"A build is refused, until the private marketplace allows what it installs", s.refuseBuild, machines},
 		{"The department has the product installed: the base becomes an image of its own", s.build, machines},
 		{"What is in the new image", s.lookInside, machines},
+		{"What was built is worked on by hand: an AppStream image, and an image builder of it", s.bringWorkbench, machines},
+		{"A program is installed in it, and it becomes an image again, with its application", s.workInside, machines},
+		{"That becomes an AMI, and the machine goes", s.takeAway, machines},
 		{"The market examines itself", s.doctor, 0},
 		{"All that was done is on record", s.lookBack, 0},
 	} {

@@ -18,16 +18,17 @@ import (
 type AppStreamFlags struct {
 	AppStream   string `name:"appstream" enum:"public,private," default:"" placeholder:"WHO" env:"-" help:"Make an AppStream image of it too, of the same name, for image builders: public for all accounts (of the management account), or private."`
 	DisplayName string `placeholder:"TEXT" env:"-" help:"Display name of the AppStream image."`
-	Role        string `placeholder:"ARN" env:"-" help:"Role by which AppStream reads the AMI (default: souk-appstream-import of the account, which is made when it is not there)."`
+	Role        string `placeholder:"ARN" env:"-" help:"Role by which AppStream reads the AMI (default: souk-appstream of the account, which is made when it is not there, and serves exports too)."`
 }
 
-// importRole is the role that an import gives to AppStream where none is named.
-const importRole = "souk-appstream-import"
+// appStreamRole is the role that an import gives to AppStream where none is named.
+const appStreamRole = "souk-appstream"
 
-// What importRole trusts and allows (developer guide, "Import Image").
+// What appStreamRole trusts, and allows: what imports ask for and what exports do, so
+// that an account needs no other (developer guide, "Import Image", "Export Image").
 const (
-	importTrust  = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"appstream.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
-	importPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ec2:DescribeImages","ec2:ModifyImageAttribute"],"Resource":"*"}]}`
+	appStreamTrust  = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"appstream.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+	appStreamPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ec2:DescribeImages","ec2:ModifyImageAttribute","ec2:CopyImage","ec2:CreateTags"],"Resource":"*"}]}`
 )
 
 // appStreamName is the form of the names of AppStream images.
@@ -76,7 +77,7 @@ func (f AppStreamFlags) free(ctx context.Context, m *remoteMarket, name string) 
 func (f AppStreamFlags) publish(ctx context.Context, m *remoteMarket, ami, name string) (arn string, err error) {
 	role := f.Role
 	if role == "" {
-		role, err = m.importRole(ctx)
+		role, err = m.appStreamRole(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -93,27 +94,27 @@ func (f AppStreamFlags) publish(ctx context.Context, m *remoteMarket, ami, name 
 	return made.Image.Arn, m.awaitAppStream(ctx, made.Image)
 }
 
-// importRole returns the ARN of the account's role for imports, and makes it when it
-// is not there.
-func (m *remoteMarket) importRole(ctx context.Context) (arn string, err error) {
+// appStreamRole returns the ARN of the account's role for AppStream, and makes it when
+// it is not there.
+func (m *remoteMarket) appStreamRole(ctx context.Context) (arn string, err error) {
 	account, err := m.account(ctx)
 	if err != nil {
 		return "", err
 	}
-	arn = "arn:aws:iam::" + account + ":role/" + importRole
+	arn = "arn:aws:iam::" + account + ":role/" + appStreamRole
 	err = m.ask(ctx, "iam", "2010-05-08", "CreateRole", url.Values{
-		"RoleName": {importRole}, "AssumeRolePolicyDocument": {importTrust}, "Description": {"souk image import --appstream gives it to AppStream"},
+		"RoleName": {appStreamRole}, "AssumeRolePolicyDocument": {appStreamTrust}, "Description": {"souk image import --appstream gives it to AppStream"},
 	}, nil)
 	if code(err) == "EntityAlreadyExists" {
 		return arn, nil
 	}
 	if err == nil {
 		err = m.ask(ctx, "iam", "2010-05-08", "PutRolePolicy", url.Values{
-			"RoleName": {importRole}, "PolicyName": {"import"}, "PolicyDocument": {importPolicy},
+			"RoleName": {appStreamRole}, "PolicyName": {"images"}, "PolicyDocument": {appStreamPolicy},
 		}, nil)
 	}
 	if err != nil {
-		return "", fmt.Errorf("making the role %s (--role names another): %w", importRole, err)
+		return "", fmt.Errorf("making the role %s (--role names another): %w", appStreamRole, err)
 	}
 	return arn, nil
 }
