@@ -2,6 +2,7 @@ package assistant
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // What goes through a door is one request and one answer, each a line of JSON.
@@ -18,6 +20,7 @@ import (
 // Bounds of what goes through a door.
 const (
 	mostRequest = 24 << 20 // bytes: fifty applications with the largest icons, in base64
+	mostTokens  = 10_000   // of a request: those with all tags and metadata
 	mostAnswer  = 64 << 10
 	mostWait    = 5 * time.Minute  // for the answer
 	mostSilence = 30 * time.Second // until a request is there, and to take the answer
@@ -84,6 +87,9 @@ func readLine(r io.Reader, most int64) ([]byte, error) {
 
 // parseRequest reads a request that a machine has sent.
 func parseRequest(line []byte) (Request, error) {
+	if !few(line) {
+		return Request{}, refuse("The request has too many members")
+	}
 	var r Request
 	err := json.Unmarshal(line, &r, json.RejectUnknownMembers(true))
 	if err != nil {
@@ -104,6 +110,19 @@ func parseRequest(line []byte) (Request, error) {
 		}
 	}
 	return r, nil
+}
+
+// few says whether a text of JSON has no more in it than a request may have. Read as
+// one, "{}," of three bytes is an application of many more.
+func few(line []byte) bool {
+	d := jsontext.NewDecoder(bytes.NewBuffer(line))
+	for range mostTokens {
+		_, err := d.ReadToken()
+		if err != nil {
+			return true // its end; who reads it as a request says what is wrong
+		}
+	}
+	return false
 }
 
 // Serve is the host's end of one connection through the door of a machine: it

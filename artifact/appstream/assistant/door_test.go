@@ -11,6 +11,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json"
 )
 
 // told sends bytes through a door, and returns what comes back.
@@ -47,6 +49,8 @@ func TestHostileRequests(t *testing.T) {
 		"tags of AWS":       {`{"Operation":"create-image","Name":"x","Tags":{"aws:a":"b"}}`, "Invalid value (tags)"},
 		"bad icon":          {`{"Operation":"create-image","Name":"x","Applications":[` + app + `]}`, "Invalid icon (absolute-icon-path)"},
 		"relative path":     {`{"Operation":"create-image","Name":"x","Applications":[{"Name":"a","DisplayName":"a","LaunchPath":"a","Enabled":true}]}`, "Invalid value (absolute-app-path)"},
+		"a million apps":    {`{"Operation":"create-image","Name":"x","Applications":[` + strings.Repeat("{},", 1_000_000) + `{}]}`, "The request has too many members"},
+		"many elsewhere":    {`{"x":[` + strings.Repeat("0,", 20_000) + `0]}`, "The request has too many members"},
 		"line in a name":    {`{"Operation":"create-image","Name":"x","DisplayName":"a\nb"}`, "Invalid value (display-name)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -55,6 +59,28 @@ func TestHostileRequests(t *testing.T) {
 				t.Errorf("it was told %s, not %s", got, want)
 			}
 		})
+	}
+}
+
+func TestTheLargestRequest(t *testing.T) {
+	t.Parallel()
+	all := map[string]string{}
+	for i := range mostMetadata {
+		all[fmt.Sprintf("key%d", i)] = "value"
+	}
+	r := Request{Operation: CreateImage, Name: "x", DisplayName: "x", Description: "x", Tags: all, UseLatestAgentVersion: true, DryRun: true}
+	for i := range MostApplications {
+		r.Applications = append(r.Applications, Application{
+			Name: fmt.Sprint(i), DisplayName: "a", LaunchPath: "/a", LaunchParameters: "a", WorkingDirectory: "/a", Metadata: all, Icon: DefaultIcon(), Enabled: true,
+		})
+	}
+	line, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := parseRequest(line)
+	if err != nil || len(got.Applications) != MostApplications || len(got.Applications[MostApplications-1].Metadata) != mostMetadata {
+		t.Errorf("%d applications, %v", len(got.Applications), err)
 	}
 }
 

@@ -10,8 +10,9 @@ import (
 // nobody else may use.
 const DoorPath = "/run/souk/door"
 
-// MaxKnocks is how many connections through its door a machine may have at a time.
-const MaxKnocks = 16
+// MaxKnocks is how many connections through its door a machine may have at a time. Each
+// may have the host keep a request.
+const MaxKnocks = 4
 
 // Knock connects a program in a machine to the machine's host. It fails where the
 // machine has no door, and for whoever is not root there.
