@@ -89,7 +89,7 @@ func (c *ImageImportCommand) Run(app *App) (err error) {
 	}
 	arn, err := c.publish(app.Ctx, m, id, c.Name)
 	if err != nil {
-		return fmt.Errorf("%s is there, and no AppStream image of it: %w", id, err)
+		return fmt.Errorf("%s is there, and no AppStream image of it: %w. `aws appstream create-imported-image --source-ami-id %s` makes one later, and `souk image rm %s` removes the AMI", id, err, id, id)
 	}
 	_, err = fmt.Fprintln(app.Out, arn)
 	return err
