@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ type Sweep struct {
 }
 
 // Collect removes what nothing refers to and nobody has touched for a day:
-// uploads that were not finished, layers without a manifest, published
+// uploads and files that were not finished, layers without a manifest, published
 // manifests that no version names, all of repositories that have no document,
 // and then the blobs that no repository has. It returns how many bytes of
 // blobs were removed. It may run while pushes and pulls go on, also on other
@@ -65,6 +66,9 @@ func (r *Registry) Collect(ctx context.Context, s Sweep) (freed int64, err error
 		}
 	}
 	freed, err = c.blobs(ctx)
+	if err == nil {
+		err = c.unfinished()
+	}
 	if err != nil {
 		return freed, fmt.Errorf("collecting: %w", err)
 	}
@@ -391,6 +395,37 @@ func (c *collection) blobs(ctx context.Context) (freed int64, err error) {
 		c.count++
 	}, func(string) {})
 	return freed, err
+}
+
+// halfWritten are the names of files that get their own when they are whole: one is
+// left where the process is killed in between.
+var halfWritten = regexp.MustCompile(`^(link|data|startedat)\.[0-9a-f-]{36}\.tmp$`)
+
+// unfinished removes files that nobody goes on writing. They are small, and written
+// at once: none of that age is another node's.
+func (c *collection) unfinished() error {
+	for _, top := range []string{c.layout.repositories(), c.layout.blobs()} {
+		err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && (!d.Type().IsRegular() || !halfWritten.MatchString(d.Name())) {
+				return nil
+			}
+			var info fs.FileInfo
+			if err == nil {
+				info, err = d.Info()
+			}
+			if err == nil && info.ModTime().Before(c.before) {
+				err = os.Remove(path)
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // nothing there yet, or gone since
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // batch is how many files are removed while pushes wait.

@@ -2,9 +2,12 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -226,6 +229,45 @@ func TestWhatIsPushedAgainIsNotIdle(t *testing.T) {
 			t.Errorf("%s: the blob was last touched %v, %v", what, info.ModTime(), err)
 		}
 	}
+}
+
+// A server that is killed while it writes a link or a small blob leaves a file under
+// another name beside it, also where the link is there.
+func TestCollectRemovesWhatWasHalfWritten(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	owner := m.root(sellerAccount)
+	image := m.push(owner, theRepository+":1.0")
+	digest, err := image.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	revision, blob := m.registry.layout.revision(theRepository, digest.String()), m.registry.layout.blob(digest.String())
+	left := []string{
+		revision + ".01a20340-06cd-79d2-ac2a-65da21797a38.tmp",
+		blob + ".01a20340-06cd-79d2-ac2a-65da21797a39.tmp",
+		m.registry.layout.layer(theRepository, "sha256:"+strings.Repeat("0", 64)) + ".01a20340-06cd-79d2-ac2a-65da21797a40.tmp",
+	}
+	for _, file := range left {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte("sha"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := m.registry.Collect(t.Context(), Sweep{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range left {
+		if _, err := os.Stat(file); err != nil {
+			t.Errorf("it may be written still: %v", err)
+		}
+	}
+	m.collect(Sweep{})
+	for _, file := range left {
+		if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is left: %v", file, err)
+		}
+	}
+	m.whole(owner, theRepository+":1.0")
 }
 
 // Every push that was answered well stays whole, however often the sweep runs
