@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"souk/artifact/appstream/image"
 	"souk/artifact/appstream/resource"
@@ -22,6 +23,9 @@ type Query struct {
 
 // MostResults is the most that a page has. A larger MaxResults is no mistake.
 const MostResults = 100
+
+// showAnyway is how long Describe waits for a node to look at what an earlier run left.
+const showAnyway = 5 * time.Second
 
 // mostNames bounds what one request may name.
 const mostNames = 100
@@ -46,18 +50,18 @@ func (b *Builders) Describe(ctx context.Context, q Query) (Page, error) {
 			limit = min(limit, *q.MaxResults)
 		}
 	}
-	// What ran when an earlier run of this node ended is not shown as if it did still.
-	err := b.ready(ctx)
-	if err != nil {
-		return Page{}, err
-	}
-	if len(q.Names) > 0 {
-		return b.describeNamed(ctx, q)
-	}
+	// What ran when an earlier run of this node ended is not shown as if it did still,
+	// unless this one can't find out.
+	patience, stop := context.WithTimeout(ctx, showAnyway)
+	_ = b.ready(patience)
+	stop()
 	tokens := resource.Tokens{Keys: b.config.Keys, Purpose: "token of a list of image builders"}
-	after, err := tokens.Open(q.NextToken, q.Account, q.Region)
+	after, err := tokens.Open(q.NextToken, append([]string{q.Account, q.Region}, q.Names...)...)
 	if err != nil {
 		return Page{}, err
+	}
+	if len(q.Names) > 0 { // all are on one page, for which no token is good
+		return b.describeNamed(ctx, q)
 	}
 	walk := store.Query{Kind: Kind, Index: indexAll, Partition: resource.Place(q.Account, q.Region), Limit: limit}
 	if after != "" {
