@@ -139,6 +139,9 @@ func (b *Builders) change(ctx context.Context, account, region, name string, beg
 		err = b.config.Store.Commit(ctx, batch)
 		var conflict *store.Conflict
 		if errors.As(err, &conflict) {
+			if conflict.Key.Kind == KindNode {
+				return nil, resource.Concurrent("image builder", name) // its node lives after all
+			}
 			if conflict.Key.Kind != Kind {
 				return nil, fmt.Errorf("changing image builder %s: %w", r.id(), err)
 			}
@@ -183,7 +186,7 @@ func (b *Builders) Start(ctx context.Context, account, region, name, agent strin
 		if err != nil {
 			return store.Batch{}, err
 		}
-		away, err := b.away(ctx, r.Node)
+		_, away, err := b.away(ctx, r.Node)
 		if err != nil {
 			return store.Batch{}, err
 		}
@@ -227,7 +230,13 @@ func (b *Builders) Delete(ctx context.Context, account, region, name string, beg
 		default:
 			return store.Batch{}, notPermitted(r, "deleted", "a RUNNING, STOPPED or FAILED state")
 		}
-		away, err := b.away(ctx, r.Node)
+		var batch store.Batch
+		n, away, err := b.away(ctx, r.Node)
+		if err == nil && away && n.ID != "" && !n.Gone {
+			var w store.Write
+			w, err = n.declared() // it may live after all: it is to look what it has
+			batch.Put = append(batch.Put, w)
+		}
 		if err != nil {
 			return store.Batch{}, err
 		}
@@ -235,7 +244,7 @@ func (b *Builders) Delete(ctx context.Context, account, region, name string, beg
 			r.Node = b.config.Node // the other removes a machine without a builder when it comes back
 		}
 		b.enter(r, Deleting, nil)
-		return store.Batch{}, nil
+		return batch, nil
 	})
 }
 

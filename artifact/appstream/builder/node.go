@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,16 +61,16 @@ func (b *Builders) dead(n node) bool {
 	return n.ID != b.config.Node && (n.Gone || b.runner.Now().Sub(n.Seen) > b.config.Dead)
 }
 
-// away says whether a node is dead, or was declared so.
-func (b *Builders) away(ctx context.Context, id string) (bool, error) {
+// away says whether a node is dead, or was declared so, and returns what is known of it.
+func (b *Builders) away(ctx context.Context, id string) (n node, away bool, err error) {
 	if id == b.config.Node {
-		return false, nil
+		return node{}, false, nil
 	}
-	n, err := b.node(ctx, id)
+	n, err = b.node(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return true, nil
+		return node{}, true, nil
 	}
-	return b.dead(n), err
+	return n, b.dead(n), err
 }
 
 func (b *Builders) node(ctx context.Context, id string) (node, error) {
@@ -127,6 +128,13 @@ func (n node) write(was int64) (store.Write, error) {
 	}}, nil
 }
 
+// declared is the write that tells a node that it is thought dead: it finds its
+// heartbeat changed when it lives after all.
+func (n node) declared() (store.Write, error) {
+	n.Gone = true
+	return n.write(n.revision)
+}
+
 // rise writes the first heartbeat of a run, in the place of an earlier run's.
 func (b *Builders) rise(ctx context.Context) error {
 	n, err := b.node(ctx, b.config.Node)
@@ -137,20 +145,27 @@ func (b *Builders) rise(ctx context.Context) error {
 	return b.beat(ctx)
 }
 
-// quiet stops the machines that run here and whose builders do not.
+// quiet stops the machines that run here and whose builders do not, and removes those
+// whose builders were deleted.
 func (b *Builders) quiet(ctx context.Context) error {
-	for _, o := range b.all() {
-		r, _, err := b.get(ctx, o.key)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
+	all, err := b.machines(ctx)
+	if err != nil {
+		return err
+	}
+	for id, is := range all {
+		r, _, err := b.get(ctx, store.Key{Kind: Kind, ID: strings.TrimPrefix(is.Purpose, purpose)})
+		switch {
+		case err != nil && !errors.Is(err, store.ErrNotFound):
 			return err
+		case err != nil || r.Machine != id || r.Node != b.config.Node:
+			b.leave(id)
+			err = b.config.Machines.Delete(ctx, id)
+		case (r.State == Stopped || r.State == Failed) && slices.Contains(b.Live(), id):
+			b.leave(id)
+			err = b.config.Machines.Stop(ctx, id)
 		}
-		if err == nil && r.Machine == o.machine && r.Node == b.config.Node && r.State != Stopped && r.State != Failed {
-			continue
-		}
-		b.leave(o.machine)
-		err = b.config.Machines.Stop(ctx, o.machine)
 		if err != nil {
-			return fmt.Errorf("stopping the machine %s: %w", o.machine, err)
+			return fmt.Errorf("settling machine %s: %w", id, err)
 		}
 	}
 	return nil
@@ -206,8 +221,7 @@ func (b *Builders) bury(ctx context.Context) error {
 // changed. ErrConflict: that one has, or another node settles it.
 func (b *Builders) settleNode(ctx context.Context, n node) error {
 	if !n.Gone {
-		n.Gone = true
-		w, err := n.write(n.revision)
+		w, err := n.declared()
 		if err == nil {
 			err = b.config.Store.Commit(ctx, store.Batch{Put: []store.Write{w}})
 		}

@@ -289,6 +289,30 @@ func TestTheBuildersOfADeadNodeAreSettled(t *testing.T) {
 	}
 }
 
+func TestANodeThatWasThoughtDeadRemovesWhatWasDeleted(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.start(func(c *Config) { c.Beat = 20 * time.Millisecond })
+	h.create("one")
+	second, err := New(Config{
+		Store: h.store, Images: h.images, Layers: h.amis, Keys: h.keys, Node: "node-2", Folder: t.TempDir(), AgentVersion: "1.0",
+		Beat: time.Hour, Dead: time.Nanosecond, // everybody else is dead, and it settles nothing
+	})
+	h.must(err)
+	worktest.Run(t, second.Run)
+	h.until("it is deleted", func() bool {
+		_, err := second.Delete(t.Context(), account, region, "one", nil)
+		return err == nil
+	})
+	h.until("its machine is removed", func() bool {
+		all, err := h.config.Machines.List(t.Context())
+		h.must(err)
+		return len(all) == 0 && len(h.Live()) == 0
+	})
+	h.gone("one")
+	h.healthy(0)
+}
+
 func TestANodeThatWasThoughtDeadStopsWhatWasSettled(t *testing.T) {
 	t.Parallel()
 	h := open(t)
