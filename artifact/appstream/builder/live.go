@@ -226,8 +226,12 @@ func (b *Builders) watch(id string) {
 			}
 		}()
 		err := b.config.Machines.Wait(ctx, id)
-		if ctx.Err() != nil {
-			return // it was to end, or this node does
+		select {
+		case <-o.left: // it was to end
+			return
+		case <-ctx.Done(): // this node ends
+			return
+		default:
 		}
 		if err != nil {
 			b.config.Log.Warn("image builders: a machine can't be waited for", "machine", id, "error", err)
