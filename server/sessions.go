@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -55,6 +56,9 @@ func (e Entering) numbers() []number {
 	}
 }
 
+// nodePatience is how long another node may take to be connected to.
+const nodePatience = 10 * time.Second
+
 // joinSessions makes the sessions. Image builders are asked, and may be made later.
 // public is how clients reach the market.
 func (m *market) joinSessions(config Config, node string, public *url.URL) error {
@@ -74,8 +78,12 @@ func (m *market) joinSessions(config Config, node string, public *url.URL) error
 		Enter: func(ctx context.Context, account, region, name string) (session.Machine, error) {
 			return enterBuilder(ctx, m.builders, account, region, name)
 		},
-		// Nodes reach each other directly, whatever proxy leads out.
-		Nodes:      &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}},
+		// Nodes reach each other directly, whatever proxy leads out. One that has lost its
+		// power answers nothing at all.
+		Nodes: &http.Transport{
+			DialContext: (&net.Dialer{Timeout: nodePatience}).DialContext, TLSHandshakeTimeout: nodePatience,
+			TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		},
 		PerAccount: config.Sessions, PerBuilder: config.BuilderSessions, Idle: config.SessionIdle, Log: config.Log,
 	})
 	return err
