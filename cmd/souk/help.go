@@ -2,16 +2,21 @@ package main
 
 import (
 	"io"
+	"slices"
 	"strings"
 )
 
 // HelpCommand teaches: what Souk is, what to type first, and where to go on.
 type HelpCommand struct {
-	Command string `arg:"" optional:"" help:"A command to explain."`
+	Command string `arg:"" optional:"" help:"A command to explain; builder is a tour of image builders."`
 }
 
-// Run prints the lesson, or the help of one command.
+// Run prints the lesson, the tour of image builders, or the help of one command.
 func (h *HelpCommand) Run(app *App) error {
+	if slices.Contains([]string{"builder", "builders", "image-builder", "appstream"}, h.Command) {
+		_, err := io.WriteString(app.Out, strings.TrimLeft(builderTour, "\n"))
+		return err
+	}
 	if h.Command != "" {
 		if run(app, []string{h.Command, "--help"}) != exitDone {
 			return errFindings
@@ -62,7 +67,7 @@ What it sells:
                                                        install a listed product on an AMI: a new AMI
   souk model imagebuild                                aws configure add-model: the same with the AWS CLI
 
-Make an image by hand, in an image builder of AppStream that is RUNNING:
+Make an image by hand, in an image builder of AppStream (souk help builder: a tour):
 
   souk connect NAME                                    a terminal in it
   souk exec NAME -- apt-get install --yes nginx        a program in it, as in scripts
@@ -89,4 +94,54 @@ Exit status: 0 done, 1 failed or something found, 2 wrong command line or settin
 
 To go on: README.md, docs/operating.md (running it), docs/divergences.md (where it
 differs from AWS), docs/security.md, docs/design.md (how it is built).
+`
+
+// builderTour is for who looks for souk builder: there is none, since AWS's own
+// commands make image builders.
+const builderTour = `
+An image builder is a machine that is kept: it begins with an image, people and
+scripts work in it, and it becomes an image again. The AWS CLI makes it (aws is the
+function of README.md, or takes --endpoint-url and --region), souk goes inside.
+
+ 1. An image to begin with, from any root file system. It is for all accounts, or
+    private; --appstream also makes the role souk-appstream, by which AMIs are read.
+
+      souk image import debian.tar --name base --arch x86_64 --appstream public
+
+ 2. The image builder. It is RUNNING in a moment; describe says why, where it is not.
+
+      aws appstream create-image-builder --name web --image-name base \
+        --instance-type stream.standard.medium --enable-default-internet-access
+      aws appstream describe-image-builders --names web
+
+ 3. The work, by a person or by a script.
+
+      souk connect web
+      souk exec web -- sh -c 'apt-get update && apt-get install --yes nginx'
+      souk cp site web:/srv/
+
+ 4. What users of the image start, and the image. The image builder is STOPPED by
+    it; the same commands work in its terminal.
+
+      souk exec web -- image-assistant add-application --name nginx \
+        --absolute-app-path /usr/sbin/nginx
+      souk exec web -- image-assistant create-image --name web-1
+      aws appstream describe-images --names web-1
+
+ 5. Image builders begin with it, other accounts are let use it, or it becomes an
+    AMI, to build on and to publish.
+
+      aws appstream update-image-permissions --name web-1 --shared-account-id ID \
+        --image-permissions allowFleet=false,allowImageBuilder=true
+      aws appstream create-export-image-task --image-name web-1 --ami-name web-1 \
+        --iam-role-arn arn:aws:iam::ACCOUNT:role/souk-appstream
+      aws appstream list-export-image-tasks
+
+ 6. The end. Its disk survives a stop, and goes with it when it is deleted.
+
+      aws appstream stop-image-builder --name web
+      aws appstream start-image-builder --name web
+      aws appstream delete-image-builder --name web
+
+More: souk exec --help, image-assistant help in the machine, docs/operating.md.
 `
