@@ -48,16 +48,12 @@ type imageKeeping struct {
 	appChanged func(image.Event) // observes them; nil: nobody does
 }
 
-// appStreamService is whom the roles trust that are given with images (AppStream
-// API reference, "CreateImportedImage", IamRoleArn).
-const appStreamService = "appstream.amazonaws.com"
-
 // appRoles are the roles that are given with images.
 type appRoles struct{ organization *organization.Organization }
 
 // May implements image.Roles.
 func (r appRoles) May(ctx context.Context, account, arn, action, resource string) (there, allowed bool, err error) {
-	return r.organization.RoleAllows(ctx, account, arn, appStreamService, action, resource)
+	return r.organization.RoleAllows(ctx, account, arn, appStream, action, resource)
 }
 
 // joinAppImages makes the AppStream images. AMIs, blobs and machines are there

@@ -225,7 +225,8 @@ func builderSize(name string) (builder.Size, bool) {
 	return builder.Size{CPU: t.CPU, Memory: t.Memory, Graphics: t.Graphics}, ok
 }
 
-// appStream is the service whom the roles of image builders and images trust.
+// appStream is the service whom the roles trust that are given with image builders and
+// images (AppStream API Reference, IamRoleArn).
 const appStream = "appstream.amazonaws.com"
 
 // builderRole says whether a role can be given to an image builder.
