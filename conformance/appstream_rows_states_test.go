@@ -129,10 +129,12 @@ func (l *life) watching() (stop func()) {
 			}
 		})
 	}
-	return func() {
+	stop = sync.OnceFunc(func() {
 		close(over)
 		all.Wait()
-	}
+	})
+	l.t.Cleanup(stop)
+	return stop
 }
 
 // meanwhile does something again and again until all values were seen.

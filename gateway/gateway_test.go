@@ -343,6 +343,24 @@ func TestThrottling(t *testing.T) {
 	}
 }
 
+func TestThrottlingOfAnOperationWithItsOwnError(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	c := config()
+	c.Limiter = refuseAll{&asked}
+	for _, s := range c.Services {
+		for i := range s.Operations {
+			if s.Operations[i].Name == "DescribeEntity" {
+				s.Operations[i].ThrottledCode = "ResourceInUseException"
+			}
+		}
+	}
+	got := send(t, newGateway(t, c), request{target: "/DescribeEntity?catalog=A&entityId=b"})
+	if got.status != 423 || got.code != "ResourceInUseException" || got.message != "Rate exceeded" {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+}
+
 func TestUnknownErrorsAreLoggedWithTheRequestID(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"prod-broken", "prod-panics"} {
