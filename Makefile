@@ -62,8 +62,8 @@ demo: build ## a whole publication, step by step; fails if a step does not come 
 bench: build ## measure throughput, latency and memory beside their floors; prints a table
 	$(GO) run ./bench
 
-soak: build ## the long runs: 1,000 kill -9 restarts, 300 amid builds and image builders, 1,000,000 malformed requests
-	SOUK_BINARY=$(CURDIR)/$(BIN) SOUK_SOAK=1 $(GO) test -count=1 -timeout 12h -run 'TestCrashAtRandom|TestImageBuildsOutliveKills|TestImageBuildersOutliveKills|TestMalformedRequests' ./conformance/...
+soak: build ## the long runs: 1,000 kill -9 restarts, 300 amid builds and image builders, a death at each write of those, 1,000,000 malformed requests
+	SOUK_BINARY=$(CURDIR)/$(BIN) SOUK_SOAK=1 $(GO) test -count=1 -timeout 12h -run 'TestCrashAtRandom|TestImageBuildsOutliveKills|TestImageBuildersOutliveKills|TestCrashAtEachWriteOfAnImageBuilder|TestMalformedRequests' ./conformance/...
 
 clean: ## remove what was built
 	rm -rf bin

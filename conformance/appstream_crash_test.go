@@ -101,8 +101,16 @@ func killBuilders(t *testing.T, o souktest.Options, kills int) {
 			t.Fatalf("souk doctor after kill %d: %v\n%s", n+1, err, out)
 		}
 		must(t, server.Run())
+		if n%restEvery == restEvery-1 {
+			must(t, server.Stop())
+			left.ended(t, nil)
+			must(t, server.Run())
+		}
 		connect()
 		f.look(t)
+		if t.Failed() {
+			t.FailNow()
+		}
 	}
 	f.settle(t)
 	f.once(t)
