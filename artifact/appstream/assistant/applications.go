@@ -17,7 +17,7 @@ import (
 
 // Bounds of a catalogue. The guide gives the first three.
 const (
-	MostApplications = 50
+	mostApplications = 50
 	mostName         = 256 // characters
 	mostDisplayName  = 256 // characters
 	mostText         = 2048
@@ -180,8 +180,8 @@ func (c command) addApplication(_ context.Context, given options) (result, error
 			return err
 		case all.find(e.Name) >= 0:
 			return refuse("Name is not unique")
-		case len(all.Applications) >= MostApplications:
-			return refuse("Unable to add more than %d apps to the catalog.", MostApplications)
+		case len(all.Applications) >= mostApplications:
+			return refuse("Unable to add more than %d apps to the catalog.", mostApplications)
 		}
 		err = c.look(e)
 		if err != nil {

@@ -283,7 +283,7 @@ func TestCreateImage(t *testing.T) {
 		if a.Name == "none" {
 			size = 64
 		}
-		if err != nil || is.Width != size || len(a.Icon) > MostIcon {
+		if err != nil || is.Width != size || len(a.Icon) > mostIcon {
 			t.Errorf("%s has an icon of %d bytes, %d wide: %v", a.Name, len(a.Icon), is.Width, err)
 		}
 		if a.LaunchPath != "/opt/app/run me.sh" || a.DisplayName != "run_me" || !a.Enabled {
@@ -417,7 +417,7 @@ func TestHostileCatalogues(t *testing.T) {
 
 func TestTheDefaultIconIsAPicture(t *testing.T) {
 	t.Parallel()
-	p, err := png.Decode(bytes.NewReader(DefaultIcon()))
+	p, err := png.Decode(bytes.NewReader(defaultIcon()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,8 +69,8 @@ func parseCatalogue(text []byte) (*catalogue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the application catalog: %w", err)
 	}
-	if len(all.Applications) > MostApplications {
-		return nil, fmt.Errorf("reading the application catalog: it has %d applications, and may have %d", len(all.Applications), MostApplications)
+	if len(all.Applications) > mostApplications {
+		return nil, fmt.Errorf("reading the application catalog: it has %d applications, and may have %d", len(all.Applications), mostApplications)
 	}
 	for i, e := range all.Applications {
 		err := e.check()

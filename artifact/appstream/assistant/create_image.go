@@ -96,8 +96,8 @@ func (r Request) check() error {
 	if !areTags(r.Tags) {
 		return refuse(InvalidTags)
 	}
-	if len(r.Applications) > MostApplications {
-		return refuse("Unable to add more than %d apps to the catalog.", MostApplications)
+	if len(r.Applications) > mostApplications {
+		return refuse("Unable to add more than %d apps to the catalog.", mostApplications)
 	}
 	names := map[string]bool{}
 	for _, a := range r.Applications {

@@ -69,9 +69,9 @@ func TestTheLargestRequest(t *testing.T) {
 		all[fmt.Sprintf("key%d", i)] = "value"
 	}
 	r := Request{Operation: CreateImage, Name: "x", DisplayName: "x", Description: "x", Tags: all, UseLatestAgentVersion: true, DryRun: true}
-	for i := range MostApplications {
+	for i := range mostApplications {
 		r.Applications = append(r.Applications, Application{
-			Name: fmt.Sprint(i), DisplayName: "a", LaunchPath: "/a", LaunchParameters: "a", WorkingDirectory: "/a", Metadata: all, Icon: DefaultIcon(), Enabled: true,
+			Name: fmt.Sprint(i), DisplayName: "a", LaunchPath: "/a", LaunchParameters: "a", WorkingDirectory: "/a", Metadata: all, Icon: defaultIcon(), Enabled: true,
 		})
 	}
 	line, err := json.Marshal(r)
@@ -79,7 +79,7 @@ func TestTheLargestRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := parseRequest(line)
-	if err != nil || len(got.Applications) != MostApplications || len(got.Applications[MostApplications-1].Metadata) != mostMetadata {
+	if err != nil || len(got.Applications) != mostApplications || len(got.Applications[mostApplications-1].Metadata) != mostMetadata {
 		t.Errorf("%d applications, %v", len(got.Applications), err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 const (
 	mostPixels   = 256       // of each side
 	mostIconFile = 1 << 20   // bytes of a file
-	MostIcon     = 300 << 10 // bytes of an icon as it goes to the host: a PNG, of 256 x 256 pixels without a pattern
+	mostIcon     = 300 << 10 // bytes of an icon as it goes to the host: a PNG, of 256 x 256 pixels without a pattern
 )
 
 var errNoIcon = errors.New("no icon")
@@ -88,9 +88,9 @@ func encodeIcon(picture image.Image) ([]byte, error) {
 // served later was written here.
 func takeIcon(content []byte) ([]byte, error) {
 	if len(content) == 0 {
-		return DefaultIcon(), nil
+		return defaultIcon(), nil
 	}
-	if len(content) > MostIcon {
+	if len(content) > mostIcon {
 		return nil, errNoIcon
 	}
 	is, err := png.DecodeConfig(bytes.NewReader(content))
@@ -104,8 +104,8 @@ func takeIcon(content []byte) ([]byte, error) {
 	return encodeIcon(picture)
 }
 
-// DefaultIcon is the icon of applications that have none of their own: a window.
-func DefaultIcon() []byte {
+// defaultIcon is the icon of applications that have none of their own: a window.
+func defaultIcon() []byte {
 	const size = 64
 	frame, bar, inside := color.NRGBA{0x23, 0x3a, 0x5c, 0xff}, color.NRGBA{0x4a, 0x7e, 0xbb, 0xff}, color.NRGBA{0xf2, 0xf5, 0xf9, 0xff}
 	picture := image.NewNRGBA(image.Rect(0, 0, size, size))

@@ -44,12 +44,9 @@ const Latest = "[LATEST]"
 
 // Bounds of RootVolumeConfig in GB (API Reference, "VolumeConfig").
 const (
-	LeastVolume = 200
-	MostVolume  = 500
+	leastVolume = 200
+	mostVolume  = 500
 )
-
-// MostEndpoints bounds AccessEndpoints (API Reference, "CreateImageBuilder").
-const MostEndpoints = 4
 
 var formOfVPCE = regexp.MustCompile(`^vpce-([0-9a-f]{8}|[0-9a-f]{17})$`)
 
@@ -144,8 +141,8 @@ func (b *Builders) checkWords(r Request) error {
 		return refused("ImageName and ImageArn can't be given together.")
 	case r.Softwares:
 		return apierror.New("OperationNotPermittedException", "License included applications are not offered: leave out SoftwaresToInstall and SoftwaresToUninstall.")
-	case r.Volume != nil && (*r.Volume < LeastVolume || *r.Volume > MostVolume):
-		return refused("RootVolumeConfig: VolumeSizeInGb is %d, and must be from %d to %d.", *r.Volume, LeastVolume, MostVolume)
+	case r.Volume != nil && (*r.Volume < leastVolume || *r.Volume > mostVolume):
+		return refused("RootVolumeConfig: VolumeSizeInGb is %d, and must be from %d to %d.", *r.Volume, leastVolume, mostVolume)
 	}
 	err := b.checkAgent(r.Agent)
 	if err != nil {

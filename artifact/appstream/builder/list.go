@@ -17,12 +17,12 @@ import (
 type Query struct {
 	Account, Region string
 	Names           []string
-	MaxResults      *int // 0, or nil: MostResults
+	MaxResults      *int // 0, or nil: mostResults
 	NextToken       *string
 }
 
-// MostResults is the most that a page has. A larger MaxResults is no mistake.
-const MostResults = 100
+// mostResults is the most that a page has. A larger MaxResults is no mistake.
+const mostResults = 100
 
 // showAnyway is how long Describe waits for a node to look at what an earlier run left.
 const showAnyway = 5 * time.Second
@@ -41,7 +41,7 @@ type Page struct {
 //
 // AppStream API Reference, "DescribeImageBuilders".
 func (b *Builders) Describe(ctx context.Context, q Query) (Page, error) {
-	limit := MostResults
+	limit := mostResults
 	if q.MaxResults != nil {
 		if *q.MaxResults < 0 {
 			return Page{}, apierror.New("ValidationException", "MaxResults is %d, and must be 0 or more.", *q.MaxResults)

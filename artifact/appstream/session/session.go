@@ -35,9 +35,6 @@ const (
 	Files Kind = "FILES"
 )
 
-// Kinds are all of them.
-func Kinds() []Kind { return []Kind{Terminal, Command, Files} }
-
 // The two things that a session of kind Files does: Start.Args is one of them and
 // a path in the machine.
 const (
