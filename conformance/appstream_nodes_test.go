@@ -1,12 +1,14 @@
 package conformance
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -152,14 +154,28 @@ func TestImageBuildersOfANodeThatDies(t *testing.T) {
 	t.Parallel()
 	n := newNodes(t)
 	one, two := n.one, n.two
-	made(t, one, two, baseImage, "runs", "stops", "goes", "dropped", "rests")
+	made(t, one, two, baseImage, "runs", "stops", "goes", "dropped", "rests", "becomes")
 	made(t, two, two, baseImage, "near")
 	two.souk("exec", "runs", "--", "sh", "-c", "echo kept >/opt/mark && sync")
 	two.ask("StopImageBuilder", in("Name", "rests"), nil)
 	two.reaches("rests", "STOPPED", "STOPPING")
 
+	// One is to become an image. Its machine waits a moment for who is in it.
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	var inside sync.WaitGroup
+	defer inside.Wait()
+	inside.Go(func() {
+		_ = soukContext(ctx, two.s, "exec", "becomes", "--", "sh", "-c", "echo >/root/in; sleep 1000") // it ends with its node
+	})
+	until(t, "somebody is in it", func() bool {
+		return soukContext(t.Context(), two.s, "exec", "becomes", "--", "test", "-e", "/root/in") == nil
+	})
+	two.souk("exec", "becomes", "--", "image-assistant", "create-image", "--name", "half")
+
 	// The node hangs: what is asked of the other is written down, and not done.
 	must(t, syscall.Kill(n.first.PID(), syscall.SIGSTOP))
+	was := two.one("becomes").State
 	two.ask("StopImageBuilder", in("Name", "stops"), nil)
 	two.ask("DeleteImageBuilder", in("Name", "goes"), nil)
 	must(t, n.first.Kill())
@@ -171,6 +187,15 @@ func TestImageBuildersOfANodeThatDies(t *testing.T) {
 		}
 	}
 	two.gone("goes")
+	t.Logf("the node hung when the builder that becomes an image was %s", was)
+	b := two.reaches("becomes", "STOPPED", "SNAPSHOTTING")
+	i := two.image("half")
+	switch reason := i.StateChangeReason; {
+	case was == "SNAPSHOTTING" && (i.State != "FAILED" || reason == nil || reason.Code != "IMAGE_BUILDER_NOT_AVAILABLE" || b.StateChangeReason == nil):
+		t.Errorf("a builder whose node died before it was an image: %+v, the image %+v, %+v", b, i, reason)
+	case was == "STOPPED" && i.State != "AVAILABLE": // this test was too slow
+		t.Errorf("the builder had become an image, which is %+v, %+v", i, reason)
+	}
 	if b := two.one("rests"); b.State != "STOPPED" || b.StateChangeReason != nil {
 		t.Errorf("what was STOPPED before is %s, %+v", b.State, b.StateChangeReason)
 	}
@@ -189,7 +214,7 @@ func TestImageBuildersOfANodeThatDies(t *testing.T) {
 	// It is back: what was deleted meanwhile goes, the rest can be used.
 	must(t, n.first.Run())
 	n.one = n.client(t, n.first)
-	until(t, "the machines of what was deleted are gone", func() bool { return machinesOf(t, n.first) == 3 })
+	until(t, "the machines of what was deleted are gone", func() bool { return machinesOf(t, n.first) == 4 })
 	until(t, "runs can be started", func() bool {
 		_, err := two.do(t, "StartImageBuilder", in("Name", "runs"))
 		var said *refusal
@@ -203,7 +228,7 @@ func TestImageBuildersOfANodeThatDies(t *testing.T) {
 	if got := two.souk("exec", "runs", "--", "cat", "/opt/mark"); got != "kept" {
 		t.Errorf("the file that was synced is %q", got)
 	}
-	for _, name := range []string{"runs", "stops", "rests", "near"} {
+	for _, name := range []string{"runs", "stops", "rests", "becomes", "near"} {
 		two.ask("DeleteImageBuilder", in("Name", name), nil)
 		two.gone(name)
 	}
