@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	pictures "image"
+	"image/png"
 	"io"
 	"log/slog"
 	"net/http"
@@ -178,8 +180,18 @@ type file struct {
 	kind       byte
 }
 
-// picture is what begins as a PNG does.
-var picture = string(png) + "a picture"
+// picture is a small icon.
+var picture = drawn(16, 16)
+
+// drawn is a PNG of so many pixels.
+func drawn(width, height int) string {
+	var b bytes.Buffer
+	err := png.Encode(&b, pictures.NewGray(pictures.Rect(0, 0, width, height)))
+	if err != nil {
+		panic(err) // into memory
+	}
+	return b.String()
+}
 
 // base is a root file system with an application.
 var base = []file{
@@ -187,6 +199,7 @@ var base = []file{
 	{name: "etc/os-release", text: release, mode: 0o644},
 	{name: "opt/app/run", text: "#!/bin/sh\n", mode: 0o755},
 	{name: "opt/app/icon.png", text: picture, mode: 0o644},
+	{name: "opt/app/huge.png", text: drawn(20_000, 8), mode: 0o644},
 	{name: "opt/app/text", text: "text", mode: 0o644},
 	{name: "usr/bin/app", link: "../../opt/app/run", kind: tar.TypeSymlink},
 }

@@ -121,6 +121,7 @@ func TestImportThatFails(t *testing.T) {
 		{"no-program", "nobody may run /opt/app/text", CatalogItem{Name: "app", AppPath: "/opt/app/text"}, nil},
 		{"no-icon", "there is no icon", CatalogItem{Name: "app", AppPath: "/opt/app/run", IconPath: "/none.png"}, nil},
 		{"text-for-icon", "no PNG", CatalogItem{Name: "app", AppPath: "/opt/app/run", IconPath: "/opt/app/text"}, nil},
+		{"huge-icon", "1024 by 1024 pixels", CatalogItem{Name: "app", AppPath: "/opt/app/run", IconPath: "/opt/app/huge.png"}, nil},
 		{"no-folder", "there is no directory", CatalogItem{Name: "app", AppPath: "/opt/app/run", WorkingDirectory: "/opt/app/run"}, nil},
 		{"no-manifest", "there is no manifest", CatalogItem{Name: "app", AppPath: "/opt/app/run", ManifestPath: "/opt"}, nil},
 		{"no-machine", "nothing answers", CatalogItem{Name: "app", AppPath: "/opt/app/run"}, &Unbootable{"nothing answers"}},

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -256,8 +255,8 @@ func (r *Images) application(ctx context.Context, i Image, item CatalogItem, fou
 	if wrong == "" && item.IconPath != "" {
 		var err error
 		a.Icon, err = r.config.AMIs.ReadFile(ctx, i.Place, icon, maxIcon)
-		if errors.Is(err, images.ErrTooLarge) || err == nil && !bytes.HasPrefix(a.Icon, png) {
-			wrong = fmt.Sprintf("the icon %s is no PNG image of at most %d bytes", item.IconPath, maxIcon)
+		if errors.Is(err, images.ErrTooLarge) || err == nil && !isIcon(a.Icon) {
+			wrong = fmt.Sprintf("the icon %s is no PNG image of at most %d bytes and %d by %d pixels", item.IconPath, maxIcon, maxSide, maxSide)
 		} else if err != nil {
 			return Application{}, err
 		}

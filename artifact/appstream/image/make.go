@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/png"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ const (
 	maxDescription  = 256
 	maxApplications = 50
 	maxIcon         = 1 << 20 // bytes
+	maxSide         = 1024    // pixels of an icon, each way
 )
 
 // ErrSettled: an image that is to be ended is there no more, or has ended already.
@@ -266,8 +268,12 @@ func (i Image) checkWords() error {
 	return nil
 }
 
-// png is how a picture begins that browsers show and that can hold no script.
-var png = []byte("\x89PNG\r\n\x1a\n")
+// isIcon says whether a file is a picture that browsers show, that can hold no script,
+// and that unpacks to no more than an icon has.
+func isIcon(file []byte) bool {
+	is, err := png.DecodeConfig(bytes.NewReader(file))
+	return err == nil && len(file) <= maxIcon && is.Width <= maxSide && is.Height <= maxSide
+}
 
 func (i Image) checkApplications() error {
 	if len(i.Applications) > maxApplications {
@@ -280,8 +286,8 @@ func (i Image) checkApplications() error {
 			return apierror.New("ValidationException", "The application name '%s' is empty or used twice.", a.Name)
 		case !strings.HasPrefix(a.LaunchPath, "/"):
 			return apierror.New("ValidationException", "The path of the application %s is not absolute.", a.Name)
-		case len(a.Icon) > 0 && (len(a.Icon) > maxIcon || !bytes.HasPrefix(a.Icon, png)):
-			return apierror.New("ValidationException", "The icon of the application %s is no PNG image of at most %d bytes.", a.Name, maxIcon)
+		case len(a.Icon) > 0 && !isIcon(a.Icon):
+			return apierror.New("ValidationException", "The icon of the application %s is no PNG image of at most %d bytes and %d by %d pixels.", a.Name, maxIcon, maxSide, maxSide)
 		}
 		seen[a.Name] = true
 	}
