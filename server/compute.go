@@ -31,7 +31,7 @@ type Compute struct {
 	// Compute is auto, sandbox or none. auto tries whether a machine runs and says at
 	// the start what holds and what does not; where none runs, builds fail and say
 	// why. sandbox refuses to start there. none makes no machines. Default: auto.
-	Compute string `name:"compute" placeholder:"auto|sandbox|none" help:"What runs the installers of products: auto, sandbox or none (default auto)."`
+	Compute string `name:"compute" placeholder:"auto|sandbox|none" help:"What runs the installers of products, and image builders: auto, sandbox or none (default auto)."`
 
 	// ComputeCache is how many bytes of unpacked layers are kept for machines; those
 	// in use may take more. Default: 20 GiB.
@@ -165,7 +165,7 @@ func (c *compute) open(config Config, p *proxy.Proxy, door func(context.Context,
 }
 
 // noMachines is what the log says where none run.
-const noMachines = "machines can't be run: builds will fail"
+const noMachines = "machines can't be run: builds and image builders will fail"
 
 // run finds out whether a machine runs, unless that is known, and logs what holds.
 func (c *compute) run(ctx context.Context, log *slog.Logger) {

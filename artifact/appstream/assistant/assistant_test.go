@@ -136,8 +136,8 @@ func TestApplicationsThatAreRefused(t *testing.T) {
 		"no name":               {refused("Missing value (name)"), []string{"add-application", "--absolute-app-path", "/opt/app/data"}},
 		"no program":            {refused("Missing value (absolute-app-path)"), []string{"add-application", "--name", "one"}},
 		"value missing":         {refused("Missing value (name)"), []string{"add-application", "--name"}},
-		"unknown option":        {refused("Unknown option: --names"), add("--names", "x")},
-		"no option":             {refused("Unknown option: x"), add("x")},
+		"unknown option":        {refused("Unknown option: --names (--help lists them)"), add("--names", "x")},
+		"no option":             {refused("Unknown option: x (--help lists them)"), add("x")},
 		"given twice":           {refused("--name was given twice"), add("--name", "x")},
 		"white space in a name": {refused("Invalid value (name)"), []string{"add-application", "--name", "a b", "--absolute-app-path", "/opt/app/run me.sh"}},
 		"long name":             {refused("Invalid value (name)"), []string{"add-application", "--name", long, "--absolute-app-path", "/opt/app/run me.sh"}},
@@ -160,7 +160,7 @@ func TestApplicationsThatAreRefused(t *testing.T) {
 		"metadata without end":  {refused("Invalid value (metadata)"), add("--metadata", "a")},
 		"metadata of nothing":   {refused("Missing value (metadata)"), add("--metadata")},
 		"metadata twice":        {refused("Invalid value (metadata)"), add("--metadata", "a", "1", "a", "2")},
-		"unknown operation":     {refused("Unknown operation: install"), []string{"install"}},
+		"unknown operation":     {refused("Unknown operation: install (image-assistant help lists them)"), []string{"install"}},
 		"operation of Windows":  {refused("reset-user-profile is not supported by the Linux image assistant CLI tool"), []string{"reset-user-profile"}},
 	} {
 		t.Run(name, func(t *testing.T) {

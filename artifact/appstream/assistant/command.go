@@ -105,7 +105,7 @@ func (c command) run(ctx context.Context, args []string, out io.Writer) int {
 	all := operations()
 	n := slices.IndexFunc(all, func(o operation) bool { return o.name == args[0] })
 	if n < 0 {
-		return report(out, result{}, refuse("Unknown operation: %s", args[0]))
+		return report(out, result{}, refuse("Unknown operation: %s (image-assistant help lists them)", args[0]))
 	}
 	o := all[n]
 	if slices.Contains(args[1:], "--help") || slices.Contains(args[1:], "-h") {

@@ -37,7 +37,7 @@ func parse(known []option, args []string) (options, error) {
 		name, value, joined := strings.Cut(strings.TrimPrefix(args[0], "--"), "=")
 		n := slices.IndexFunc(known, func(o option) bool { return o.name == name })
 		if !strings.HasPrefix(args[0], "--") || n < 0 {
-			return nil, refuse("Unknown option: %s", args[0])
+			return nil, refuse("Unknown option: %s (--help lists them)", args[0])
 		}
 		if given.has(name) {
 			return nil, refuse("%s was given twice", args[0])
