@@ -8,15 +8,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"souk/conformance/souktest"
 )
@@ -195,6 +191,16 @@ func (l *life) poke(builder string) {
 			l.saw(refusedIn+operation, state)
 		})
 	}
+	// Tags can be set and read in all states.
+	all.Go(func() {
+		arn := "arn:aws:appstream:us-east-1:" + l.account.ID + ":image-builder/" + builder
+		for _, q := range []sent{{"TagResource", in("ResourceArn", arn, "Tags", map[string]string{"poked": ""})}, {"ListTagsForResource", in("ResourceArn", arn)}} {
+			_, err := l.do(l.t, q.operation, q.input)
+			if err != nil && !strings.Contains(err.Error(), notFound) {
+				l.t.Errorf("%s %s: %v", q.operation, builder, err)
+			}
+		}
+	})
 	all.Wait()
 }
 
@@ -291,94 +297,6 @@ func (l *life) builders() {
 			l.poke(called)
 			l.ends(called)
 		})
-	}
-}
-
-// images goes through all states of images, and the reasons why they fail.
-func (l *life) images(friend *life) {
-	t := l.t
-	imported := func(called string, pairs ...any) string {
-		return in(append([]any{"Name", called, "SourceAmiId", l.ami, "IamRoleArn", l.role}, pairs...)...)
-	}
-	l.ask("CreateImportedImage", imported("kept"), nil)
-	l.available("kept")
-	failed := func(called string) {
-		t.Helper()
-		until(t, called+" FAILED", func() bool { return l.image(called).State == "FAILED" })
-	}
-	// A program that is not there, and a file that is none of an image.
-	l.ask("CreateImportedImage", imported("broken", "AppCatalogConfig", []any{map[string]string{"Name": "Absent", "AbsoluteAppPath": "/opt/absent"}}), nil)
-	failed("broken")
-	l.runs("worker", "kept")
-	l.inside("worker", "sh", "-c", "echo >/root/.wh.none; image-assistant create-image --name odd")
-	failed("odd")
-	l.settles("worker")
-
-	l.ask("UpdateImagePermissions", in("Name", "kept", "SharedAccountId", friend.account.ID, "ImagePermissions", map[string]bool{"allowImageBuilder": true}), nil)
-	var page struct{ Images []appImage }
-	friend.ask("DescribeImages", in("Type", "SHARED"), &page)
-	if len(page.Images) != 1 || page.Images[0].Name != "kept" {
-		t.Errorf("what is shared is %+v", page)
-	}
-	l.saw("Image.Visibility", page.Images[0].Visibility)
-	l.ask("DeleteImagePermissions", in("Name", "kept", "SharedAccountId", friend.account.ID), nil)
-	l.image(baseImage)
-
-	stop := l.watching()
-	l.meanwhile("Image.State", []string{"CREATING", "IMPORTING", "VALIDATING", "COPYING", "DELETING", "PENDING"}, func(n int) {
-		made, copied := fmt.Sprint("made-", n), fmt.Sprint("copied-", n)
-		l.ask("CreateImportedImage", imported(made), nil)
-		l.ask("CopyImage", in("SourceImageName", "kept", "DestinationImageName", copied, "DestinationRegion", "us-east-1"), nil)
-		for _, called := range []string{made, copied} {
-			l.available(called)
-			l.ask("DeleteImage", in("Name", called), nil)
-		}
-		if !l.has("Image.State", "PENDING") {
-			called := fmt.Sprint("pending-", n)
-			l.runs(called, "kept")
-			l.inside(called, "image-assistant", "create-image", "--name", called)
-			l.ends(called)
-		}
-	})
-	stop()
-
-	// The owner removes the image's bytes from the registry.
-	l.ask("StartImageBuilder", in("Name", "worker"), nil)
-	l.reaches("worker", "RUNNING", "PENDING")
-	l.removeLayers()
-	l.ask("CopyImage", in("SourceImageName", "kept", "DestinationImageName", "hollow", "DestinationRegion", "us-east-1"), nil)
-	failed("hollow")
-	l.ask("CreateImageBuilder", builderInput("baseless", "kept"), nil)
-	l.reaches("baseless", "FAILED", "PENDING")
-	l.inside("worker", "sh", "-c", "rm /root/.wh.none; image-assistant create-image --name orphan")
-	failed("orphan")
-	l.ends("worker")
-	l.ends("baseless")
-}
-
-// removeLayers deletes all that the account has in the repository of its AppStream
-// images.
-func (l *life) removeLayers() {
-	t := l.t
-	ami := l.souk("image", "repository") // HOST/NAMESPACE/ami
-	repository, err := name.NewRepository(path.Dir(ami)+"/appstream", name.Insecure)
-	must(t, err)
-	options := l.s.Remote(t.Context())
-	tags, err := remote.List(repository, options...)
-	must(t, err)
-	if len(tags) == 0 {
-		t.Fatalf("%s has no images", repository)
-	}
-	gone := map[string]bool{}
-	for _, tag := range tags {
-		d, err := remote.Head(repository.Tag(tag), options...)
-		if err != nil {
-			continue // of an image that went with another tag
-		}
-		gone[d.Digest.String()] = true
-	}
-	for digest := range gone {
-		must(t, remote.Delete(repository.Digest(digest), options...))
 	}
 }
 

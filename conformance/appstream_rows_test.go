@@ -433,6 +433,7 @@ func TestEveryExceptionOfAppStreamByItsCause(t *testing.T) {
 				for _, r := range exceptionRows() {
 					s.meets(r)
 				}
+				s.oneOfMany()
 				s.throttled()
 				s.cleared()
 				s.small.cleared()
@@ -461,6 +462,32 @@ func armAMI(t *testing.T, server *souktest.Server) string {
 		t.Fatalf("souk image import: %v: %s", err, id)
 	}
 	return strings.TrimSpace(id)
+}
+
+// oneOfMany: of many that make an image builder of one name at once, one does.
+func (s *scene) oneOfMany() {
+	s.t.Helper()
+	var all sync.WaitGroup
+	said := make([]error, 8)
+	for i := range said {
+		all.Go(func() {
+			_, said[i] = s.do(s.t, "CreateImageBuilder", builderInput("contested", "kept", "DomainJoinInfo", nowhere))
+		})
+	}
+	all.Wait()
+	made := 0
+	for _, err := range said {
+		var is *refusal
+		switch {
+		case err == nil:
+			made++
+		case !errors.As(err, &is) || is.Code != alreadyExists && is.Code != concurrent:
+			s.t.Errorf("one of many is refused by %v", err)
+		}
+	}
+	if made != 1 {
+		s.t.Errorf("%d image builders of one name were made", made)
+	}
 }
 
 // throttled: a rate of any other operation is told by the gateway's own error.
