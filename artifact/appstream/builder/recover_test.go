@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -229,6 +231,37 @@ func (h *house) find(called string) (image.Image, bool) {
 func (h *house) capturing(r *Builder, made string) {
 	h.t.Helper()
 	_ = h.Assist(h.t.Context(), r.Machine, createImage(made))
+}
+
+// refusing fails one commit that ends a snapshot.
+type refusing struct {
+	store.Store
+	done atomic.Bool
+}
+
+func (r *refusing) Commit(ctx context.Context, b store.Batch) error {
+	for _, w := range b.Put {
+		if w.Kind == image.Kind && w.Was != 0 && r.done.CompareAndSwap(false, true) {
+			return errDead
+		}
+	}
+	return r.Store.Commit(ctx, b)
+}
+
+func TestALayerWhoseImageCouldNotBeStoredIsMadeAnewAndRemoved(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	r := &refusing{Store: h.store}
+	h.start(func(c *Config) { c.Store, c.Lease = r, 100*time.Millisecond })
+	h.capturing(h.create("one"), "made")
+	h.is("one", Stopped)
+	if i := h.image("made"); i.State != image.Available || !r.done.Load() {
+		t.Errorf("the image is %s, %+v", i.State, i.Reason)
+	}
+	h.until("no layer is left", func() bool {
+		left, _ := os.ReadDir(h.config.Folder)
+		return len(left) == 0
+	})
 }
 
 func TestTheBuildersOfADeadNodeAreSettled(t *testing.T) {

@@ -277,7 +277,7 @@ func (b *Builders) snapshot(ctx context.Context, r *Builder) (outcome, error) {
 			}
 			return b.config.Images.Finish(ctx, *r.Snapshot, l) // somebody has tagged it meanwhile; its bytes are there
 		},
-		after: left,
+		tidy: left,
 	}, nil
 }
 

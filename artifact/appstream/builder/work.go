@@ -30,6 +30,7 @@ type outcome struct {
 	// again where another write was quicker.
 	beside func(ctx context.Context) (store.Batch, error)
 	after  func() // done once it is stored; nil: nothing is
+	tidy   func() // done in the end, stored or not: it is made anew by the next try; nil: nothing is
 }
 
 // do works on a task: the handler of the runner.
@@ -78,7 +79,11 @@ func (b *Builders) transit(ctx context.Context, t *work.Task) error {
 		}
 		o = b.giveUp(ctx, r, n)
 	}
-	return b.finish(ctx, t, r, o)
+	err = b.finish(ctx, t, r, o)
+	if o.tidy != nil {
+		o.tidy()
+	}
+	return err
 }
 
 // busy says whether a builder is in the state that a step led to.
