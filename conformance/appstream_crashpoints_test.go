@@ -93,9 +93,8 @@ func (s *site) run() error {
 func (f feat) crash(t *testing.T, o souktest.Options, sides []string) {
 	o.Tags, o.Env = "crashpoints", []string{waitsLess}
 	o.Flags = append(o.Flags, "--image-builder-disk", "67108864")
-	env := o.Env
 	o, left := watched(t, o)
-	env = o.Env
+	env := o.Env
 	server := souktest.Start(t, o)
 	importBase(t, server, false)
 	s := &site{server: server, account: server.Account(t, "under fire", "")}
@@ -107,7 +106,7 @@ func (f feat) crash(t *testing.T, o souktest.Options, sides []string) {
 	s.ask("CreateImageBuilder", in("Name", "maker", "InstanceType", "stream.standard.small", "ImageName", baseImage), nil)
 	s.reaches("maker", "RUNNING", "PENDING")
 	s.ask("CreateImportedImage", in("Name", "source", "SourceAmiId", s.ami, "IamRoleArn", s.role), nil)
-	s.ends("source")
+	s.available("source")
 	must(t, server.Stop())
 
 	deaths := 0
@@ -366,15 +365,9 @@ func (s *site) copyImage(name string, answered *bool) error {
 func (s *site) imageThere(name string, answered bool) {
 	s.apps.t.Helper()
 	if s.thereAre("DescribeImages", name, answered) {
-		s.ends(name)
+		s.available(name)
 		s.ask("DeleteImage", in("Name", name), nil)
 	}
-}
-
-// ends wants an image to become AVAILABLE.
-func (s *site) ends(name string) {
-	s.apps.t.Helper()
-	s.available(name)
 }
 
 // tasks are the account's export tasks under the name of an AMI.
