@@ -93,7 +93,7 @@ type Config struct {
 	// 127.0.0.0/8, 10.1.0.0/16. By default an address that a user gives (a
 	// logo's) is fetched from public networks only. Machines reach them too, where
 	// their egress has the name.
-	FetchAllow []netip.Prefix `name:"fetch-allow" placeholder:"CIDR" help:"Private networks from which logos may be fetched, and that machines may reach by their egress, such as 10.0.0.0/8."`
+	FetchAllow []netip.Prefix `name:"fetch-allow" placeholder:"CIDR" help:"Private networks from which logos may be fetched, and that machines may reach where a list names the place, such as 10.0.0.0/8."`
 
 	// FetchCA is a PEM file of further authorities that are trusted when fetching.
 	FetchCA string `name:"fetch-ca" placeholder:"FILE" help:"Further certificate authorities trusted when fetching (PEM)."`

@@ -28,7 +28,7 @@ type place struct {
 // List is the places that a machine may reach.
 type List struct {
 	places map[place]bool
-	all    bool // every port of every host
+	all    bool // every port of every public address
 }
 
 // Parse reads a list of places:
@@ -38,7 +38,8 @@ type List struct {
 //	*.example.org            all names below, however deep; not example.org itself
 //	*.example.org:8080
 //	192.0.2.1, [2001:db8::1]:8080
-//	*                        every port of every host, by name or number
+//	*                        every port of every public address, by name or number;
+//	                         what of other networks is open must be named
 //
 // Names may be in any script and case, with a dot at the end or without. An
 // address is reached by its number if it is in the list as such: a name that
@@ -70,9 +71,11 @@ func (l *List) Allows(host string, port uint16) bool {
 
 // allows is Allows for a host in its normal spelling.
 func (l *List) allows(host string, port uint16) bool {
-	if port == 0 || l.all {
-		return port != 0
-	}
+	return port != 0 && (l.all || l.names(host, port))
+}
+
+// names says whether an entry other than * has a port of a host.
+func (l *List) names(host string, port uint16) bool {
 	open := func(host string, below bool) bool {
 		return l.places[place{host, below, port}] ||
 			(port == 80 || port == 443) && l.places[place{host, below, 0}]

@@ -187,7 +187,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func TestAStarIsEveryPlace(t *testing.T) {
+func TestAStarIsEveryPublicPlace(t *testing.T) {
 	t.Parallel()
 	l, err := Parse([]string{"*"})
 	if err != nil {

@@ -45,8 +45,10 @@ type Dialer interface {
 
 // Config says how a Proxy connects, and what one machine may take of it.
 type Config struct {
-	// Dialer connects. nil: to public addresses alone.
+	// Dialer connects to what a list names. nil: to public addresses alone.
 	Dialer Dialer
+	// Public connects to what a list has only by its *. nil: to public addresses alone.
+	Public Dialer
 	// Connections that a machine may have open at a time; 0: DefaultConnections.
 	Connections int
 	// Idle is after how long a connection on which nothing moves is closed; 0: DefaultIdle.
@@ -64,6 +66,9 @@ type Proxy struct{ config Config }
 func New(c Config) *Proxy {
 	if c.Dialer == nil {
 		c.Dialer = fetch.New(fetch.Config{})
+	}
+	if c.Public == nil {
+		c.Public = fetch.New(fetch.Config{})
 	}
 	if c.Connections == 0 {
 		c.Connections = DefaultConnections

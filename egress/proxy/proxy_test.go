@@ -340,3 +340,16 @@ type timeout struct{}
 func (timeout) Error() string   { return "i/o timeout" }
 func (timeout) Timeout() bool   { return true }
 func (timeout) Temporary() bool { return true }
+
+func TestAStarOpensNoNetworkThatIsOpenedForNamedPlaces(t *testing.T) {
+	t.Parallel()
+	server, port := outside(t, false, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "reached") })
+	_, every := machine(t, Config{}, "*")
+	if status, body := get(t, client(t, every, server), "http://127.0.0.2:"+port+"/"); status != http.StatusForbidden || !strings.Contains(body, "not public") {
+		t.Errorf("by *: %d %q, want 403", status, body)
+	}
+	_, named := machine(t, Config{}, "*", "127.0.0.2:"+port)
+	if status, body := get(t, client(t, named, server), "http://127.0.0.2:"+port+"/"); status != http.StatusOK || body != "reached" {
+		t.Errorf("by * and its name: %d %q", status, body)
+	}
+}

@@ -191,11 +191,29 @@ func (h *Handler) dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	c, err := h.config.Dialer.Dial(ctx, address)
+	dialer := h.config.Public
+	if h.named(address) {
+		dialer = h.config.Dialer
+	}
+	c, err := dialer.Dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	return &counted{Conn: c, handler: h}, nil
+}
+
+// named says whether the list has HOST:PORT by another entry than *.
+func (h *Handler) named(address string) bool {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return false
+	}
+	host, err = normal(host)
+	return err == nil && h.list.names(host, uint16(port))
 }
 
 func (h *Handler) spent() bool { return h.config.Bytes > 0 && h.bytes.Load() >= h.config.Bytes }
