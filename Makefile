@@ -60,7 +60,7 @@ demo: build ## a whole publication, step by step; fails if a step does not come 
 	@out=$$(mktemp) && if $(BIN) demo --exit $(if $(wildcard $(SOUK_DEBIAN_BASE)),--base $(SOUK_DEBIAN_BASE)) >$$out 2>&1; then tail -n 1 $$out; rm -f $$out; else cat $$out; rm -f $$out; exit 1; fi
 
 bench: build ## measure throughput, latency and memory beside their floors; prints a table
-	$(GO) run ./bench
+	CGO_ENABLED=0 $(GO) run ./bench
 
 soak: build ## the long runs: 1,000 kill -9 restarts, 300 amid builds and image builders, a death at each write of those, 1,000,000 malformed requests
 	SOUK_BINARY=$(CURDIR)/$(BIN) SOUK_SOAK=1 $(GO) test -count=1 -timeout 12h -run 'TestCrashAtRandom|TestImageBuildsOutliveKills|TestImageBuildersOutliveKills|TestCrashAtEachWriteOfAnImageBuilder|TestMalformedRequests' ./conformance/...

@@ -78,8 +78,7 @@ func (b *bench) imageBuilders(ctx context.Context) error {
 	return b.manyAtOnce(ctx, s)
 }
 
-// keptMachines measures what of an image builder is its machine, in this process and
-// without a market.
+// keptMachines measures what of an image builder is its machine, without a market.
 func (b *bench) keptMachines(ctx context.Context, base string) (err error) {
 	folder := filepath.Join(b.folder, "kept")
 	shift, rootless := sandbox.Layers(0)
@@ -88,7 +87,11 @@ func (b *bench) keptMachines(ctx context.Context, base string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cache.Close()) }()
-	provider, err := sandbox.New(sandbox.Config{Root: filepath.Join(folder, "machines"), Cache: cache})
+	program, err := machineProgram()
+	if err != nil {
+		return err
+	}
+	provider, err := sandbox.New(sandbox.Config{Root: filepath.Join(folder, "machines"), Cache: cache, Binary: program})
 	if err != nil {
 		return err
 	}
