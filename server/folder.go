@@ -71,8 +71,11 @@ func openFolder(dir string) (*folder, error) {
 }
 
 // close lets go of the folder. The lock file stays: removing it would let two
-// processes lock two files of one name.
-func (f *folder) close() error { return f.lock.Close() }
+// processes lock two files of one name. It is unlocked by name, since a process
+// that is being started has a copy of the descriptor until it runs its program.
+func (f *folder) close() error {
+	return errors.Join(unix.Flock(int(f.lock.Fd()), unix.LOCK_UN), f.lock.Close())
+}
 
 // path names a file of the folder.
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }

@@ -131,7 +131,8 @@ func (c *Cache) Close() error {
 	c.work.Wait()
 	// A process that is being started has a copy of the descriptor for a moment.
 	_ = unix.Flock(int(c.lock.Fd()), unix.LOCK_UN)
-	return c.lock.Close()
+	// A process that is being started has a copy of the lock until it runs its program.
+	return errors.Join(unix.Flock(int(c.lock.Fd()), unix.LOCK_UN), c.lock.Close())
 }
 
 // Get returns the folders of layers, in their order, the lowest first: overlayfs

@@ -545,5 +545,7 @@ func (s *Sandbox) Close() error {
 	s.removing.Wait()
 	// A process that is being started has a copy of the descriptor for a moment.
 	_ = unix.Flock(int(s.lock.Fd()), unix.LOCK_UN)
-	return errors.Join(append(errs, s.program.Close(), s.lock.Close())...)
+	// A process that is being started has a copy of the lock until it runs its program.
+	unlocked := unix.Flock(int(s.lock.Fd()), unix.LOCK_UN)
+	return errors.Join(append(errs, s.program.Close(), unlocked, s.lock.Close())...)
 }
