@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -80,6 +81,9 @@ func TestImportThatIsRefusedAtOnce(t *testing.T) {
 			q.Catalog = []CatalogItem{{Name: "a", AppPath: "/a"}, {Name: "a", AppPath: "/b"}}
 		}, ""},
 		{"a path that is not absolute", "OperationNotPermittedException", "not absolute", func(q *ImportRequest) { q.Catalog = []CatalogItem{{Name: "a", AppPath: "a"}} }, ""},
+		{"an application with very long parameters", "LimitExceededException", "65536 bytes together", func(q *ImportRequest) {
+			q.Catalog = []CatalogItem{{Name: "a", AppPath: "/a", LaunchParameters: strings.Repeat("x", 1<<16)}}
+		}, ""},
 		{"a tag that is reserved", "ValidationException", "aws:x", func(q *ImportRequest) { q.Tags = resource.Tags{"aws:x": "y"} }, ""},
 		{"a dry run", "DryRunOperationException", "nothing was made", func(q *ImportRequest) { q.DryRun = true }, ""},
 	} {
@@ -235,6 +239,27 @@ func TestDryRunOfABuilderMakesNothing(t *testing.T) {
 	if err != nil || len(batch.Put) > 0 {
 		t.Errorf("it makes %v, %v", batch.Put, err)
 	}
+}
+
+// Lists show the applications of all images of a page: an image whose applications
+// have too much to say is none.
+func TestApplicationsWithTooMuchMetadataMakeNoImage(t *testing.T) {
+	t.Parallel()
+	h := here(t, nil)
+	q := Beginning{Account: owner, Region: region, Name: "second", Base: h.image(owner, "first"), DryRun: true}
+	metadata := map[string]string{}
+	for n := range 50 {
+		metadata[fmt.Sprint(n)] = strings.Repeat("x", 256)
+	}
+	for n := range 4 {
+		q.Applications = append(q.Applications, Application{Name: fmt.Sprint(n), LaunchPath: "/app", Metadata: metadata})
+	}
+	if _, _, err := h.Begin(t.Context(), q); err != nil {
+		t.Error(err)
+	}
+	q.Applications = append(q.Applications, Application{Name: "one too many", LaunchPath: "/app", Metadata: metadata})
+	_, _, err := h.Begin(t.Context(), q)
+	refused(t, err, "LimitExceededException", "65536 bytes together")
 }
 
 func TestCopyHasItsOwnLife(t *testing.T) {

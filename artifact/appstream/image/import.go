@@ -105,7 +105,7 @@ func (r *Images) checkCatalog(q ImportRequest) error {
 			}
 		}
 	}
-	return nil
+	return checkLength(q.Catalog)
 }
 
 // checkAMI looks at what can be said of the machine image before its layers are read.

@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"image/png"
@@ -25,8 +26,11 @@ const (
 	maxDisplayName  = 100
 	maxDescription  = 256
 	maxApplications = 50
-	maxIcon         = 1 << 20 // bytes
-	maxSide         = 1024    // pixels of an icon, each way
+	// maxWords is what an image's applications may have to say, as JSON: lists have
+	// it of every image of a page.
+	maxWords = 64 << 10 // bytes
+	maxIcon  = 1 << 20  // bytes
+	maxSide  = 1024     // pixels of an icon, each way
 )
 
 // ErrSettled: an image that is to be ended is there no more, or has ended already.
@@ -290,6 +294,19 @@ func (i Image) checkApplications() error {
 			return apierror.New("ValidationException", "The icon of the application %s is no PNG image of at most %d bytes and %d by %d pixels.", a.Name, maxIcon, maxSide, maxSide)
 		}
 		seen[a.Name] = true
+	}
+	return checkLength(i.Applications)
+}
+
+// checkLength looks at how much the applications of an image have to say: there are
+// many of them, with up to 50 metadata each.
+func checkLength(applications any) error {
+	said, err := json.Marshal(applications)
+	if err != nil {
+		return fmt.Errorf("encoding applications: %w", err)
+	}
+	if len(said) > maxWords {
+		return apierror.New("LimitExceededException", "The names, paths, parameters and metadata of an image's applications can have %d bytes together, and these have %d.", maxWords, len(said))
 	}
 	return nil
 }
