@@ -24,11 +24,31 @@ type CopyRequest struct {
 	Begins func(i Image)
 }
 
+// copyTries is how often a copy is begun whose source is changed in the same moment.
+const copyTries = 10
+
 // Copy begins a copy, in another region or in the same. It has the source's bytes,
 // words and applications, and neither its tags nor whom it is shared with.
 //
-// AppStream API reference, "CopyImage".
+// AppStream API reference, "CopyImage". The model binds no
+// ConcurrentModificationException to it: a source that changes all the time is not
+// available.
 func (r *Images) Copy(ctx context.Context, q CopyRequest) (Image, error) {
+	for range copyTries {
+		i, err := r.copy(ctx, q)
+		if !errors.Is(err, errChanged) {
+			return i, err
+		}
+		// Is it copied still?
+	}
+	return Image{}, apierror.New("ResourceNotAvailableException", "The image %s is being changed by other requests. Try again later.", q.Source)
+}
+
+// errChanged: the source of a copy was changed in the moment in which it was copied.
+var errChanged = errors.New("the source was changed meanwhile")
+
+// copy begins a copy once. errChanged.
+func (r *Images) copy(ctx context.Context, q CopyRequest) (Image, error) {
 	if !resource.IsRegion(q.To) {
 		return Image{}, apierror.New("ValidationException", "The destination region '%s' is not valid.", q.To)
 	}
@@ -66,7 +86,7 @@ func (r *Images) Copy(ctx context.Context, q CopyRequest) (Image, error) {
 	err = r.hand(ctx, i, batch)
 	var conflict *store.Conflict
 	if errors.As(err, &conflict) && conflict.Key == source.Key() {
-		return r.Copy(ctx, q) // it was changed in this moment: is it copied still?
+		return Image{}, errChanged
 	}
 	return i, err
 }

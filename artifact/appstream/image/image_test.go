@@ -290,6 +290,34 @@ func TestCopyHasItsOwnLife(t *testing.T) {
 	h.healthy()
 }
 
+// A source that is changed by others all the time is copied when it is left alone,
+// and is not waited for without an end.
+func TestCopyOfASourceThatChangesMeanwhile(t *testing.T) {
+	t.Parallel()
+	h := here(t, nil)
+	h.image(owner, "first")
+	changes := 0
+	q := CopyRequest{Account: owner, Region: region, Source: "first", Name: "copy", To: region}
+	most := copyTries
+	q.Begins = func(Image) {
+		if changes == most {
+			return
+		}
+		changes++
+		if err := h.Tag(t.Context(), owner, region, "first", resource.Tags{"change": fmt.Sprint(changes)}); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := h.Copy(t.Context(), q)
+	refused(t, err, "ResourceNotAvailableException", "first is being changed")
+	changes, most = 0, copyTries-1
+	i, err := h.Copy(t.Context(), q)
+	if err != nil || h.ended(i).State != Available || changes != most {
+		t.Errorf("after %d changes: %+v, %v", changes, i, err)
+	}
+	h.healthy()
+}
+
 func TestCopyOfLostBytesFails(t *testing.T) {
 	t.Parallel()
 	h := here(t, nil)
