@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"souk/artifact/appstream/image"
@@ -129,9 +130,11 @@ type Builders struct {
 	running context.Context      // of Run while it runs
 	watches sync.WaitGroup       // of the goroutines that look after live
 
+	left atomic.Bool // a machine may be here that no builder has
+
 	// The goroutine that beats alone has these.
 	beaten int64 // revision of our heartbeat
-	doubt  bool  // another may have settled what we have
+	doubt  bool  // another may have settled what we have, or left was set
 }
 
 // New returns the builders of a store. Run works on them.

@@ -109,6 +109,7 @@ func (b *Builders) beat(ctx context.Context) error {
 		}
 	}
 	b.beaten = w.Was + 1
+	b.doubt = b.left.Swap(false) || b.doubt
 	if !b.doubt {
 		return nil
 	}
@@ -116,6 +117,10 @@ func (b *Builders) beat(ctx context.Context) error {
 	b.doubt = err != nil
 	return err
 }
+
+// look has the next beat look for machines that no builder has, and each one after it
+// until all are removed.
+func (b *Builders) look() { b.left.Store(true) }
 
 // write is the write of a heartbeat in the place of the revision was.
 func (n node) write(was int64) (store.Write, error) {
@@ -152,11 +157,12 @@ func (b *Builders) quiet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var failed []error // one that can't be settled keeps no other from it
 	for id, is := range all {
 		r, _, err := b.get(ctx, store.Key{Kind: Kind, ID: strings.TrimPrefix(is.Purpose, purpose)})
 		switch {
 		case err != nil && !errors.Is(err, store.ErrNotFound):
-			return err
+			return errors.Join(append(failed, err)...)
 		case err != nil || r.Machine != id || r.Node != b.config.Node:
 			b.leave(id)
 			err = b.config.Machines.Delete(ctx, id)
@@ -165,10 +171,10 @@ func (b *Builders) quiet(ctx context.Context) error {
 			err = b.config.Machines.Stop(ctx, id)
 		}
 		if err != nil {
-			return fmt.Errorf("settling machine %s: %w", id, err)
+			failed = append(failed, fmt.Errorf("settling machine %s: %w", id, err))
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // of lists the builders of a node.

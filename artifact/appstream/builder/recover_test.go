@@ -322,6 +322,43 @@ func TestTheBuildersOfADeadNodeAreSettled(t *testing.T) {
 	}
 }
 
+// stuck is machines that can't be deleted for a while.
+type stuck struct {
+	machine.Provider
+	free atomic.Bool
+}
+
+func (s *stuck) Delete(ctx context.Context, id string) error {
+	if !s.free.Load() {
+		return errors.New("the disk does not answer")
+	}
+	return s.Provider.Delete(ctx, id)
+}
+
+// A builder whose machine can't be deleted is gone all the same, and its machine as
+// soon as that goes: nobody restarts the node for it.
+func TestAMachineThatCanNotBeDeletedIsDeletedLater(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	machines := &stuck{}
+	h.start(func(c *Config) { machines.Provider, c.Machines = c.Machines, machines })
+	h.create("one")
+	_, err := h.Delete(t.Context(), account, region, "one", nil)
+	h.must(err)
+	h.gone("one")
+	all, err := machines.List(t.Context())
+	if err != nil || len(all) != 1 {
+		t.Errorf("there are the machines %+v, %v", all, err)
+	}
+	machines.free.Store(true)
+	h.until("its machine is removed", func() bool {
+		all, err := machines.List(t.Context())
+		h.must(err)
+		return len(all) == 0
+	})
+	h.healthy(0)
+}
+
 func TestANodeThatWasThoughtDeadRemovesWhatWasDeleted(t *testing.T) {
 	t.Parallel()
 	h := open(t)

@@ -190,7 +190,7 @@ func (b *Builders) giveUp(ctx context.Context, r *Builder, n int) outcome {
 	why := &Reason{InternalError, fmt.Sprintf("It was tried %d times and never came to its end; start it again later.", n)}
 	switch {
 	case r.State == Deleting:
-		return outcome{} // a machine that is left is removed when the node starts
+		return outcome{after: b.look} // and the node goes on to remove the machine
 	case r.State == Snapshotting:
 		return b.noImage(r, InternalError, why.Message)
 	case !r.Made:
