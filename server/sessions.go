@@ -84,7 +84,7 @@ func (m *market) joinSessions(config Config, node string, public *url.URL) error
 			DialContext: (&net.Dialer{Timeout: nodePatience}).DialContext, TLSHandshakeTimeout: nodePatience,
 			TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		},
-		PerAccount: config.Sessions, PerBuilder: config.BuilderSessions, Idle: config.SessionIdle, Log: config.Log,
+		PerAccount: config.Sessions, PerBuilder: config.BuilderSessions, Idle: config.SessionIdle, Drain: config.Drain, Log: config.Log,
 	})
 	return err
 }

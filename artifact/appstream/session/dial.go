@@ -123,6 +123,7 @@ func (s *Sessions) passOn(w http.ResponseWriter, r *http.Request, t Ticket, text
 		_ = here.SetWriteDeadline(time.Now().Add(parting)) // of the write under way
 	})
 	defer stop()
+	defer s.bounded(here)()
 	join(here, reader, there)
 }
 

@@ -47,7 +47,10 @@ type Config struct {
 	PerBuilder int // 0: DefaultPerBuilder
 	// Idle is how long nothing may pass through a terminal; 0: DefaultIdle; below
 	// 0: for ever. A program without a terminal may be silent.
-	Idle  time.Duration
+	Idle time.Duration
+	// Drain is how long clients may take, once the server stops, to take what is under
+	// way to them and leave; 0: DefaultDrain.
+	Drain time.Duration
 	Clock func() time.Time // nil: time.Now
 	Log   *slog.Logger     // nil: nothing is logged
 }
@@ -57,6 +60,7 @@ const (
 	DefaultPerAccount = 100
 	DefaultPerBuilder = 20
 	DefaultIdle       = time.Hour
+	DefaultDrain      = 10 * time.Second
 )
 
 // Sessions lets clients into image builders. Its methods may be called
@@ -88,6 +92,9 @@ func New(c Config) (*Sessions, error) {
 	if c.Idle == 0 {
 		c.Idle = DefaultIdle
 	}
+	if c.Drain == 0 {
+		c.Drain = DefaultDrain
+	}
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
@@ -100,7 +107,8 @@ func New(c Config) (*Sessions, error) {
 }
 
 // Run waits for the end of ctx; then it tells all clients that the server stops,
-// ends what they ran, and lets nobody in any more.
+// ends what they ran, and lets nobody in any more. A client that does not hear of
+// that within Config.Drain is cut off.
 func (s *Sessions) Run(ctx context.Context) error {
 	<-ctx.Done()
 	s.mu.Lock()
@@ -109,6 +117,26 @@ func (s *Sessions) Run(ctx context.Context) error {
 	s.stop(errStopping)
 	s.running.Wait()
 	return nil
+}
+
+// bounded has a connection closed when the server has been stopping for as long as
+// clients may take: one that reads nothing holds up nobody but itself. over is to be
+// called at the session's end.
+func (s *Sessions) bounded(conn io.Closer) (over func()) {
+	done := make(chan struct{})
+	stop := context.AfterFunc(s.ctx, func() {
+		late := time.NewTimer(s.config.Drain)
+		defer late.Stop()
+		select {
+		case <-late.C:
+			_ = conn.Close() // whose end it was waiting for
+		case <-done:
+		}
+	})
+	return func() {
+		stop()
+		close(done)
+	}
 }
 
 var errStopping = &Failure{CodeStopping, "the server is being stopped, and what ran in the image builder was ended: try again when it runs"}
@@ -240,6 +268,7 @@ func (s *Sessions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		log.Warn("a session's connection could not be taken over", "error", err)
 		return
 	}
+	defer s.bounded(conn)()
 	log.Info("a session began")
 	begun := now
 	idle := s.config.Idle
