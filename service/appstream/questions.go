@@ -54,7 +54,7 @@ func (s *service) onARN(ctx context.Context, c *gateway.Caller, action, arn stri
 	if s.Tags == nil || !ok || a.Account != c.Principal.Account || !c.Principal.Looks("aws:resourcetag/") {
 		return q, nil
 	}
-	tags, err := s.Tags.Of(ctx, arn)
+	tags, err := s.Tags.Of(ctx, a)
 	if err != nil {
 		return q, err
 	}

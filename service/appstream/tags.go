@@ -14,7 +14,7 @@ type Tags interface {
 	Tag(ctx context.Context, a resource.ARN, tags resource.Tags) error
 	Untag(ctx context.Context, a resource.ARN, keys []string) error
 	// Of is List for policies: what is not there has no tags.
-	Of(ctx context.Context, arn string) (map[string]string, error)
+	Of(ctx context.Context, a resource.ARN) (map[string]string, error)
 }
 
 // Keeper keeps the tags of resources of one type; the rooms of images and image
@@ -65,11 +65,7 @@ func (t Tagged) Untag(ctx context.Context, a resource.ARN, keys []string) error 
 }
 
 // Of implements Tags.
-func (t Tagged) Of(ctx context.Context, arn string) (map[string]string, error) {
-	a, ok := resource.ParseARN(arn)
-	if !ok {
-		return nil, nil
-	}
+func (t Tagged) Of(ctx context.Context, a resource.ARN) (map[string]string, error) {
 	tags, err := t.List(ctx, a)
 	if apierror.Is(err, resourceNotFound) {
 		return nil, nil

@@ -60,7 +60,8 @@ func TestTagsGoToWhoKeepsThem(t *testing.T) {
 		if len(got) != len(want) || got["c"] != want["c"] || got["a"] != want["a"] {
 			t.Errorf("%s has %v, want %v", name, got, want)
 		}
-		of, err := tagged.Of(t.Context(), arn+name)
+		a, _ := resource.ParseARN(arn + name)
+		of, err := tagged.Of(t.Context(), a)
 		if err != nil || len(of) != len(want) {
 			t.Errorf("%s has %v for policies: %v", name, of, err)
 		}
@@ -90,7 +91,8 @@ func TestTagsOfOthers(t *testing.T) {
 			}
 		}
 	}
-	if tags, err := tagged.Of(t.Context(), "arn:aws:appstream:us-east-1:111122223333:image/two"); err != nil || len(tags) != 0 {
+	none := resource.ARN{Region: "us-east-1", Account: "111122223333", Type: resource.TypeImage, Name: "two"}
+	if tags, err := tagged.Of(t.Context(), none); err != nil || len(tags) != 0 {
 		t.Errorf("what is not there has tags %v: %v", tags, err)
 	}
 }
