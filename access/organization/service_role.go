@@ -20,9 +20,8 @@ func (o *Organization) RoleAllows(ctx context.Context, account, arn, service, ac
 	if err != nil || !trusted {
 		return r != nil, false, err
 	}
-	p := &iam.Principal{
-		Account: account, ARN: sessionARN(account, r.Name, "AWSMarketplace"), ID: r.ID + ":AWSMarketplace", Role: arn, Tags: tagsByKey(r.Tags),
-	}
+	session := sessionOf(service)
+	p := &iam.Principal{Account: account, ARN: sessionARN(account, r.Name, session), ID: r.ID + ":" + session, Role: arn, Tags: tagsByKey(r.Tags)}
 	err = o.give(ctx, p, account, &r.grants, from)
 	if errors.Is(err, store.ErrNotFound) {
 		return true, false, nil // a policy has just gone
@@ -31,6 +30,16 @@ func (o *Organization) RoleAllows(ctx context.Context, account, arn, service, ac
 		return false, false, err
 	}
 	return true, iam.Decide(p, iam.Question{Action: action, Resource: resource}).Allowed, nil
+}
+
+// sessionOf is what a service calls its sessions in roles: AWSMarketplace, or as the
+// service itself is called, such as appstream.
+func sessionOf(service string) string {
+	name := strings.TrimSuffix(service, ".amazonaws.com")
+	if name == "marketplace" || strings.HasSuffix(name, ".marketplace") {
+		return "AWSMarketplace"
+	}
+	return name
 }
 
 // RoleTrusts says whether an account has a role of an ARN (there), and whether it

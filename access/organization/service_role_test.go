@@ -6,6 +6,26 @@ import (
 	"souk/access/organization"
 )
 
+// Policies tell the services by their sessions' names: no service's is another's.
+func TestServicesHaveSessionsOfTheirOwnName(t *testing.T) {
+	t.Parallel()
+	o := newMarket(t).started()
+	ctx := t.Context()
+	const arn = "arn:aws:iam::" + account + ":role/both"
+	trust := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":["assets.marketplace.amazonaws.com","appstream.amazonaws.com"]},"Action":"sts:AssumeRole"}}`
+	_, err := o.CreateRole(ctx, organization.NewRole{Account: account, Name: "both", Trust: trust})
+	read := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ec2:DescribeImages","Resource":"*","Condition":{"StringLike":{"aws:userid":"*:appstream"}}}}`
+	if err := first(err, o.PutInline(ctx, holder(organization.OfRole, "both"), organization.Policy{Name: "p", Document: read})); err != nil {
+		t.Fatal(err)
+	}
+	for service, want := range map[string]bool{"assets.marketplace.amazonaws.com": false, "appstream.amazonaws.com": true} {
+		there, allowed, err := o.RoleAllows(ctx, account, arn, service, "ec2:DescribeImages", "*")
+		if err != nil || !there || allowed != want {
+			t.Errorf("%s: %v, %v, %v, want %v", service, there, allowed, err, want)
+		}
+	}
+}
+
 func TestWhatARoleAllowsAService(t *testing.T) {
 	t.Parallel()
 	o := newMarket(t).started()
