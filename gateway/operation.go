@@ -58,6 +58,9 @@ type Service struct {
 	Operations []Operation
 	// NotOffered names operations of the AWS service that are known and refused.
 	NotOffered []string
+	// Instead says of some of NotOffered what there is here in their place: a sentence
+	// of the refusal.
+	Instead map[string]string
 }
 
 // Operation is one action of a service, with its input and output types erased.

@@ -223,8 +223,8 @@ func (t *table) findTarget(r *http.Request, target string) (*Service, *route, er
 	}
 	s := t.prefix[target[:dot]]
 	if s == nil {
-		for _, any := range t.prefix { // for the form of the error, in which they all agree
-			return any, nil, unknownOperation(http.StatusBadRequest, target)
+		for _, other := range t.prefix { // for the form of the error, in which they all agree
+			return other, nil, unknownOperation(http.StatusBadRequest, target)
 		}
 	}
 	if rt := t.targets[s.TargetPrefix][target[dot+1:]]; rt != nil && r.Method == http.MethodPost && r.URL.Path == "/" {
@@ -246,8 +246,8 @@ func rpcPath(path string) (service, operation string, ok bool) {
 func (t *table) findRPC(r *http.Request, name, operation string) (*Service, *route, error) {
 	s := t.rpcs[name]
 	if s == nil {
-		for _, any := range t.rpcs { // for the form of the error, in which they all agree
-			return any.service, nil, unknownOperation(http.StatusNotFound, r.Method+" "+r.URL.Path)
+		for _, other := range t.rpcs { // for the form of the error, in which they all agree
+			return other.service, nil, unknownOperation(http.StatusNotFound, r.Method+" "+r.URL.Path)
 		}
 	}
 	if rt := s.operations[operation]; rt != nil && r.Method == http.MethodPost {
@@ -328,7 +328,11 @@ func formValue(form, name string) (string, bool) {
 // unknown refuses an operation that the service does not have here.
 func (s *Service) unknown(operation string) error {
 	if slices.Contains(s.NotOffered, operation) {
-		return apierror.WithStatus(http.StatusBadRequest, "UnknownOperationException", "The operation %s is not offered at this endpoint.", operation)
+		text := fmt.Sprintf("The operation %s is not offered at this endpoint.", operation)
+		if instead := s.Instead[operation]; instead != "" {
+			text += " " + instead
+		}
+		return apierror.WithStatus(http.StatusBadRequest, "UnknownOperationException", "%s", text)
 	}
 	return unknownOperation(http.StatusBadRequest, operation)
 }

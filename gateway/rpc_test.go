@@ -44,7 +44,8 @@ func twoProtocols() *gateway.Service {
 				return &stopOut{in.Name, awsjson.Time{Time: c.Time}}, nil
 			},
 		})},
-		NotOffered: []string{"CreateFleet"},
+		NotOffered: []string{"CreateFleet", "CreateStack"},
+		Instead:    map[string]string{"CreateStack": "There is a command for it."},
 	}
 }
 
@@ -150,9 +151,15 @@ func TestNotOfferedInJSON(t *testing.T) {
 	t.Parallel()
 	c := config()
 	c.Services = append(services(), twoProtocols())
-	got := send(t, newGateway(t, c), request{method: "POST", target: "/", body: `{}`, header: target("PhotonAdminProxyService.CreateFleet"), service: "appstream"})
-	if got.status != 400 || got.code != "UnknownOperationException" || got.message != "The operation CreateFleet is not offered at this endpoint." {
-		t.Errorf("got %d: %s", got.status, got.body)
+	g := newGateway(t, c)
+	for operation, want := range map[string]string{
+		"CreateFleet": "The operation CreateFleet is not offered at this endpoint.",
+		"CreateStack": "The operation CreateStack is not offered at this endpoint. There is a command for it.",
+	} {
+		got := send(t, g, request{method: "POST", target: "/", body: `{}`, header: target("PhotonAdminProxyService." + operation), service: "appstream"})
+		if got.status != 400 || got.code != "UnknownOperationException" || got.message != want {
+			t.Errorf("got %d: %s", got.status, got.body)
+		}
 	}
 }
 

@@ -126,9 +126,9 @@ func (b ImageBuilding) numbers() []number {
 // machines are found again by it.
 const nodeFile = "node"
 
-// nodeID reads the name of this node. make says that it is made where there is none;
+// nodeID reads the name of this node. begin says that one is made where there is none;
 // else it is "-" then, which no node is named.
-func (f *folder) nodeID(make bool) (string, error) {
+func (f *folder) nodeID(begin bool) (string, error) {
 	text, err := os.ReadFile(f.path(nodeFile))
 	if id := strings.TrimSpace(string(text)); err == nil && id != "" {
 		return id, nil
@@ -136,7 +136,7 @@ func (f *folder) nodeID(make bool) (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("reading the name of this node: %w", err)
 	}
-	if !make {
+	if !begin {
 		return "-", nil
 	}
 	id := strings.ToLower(rand.Text()[:16])

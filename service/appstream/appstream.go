@@ -58,6 +58,7 @@ func Service(c Config) (*gateway.Service, error) {
 		Validation:   "ValidationException",
 		Denied:       "AccessDeniedException",
 		Throttled:    "ThrottlingException",
+		Instead:      map[string]string{"CreateImageBuilderStreamingURL": "The command souk connect NAME gives a terminal in an image builder."},
 	}
 	refused := maps.Clone(bound)
 	for _, a := range actions {

@@ -153,6 +153,11 @@ func TestOtherOperationsAreRefusedByName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for name := range g.Instead {
+		if !slices.Contains(g.NotOffered, name) {
+			t.Errorf("%s is no operation that is refused, and something is said to be there instead", name)
+		}
+	}
 	known := slices.Clone(g.NotOffered)
 	for _, op := range g.Operations {
 		if !ours[op.Name] {
