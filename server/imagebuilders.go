@@ -179,6 +179,7 @@ func (m *market) joinImageBuilders(config Config, node string, all builder.Image
 		Egress: config.egress(), Disk: config.ImageBuilderDisk,
 		Idle:    func() time.Duration { return config.ImageBuilderIdle },
 		Most:    m.mostBuilders(config),
+		Record:  m.recordAsked,
 		Observe: m.builderChanged,
 		Owner:   node, Log: config.Log,
 		Dead: config.NodeTimeout, Beat: config.NodeTimeout / beatsOfTimeout,

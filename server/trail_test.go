@@ -1,10 +1,14 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/netip"
+	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +16,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"souk/access/iam"
+	"souk/access/organization"
 	"souk/access/trail"
+	"souk/artifact/appstream/assistant"
+	"souk/artifact/appstream/builder"
+	"souk/gateway/apierror"
+	"souk/storage/store"
 )
 
 // secretNames are members that no record may show, whichever operation has
@@ -126,5 +135,73 @@ func TestEveryOperationIsRecordedWithoutItsSecrets(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("operations without a record: %v", want)
+	}
+}
+
+// What programs in image builders ask their host for is on record in the builder's
+// account, in the commit of what is made: the service asks, since a machine has no
+// identity. What is refused and what is only tried is, too.
+func TestWhatAMachineAsksForIsOnRecord(t *testing.T) {
+	t.Parallel()
+	s, stop := start(t, Config{Place: Place{Data: filepath.Join(t.TempDir(), "souk-data")}})
+	ctx, m := t.Context(), s.market
+	a, err := s.Organization().CreateAccount(ctx, organization.NewAccount{Name: "Acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const builderARN, imageARN = "arn:aws:appstream:us-east-1:111122223333:image-builder/one", "arn:aws:appstream:us-east-1:111122223333:image/made"
+	key := store.Key{Kind: "test", ID: "made"}
+	refusal := apierror.New("ResourceAlreadyExistsException", "It is there.")
+	broken := errors.New("the disk has failed")
+	for _, c := range []struct {
+		request assistant.Request
+		err     error
+	}{
+		{assistant.Request{Operation: assistant.CreateImage, Name: "made", Applications: []assistant.Application{{Name: "app"}}}, nil},
+		{assistant.Request{Operation: assistant.CreateImage, Name: "made", DryRun: true}, nil},
+		{assistant.Request{Operation: assistant.CreateImage, Name: "made"}, refusal},
+		{assistant.Request{Operation: assistant.Reboot}, broken},
+		{assistant.Request{Operation: assistant.PowerOff}, nil},
+	} {
+		asked := builder.Asked{Account: a.ID, Region: "us-east-1", Builder: "one", Resources: []string{builderARN, imageARN}, Request: c.request}
+		err := m.recordAsked(ctx, asked, func(ctx context.Context) error {
+			if c.err != nil || c.request.DryRun {
+				return c.err
+			}
+			return m.store.Commit(ctx, store.Batch{Put: []store.Write{{Was: store.Any, Document: store.Document{Key: key, Body: []byte("{}")}}}})
+		})
+		if !errors.Is(err, c.err) {
+			t.Errorf("%s: %v, want %v", c.request.Operation, err, c.err)
+		}
+	}
+	if err := m.trail.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	records, _, err := m.trail.Lookup(ctx, trail.Query{Account: a.ID, Most: 50, Attribute: trail.Username, Value: "appstream.amazonaws.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, r := range slices.Backward(records) {
+		told = append(told, strings.TrimSpace(r.Name+" "+r.Code))
+		text := string(r.JSON())
+		for _, want := range []string{
+			`"userIdentity":{"type":"AWSService","invokedBy":"appstream.amazonaws.com"}`, `"eventSource":"appstream.amazonaws.com"`,
+			`"imageBuilderName":"one"`, `"ARN":"` + builderARN + `"`,
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("record %s lacks %s", text, want)
+			}
+		}
+		if r.Name == "CreateImage" && (!strings.Contains(text, `"name":"made"`) || strings.Contains(text, `"dryRun":true`) != r.ReadOnly) {
+			t.Errorf("record %s", text)
+		}
+	}
+	want := "CreateImage, CreateImage, CreateImage ResourceAlreadyExistsException, RebootImageBuilder InternalFailure, StopImageBuilder"
+	if got := strings.Join(told, ", "); got != want {
+		t.Errorf("on record are %s; want %s", got, want)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }

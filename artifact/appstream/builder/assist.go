@@ -12,6 +12,25 @@ import (
 	"souk/storage/store"
 )
 
+// Asked is what the machine of a builder asks for, for the record of it. Who asked is
+// a program of the machine's root: nobody has signed it.
+type Asked struct {
+	Account, Region, Builder string
+	Resources                []string // ARNs of the builder, and of the image that it is to become
+	Request                  assistant.Request
+}
+
+// asked says who asks for what.
+func asked(o *occupied, q assistant.Request) (Asked, error) {
+	account, region, name, err := ofID(o.key.ID)
+	a := Asked{Account: account, Region: region, Builder: name, Request: q}
+	a.Resources = []string{resource.ARN{Region: region, Account: account, Type: resource.TypeImageBuilder, Name: name}.String()}
+	if q.Operation == assistant.CreateImage && resource.IsName(q.Name) {
+		a.Resources = append(a.Resources, resource.ARN{Region: region, Account: account, Type: resource.TypeImage, Name: q.Name}.String())
+	}
+	return a, err
+}
+
 // Assist does what a program in a machine asks its host for: the machine becomes an
 // image, starts again or stops. What it answers is told by that program, which has
 // a moment for it before its machine ends.
@@ -25,16 +44,20 @@ func (b *Builders) Assist(ctx context.Context, machineID string, q assistant.Req
 	if o == nil {
 		return assistant.Answer{Status: assistant.Refused, Message: "The image builder of this machine is not RUNNING"}
 	}
-	var err error
+	var do func(context.Context) error
 	switch q.Operation {
 	case assistant.CreateImage:
-		err = b.capture(ctx, o, q)
+		do = func(ctx context.Context) error { return b.capture(ctx, o, q) }
 	case assistant.Reboot:
-		err = b.inside(ctx, o, Rebooting, nil)
+		do = func(ctx context.Context) error { return b.inside(ctx, o, Rebooting, nil) }
 	case assistant.PowerOff:
-		err = b.inside(ctx, o, Stopping, nil)
+		do = func(ctx context.Context) error { return b.inside(ctx, o, Stopping, nil) }
 	default:
 		return assistant.Answer{Status: assistant.Refused, Message: fmt.Sprintf("There is no operation %q", q.Operation)}
+	}
+	a, err := asked(o, q)
+	if err == nil {
+		err = b.config.Record(ctx, a, do)
 	}
 	var refusal *apierror.Error
 	switch {

@@ -105,6 +105,10 @@ type Config struct {
 	// Most is how many builders an account may have in a region; below 0: any
 	// number. Nil means DefaultMost.
 	Most func(account string) int
+	// Record does what a machine asks for, by do, and keeps a record of it, in the commit
+	// of what is made with do's context. do is called once, and its error returned. Nil:
+	// there are no records.
+	Record func(ctx context.Context, a Asked, do func(context.Context) error) error
 	// Observe, if set, is told of every change of state. It must be quick.
 	Observe func(Event)
 
@@ -153,6 +157,9 @@ func New(c Config) (*Builders, error) {
 	}
 	if c.Role == nil {
 		c.Role = func(context.Context, string, string) error { return nil }
+	}
+	if c.Record == nil {
+		c.Record = func(ctx context.Context, _ Asked, do func(context.Context) error) error { return do(ctx) }
 	}
 	if c.Idle == nil {
 		c.Idle = func() time.Duration { return 0 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -167,6 +168,57 @@ func TestLayersThatAreGoneAreAnImageThatIsUnavailable(t *testing.T) {
 	h.must(err)
 	if b := h.is("two", Failed); b.Reason == nil || b.Reason.Code != ImageUnavailable || len(b.Errors) != 1 || b.Errors[0].Code != "IMAGE_NOT_FOUND" {
 		t.Errorf("the reason is %+v, the errors %+v", b.Reason, b.Errors)
+	}
+}
+
+// marked says whether a commit was made for what a machine has asked for.
+type marked struct {
+	store.Store
+	key  any
+	made atomic.Int32
+}
+
+func (m *marked) Commit(ctx context.Context, b store.Batch) error {
+	if ctx.Value(m.key) != nil {
+		m.made.Add(1)
+	}
+	return m.Store.Commit(ctx, b)
+}
+
+// What a machine asks for is told to whom keeps records, around the commit of it.
+func TestWhatAMachineAsksForIsRecorded(t *testing.T) {
+	t.Parallel()
+	type mark struct{}
+	h := open(t)
+	var told []string
+	commits := &marked{key: mark{}}
+	h.start(func(c *Config) {
+		commits.Store, c.Store = c.Store, commits
+		c.Record = func(ctx context.Context, a Asked, do func(context.Context) error) error {
+			err := do(context.WithValue(ctx, mark{}, true))
+			told = append(told, fmt.Sprintln(a.Account, a.Region, a.Builder, a.Resources, a.Request.Operation, a.Request.Name, err != nil))
+			return err
+		}
+	})
+	h.create("one")
+	id := h.read("one").Machine
+	if a := h.Assist(t.Context(), id, createImage("base")); a.Status != assistant.Refused {
+		t.Errorf("an image of a name that is taken: %+v", a)
+	}
+	if commits.made.Load() != 0 {
+		t.Errorf("what was refused was committed")
+	}
+	if a := h.Assist(t.Context(), id, assistant.Request{Operation: assistant.PowerOff}); a != assistant.Success {
+		t.Errorf("the host says %+v", a)
+	}
+	h.is("one", Stopped)
+	arns := "arn:aws:appstream:us-east-1:111111111111:image-builder/one"
+	want := []string{
+		fmt.Sprintln(account, region, "one", "["+arns+" arn:aws:appstream:us-east-1:111111111111:image/base]", assistant.CreateImage, "base", true),
+		fmt.Sprintln(account, region, "one", "["+arns+"]", assistant.PowerOff, "", false),
+	}
+	if !slices.Equal(told, want) || commits.made.Load() != 1 {
+		t.Errorf("told is %q in %d commits, want %q in one", told, commits.made.Load(), want)
 	}
 }
 
