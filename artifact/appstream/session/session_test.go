@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -294,40 +293,6 @@ func TestServerThatStopsSaysSo(t *testing.T) {
 	}
 	_, err = Dial(t.Context(), nil, opened.URL, opened.Ticket)
 	wantFailure(t, err, CodeStopping)
-}
-
-// A client that takes what it is sent and never asks for more holds up its own
-// program: a server that stops waits for it as long as it may, and not until the
-// client is known to be gone.
-func TestServerThatStopsDoesNotWaitForAClientThatReadsNothing(t *testing.T) {
-	t.Parallel()
-	n := newNode(t, func(c *Config) { c.Drain = time.Millisecond })
-	conn := n.dial(t, builderOne)
-	defer conn.Close()
-	text, err := json.Marshal(sh("exec yes"))
-	if err == nil {
-		_, err = conn.Write(appendFrame(nil, kindStart, text))
-	}
-	buf := make([]byte, maxFrame)
-	for got := 0; got < window && err == nil; { // all that it may be sent: its program waits now
-		var f frame
-		f, err = readFrame(conn, buf)
-		got += len(f.data)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.run()
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		n.running.Wait()
-	}()
-	select {
-	case <-over:
-	case <-time.After(silence / 2):
-		t.Error("the server waits still")
-	}
 }
 
 func wantFailure(t *testing.T, err error, code string) {

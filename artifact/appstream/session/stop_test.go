@@ -1,0 +1,41 @@
+package session
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+)
+
+// A client that takes what it is sent and never asks for more holds up its own
+// program: a server that stops waits for it as long as it may, and not until the
+// client is known to be gone.
+func TestServerThatStopsDoesNotWaitForAClientThatReadsNothing(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, func(c *Config) { c.Drain = time.Millisecond })
+	conn := n.dial(t, builderOne)
+	defer conn.Close()
+	text, err := json.Marshal(sh("exec yes"))
+	if err == nil {
+		_, err = conn.Write(appendFrame(nil, kindStart, text))
+	}
+	buf := make([]byte, maxFrame)
+	for got := 0; got < window && err == nil; { // all that it may be sent: its program waits now
+		var f frame
+		f, err = readFrame(conn, buf)
+		got += len(f.data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.run()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		n.running.Wait()
+	}()
+	select {
+	case <-over:
+	case <-time.After(silence / 2):
+		t.Error("the server waits still")
+	}
+}
