@@ -14,8 +14,9 @@ import (
 )
 
 // TestCrashAtEachWriteOfAnImageBuilder lets the server die at each write of the
-// making of an image builder, of an image by one, of an import, a copy and an export,
-// on both databases. After the restart what was answered comes to its documented end,
+// making of an image builder, of an image by one, of an import, a copy and an export:
+// of each on one database before or after each write, in the long runs on both on both
+// sides. After the restart what was answered comes to its documented end,
 // what was not has happened once or not at all, and in the end nothing is left of what
 // was deleted.
 func TestCrashAtEachWriteOfAnImageBuilder(t *testing.T) {
@@ -30,7 +31,10 @@ func TestCrashAtEachWriteOfAnImageBuilder(t *testing.T) {
 		if o.Database != "" {
 			database = "postgres"
 		}
-		for _, name := range slices.Sorted(maps.Keys(feats)) {
+		for i, name := range slices.Sorted(maps.Keys(feats)) {
+			if !soak() && (i%2 == 0) != (database == "sqlite") {
+				continue
+			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				o := o
