@@ -53,6 +53,9 @@ func (h *host) exec(ctx context.Context, c machine.Cmd) (machine.Exit, error) {
 		return machine.Exit{}, err
 	}
 	if err = p.Start(); err != nil {
+		if ctx.Err() != nil { // it was to end before it had begun
+			return machine.Exit{}, context.Cause(ctx)
+		}
 		return machine.Exit{Code: 127}, nil
 	}
 	go func() {
