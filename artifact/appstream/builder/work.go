@@ -57,6 +57,11 @@ func (b *Builders) transit(ctx context.Context, t *work.Task) error {
 	}
 	body := t.Body
 	var o outcome
+	defer func() {
+		if o.tidy != nil { // also where another has the work now
+			o.tidy()
+		}
+	}()
 	err = t.Hold(ctx, func() (store.Write, error) { return store.Write{Document: store.Document{Body: body}}, nil }, func(ctx context.Context) error {
 		if n := triesOf(body); n >= maxTries {
 			o = b.giveUp(ctx, r, n)
@@ -79,11 +84,7 @@ func (b *Builders) transit(ctx context.Context, t *work.Task) error {
 		}
 		o = b.giveUp(ctx, r, n)
 	}
-	err = b.finish(ctx, t, r, o)
-	if o.tidy != nil {
-		o.tidy()
-	}
-	return err
+	return b.finish(ctx, t, r, o)
 }
 
 // busy says whether a builder is in the state that a step led to.
