@@ -308,7 +308,7 @@ func knocks() []attack {
 			}
 			b.sh("echo bye | knock")
 		}},
-		{"the door, by many", nil, func(spec *machine.Spec) { equipped(spec); spec.Pids = 128 }, func(s *suite, b *box) {
+		{"the door, by many", nil, func(spec *machine.Spec) { equipped(spec); spec.Pids = 1024 }, func(s *suite, b *box) {
 			b.try("i=0; while [ $i -lt 40 ]; do (sleep 5 | knock >/dev/null 2>&1 &) ; i=$((i+1)); done; sleep 1; for i in 1 2 3 4 5 6 7 8; do (timeout 2 knock </dev/zero >/dev/null 2>&1 &) ; done; sleep 2; killall -9 knock sleep; true")
 			if most := s.doors.most.Load(); most > agent.MaxKnocks*8 { // of all machines that have one just now
 				b.t.Errorf("%d connections at a time", most)
@@ -316,7 +316,7 @@ func knocks() []attack {
 			b.answers()
 			b.sh("echo bye | timeout 20 knock")
 		}},
-		{"the door, opened and closed", nil, func(spec *machine.Spec) { equipped(spec); spec.Pids = 256 }, func(_ *suite, b *box) {
+		{"the door, opened and closed", nil, func(spec *machine.Spec) { equipped(spec); spec.Pids = 1024 }, func(_ *suite, b *box) {
 			b.try("i=0; while [ $i -lt 300 ]; do knock </dev/null >/dev/null 2>&1 & i=$((i+1)); test $((i % 20)) -eq 0 && wait; done; wait; for i in 1 2 3 4 5 6; do timeout 1 nc local:" + agent.DoorPath + " </dev/zero >/dev/null & done; wait; true")
 			b.answers()
 			b.sh("echo bye | timeout 20 knock")
