@@ -113,7 +113,7 @@ func awaitSet(ts *testscript.TestScript, s *seller.Seller, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: await ID STATUS")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	set, err := s.Wait(ctx, args[0])
 	ts.Check(err)
@@ -129,7 +129,7 @@ func assessed(ts *testscript.TestScript, s *seller.Seller, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: assessed ID RESULT")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	list, err := s.Catalog.ListAssessments(ctx, &marketplacecatalog.ListAssessmentsInput{
 		Catalog: aws.String(seller.Catalog), FrameworkId: aws.String("AMISecurity"),

@@ -106,7 +106,7 @@ func (w tale) crashAt(t *testing.T, o souktest.Options, at string) (died bool) {
 	revive := func(why error) {
 		select {
 		case <-server.Ended():
-		case <-time.After(20 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatalf("%s: the server lives, and yet: %v\n%s", at, why, server.Log())
 		}
 		if deaths.Add(1) > 1 {

@@ -214,14 +214,14 @@ func TestRevokedKeyStops(t *testing.T) {
 	}
 	must(t, list())
 	server.Must(t, "key", "deactivate", "--account", account, user.AccessKeyID)
-	within := time.NewTimer(10 * time.Second)
+	within := time.NewTimer(2 * time.Minute)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for seller.Code(list()) != "UnrecognizedClientException" {
 		select {
 		case <-tick.C:
 		case <-within.C:
-			t.Fatalf("the key still works after 10 seconds: %v", list())
+			t.Fatalf("the key still works: %v", list())
 		}
 	}
 }

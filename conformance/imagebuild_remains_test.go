@@ -158,7 +158,7 @@ func (r *remains) wait(t *testing.T, look func() []string) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for late := time.After(30 * time.Second); ; {
+	for late := time.After(2 * time.Minute); ; {
 		left := look()
 		if len(left) == 0 {
 			return

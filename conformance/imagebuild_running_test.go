@@ -98,7 +98,7 @@ func (g *gate) wait(t *testing.T) {
 	t.Helper()
 	select {
 	case <-g.arrived:
-	case <-time.After(time.Minute):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("no build came to the gate")
 	}
 }
@@ -244,7 +244,7 @@ func curl(t *testing.T, at string) string {
 // not at once.
 func awaitLog(t *testing.T, at, want string) string {
 	t.Helper()
-	tick, late := time.NewTicker(50*time.Millisecond), time.After(30*time.Second)
+	tick, late := time.NewTicker(50*time.Millisecond), time.After(2*time.Minute)
 	defer tick.Stop()
 	for {
 		text := curl(t, at)

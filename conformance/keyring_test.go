@@ -171,7 +171,7 @@ func TestKeysChangeWhileServersRun(t *testing.T) {
 			t.Errorf("the node with the key: %d, the one without: %d", ready(t, nodes[0]), ready(t, nodes[1]))
 		}
 		copyFile()
-		deadline := time.After(time.Minute)
+		deadline := time.After(2 * time.Minute)
 		for ready(t, nodes[1]) != http.StatusOK {
 			select {
 			case <-time.After(50 * time.Millisecond):

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog"
 	"github.com/aws/aws-sdk-go-v2/service/marketplacecatalog/types"
+	"golang.org/x/sync/errgroup"
 
 	"souk/conformance/seller"
 	"souk/conformance/souktest"
@@ -23,8 +25,8 @@ func slowly(t *testing.T, s *seller.Seller, logos *souktest.Logos, product, name
 	must(t, err)
 	select {
 	case <-logos.Asked(name):
-	case <-time.After(30 * time.Second):
-		t.Fatalf("change set %s did not fetch the logo within 30 seconds", id)
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("change set %s did not fetch the logo", id)
 	}
 	return id
 }
@@ -178,21 +180,24 @@ func TestRatesOfAnAccount(t *testing.T) {
 	t.Parallel()
 	server := souktest.Start(t, souktest.Options{Quotas: true})
 	s := server.Root(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	throttled := 0
-	for range 60 { // 5 a second are allowed
-		_, err := s.Catalog.ListChangeSets(ctx, &marketplacecatalog.ListChangeSetsInput{Catalog: aws.String(seller.Catalog)})
-		var e *types.ThrottlingException
-		switch {
-		case errors.As(err, &e):
-			throttled++
-		case err != nil:
-			t.Fatal(err)
-		}
+	var throttled atomic.Int32
+	var calls errgroup.Group
+	for range 60 { // at once; 5 a second are allowed
+		calls.Go(func() error {
+			_, err := s.Catalog.ListChangeSets(ctx, &marketplacecatalog.ListChangeSetsInput{Catalog: aws.String(seller.Catalog)})
+			var e *types.ThrottlingException
+			if errors.As(err, &e) {
+				throttled.Add(1)
+				return nil
+			}
+			return err
+		})
 	}
-	if throttled == 0 {
-		t.Error("60 calls in a row, and none was throttled")
+	must(t, calls.Wait())
+	if throttled.Load() == 0 {
+		t.Error("60 calls at once, and none was throttled")
 	}
 	_, err := s.Catalog.ListEntities(ctx, &marketplacecatalog.ListEntitiesInput{Catalog: aws.String(seller.Catalog), EntityType: aws.String("ContainerProduct")})
 	if err != nil {

@@ -43,7 +43,7 @@ func TestTakeover(t *testing.T) {
 	for i := range n {
 		logos.Release(fmt.Sprintf("logo-%d", i))
 	}
-	ctx, cancel := context.WithTimeout(ctx, 45*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for i := range n {
 		set, err := other.Wait(ctx, sets[i])

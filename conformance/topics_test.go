@@ -111,7 +111,7 @@ func (in *inbox) next(t *testing.T) notice {
 	select {
 	case n := <-in.got:
 		return n
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the endpoint got nothing")
 		return notice{}
 	}

@@ -226,7 +226,7 @@ func running(t *testing.T, o *organization.Organization) {
 // ended waits until a request to make an account has ended.
 func ended(t *testing.T, o *organization.Organization, id string) organization.Creation {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -117,7 +117,7 @@ func faultyCell(t *testing.T, healthy *market, s store.Store, name string, fault
 // gone waits until a node's store has died or the set has ended.
 func (m *market) gone(id string, s *storetest.FaultyStore) {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()

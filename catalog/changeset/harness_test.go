@@ -118,7 +118,7 @@ func (m *market) await(id string, step Step) Event { return m.awaitN(id, step, 1
 
 func (m *market) awaitN(id string, step Step, n int) Event {
 	m.t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(2 * time.Minute)
 	for {
 		m.mu.Lock()
 		seen := 0
@@ -185,7 +185,7 @@ func shortLease(c *Config) { c.Lease = 600 * time.Millisecond }
 // ended waits until a set has ended, whichever node ends it, and describes it.
 func (m *market) ended(id string) *Description {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()

@@ -100,7 +100,7 @@ func (p *person) types(text string) {
 // sees waits until a text is shown, and forgets all up to it.
 func (p *person) sees(text string) {
 	p.t.Helper()
-	late := time.AfterFunc(30*time.Second, func() {
+	late := time.AfterFunc(2*time.Minute, func() {
 		p.mu.Lock()
 		p.gone = true
 		p.more.Broadcast()

@@ -188,8 +188,8 @@ func (s *Server) Run() error {
 		return nil
 	case <-s.ended:
 		return errEnded
-	case <-time.After(30 * time.Second):
-		return errors.Join(errors.New("it was not ready within 30 seconds"), s.Kill())
+	case <-time.After(2 * time.Minute):
+		return errors.Join(errors.New("it was not ready within 2 minutes"), s.Kill())
 	}
 }
 
@@ -247,11 +247,11 @@ func (s *Server) signal(sig os.Signal) error {
 	select {
 	case <-s.ended:
 		return nil
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 	}
 	err = s.process.Process.Kill()
 	<-s.ended
-	return errors.Join(fmt.Errorf("souk did not end within 30 seconds of %v", sig), err)
+	return errors.Join(fmt.Errorf("souk did not end within 2 minutes of %v", sig), err)
 }
 
 // Log is what the processes of this server printed so far.

@@ -79,7 +79,7 @@ func next(t *testing.T, got chan request) request {
 	select {
 	case r := <-got:
 		return r
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the endpoint got nothing")
 		return request{}
 	}
@@ -88,7 +88,7 @@ func next(t *testing.T, got chan request) request {
 // eventually waits until something is so.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	tick, end := time.NewTicker(10*time.Millisecond), time.After(20*time.Second)
+	tick, end := time.NewTicker(10*time.Millisecond), time.After(2*time.Minute)
 	defer tick.Stop()
 	for !so() {
 		select {
@@ -97,6 +97,13 @@ func eventually(t *testing.T, what string, so func() bool) {
 			t.Fatal(what)
 		}
 	}
+}
+
+// waiting is how many deliveries wait for a subscription.
+func waiting(t *testing.T, s store.Store, subscription string) int {
+	t.Helper()
+	page := must[store.Page](t)(s.List(t.Context(), store.Query{Kind: kindDelivery, Index: indexWaiting, Partition: subscription, Limit: 100}))
+	return len(page.Documents)
 }
 
 func must[T any](t *testing.T) func(T, error) T {

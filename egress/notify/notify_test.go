@@ -328,9 +328,11 @@ func TestTooManyWait(t *testing.T) {
 	n = newNotify(t, s, func(c *Config) { c.Waiting, c.DeadLetters = 2, 1 })
 	worktest.Run(t, n.Run)
 	up, got := endpoint(t, nil)
-	must[*Subscription](t)(n.Subscribe(t.Context(), topic, "http", up, nil))
+	other := must[*Subscription](t)(n.Subscribe(t.Context(), topic, "http", up, nil))
 	must[string](t)(n.Confirm(t.Context(), topic, next(t, got).wire.Token, false, false))
 	for range 5 {
+		// What was taken waits until that is written: else it counts with the next.
+		eventually(t, "what was taken waits still", func() bool { return waiting(t, s, other.ARN) == 0 })
 		must[string](t)(n.Publish(t.Context(), Publication{Topic: topic, Message: "x"}))
 		next(t, got) // the other subscription gets them all
 	}

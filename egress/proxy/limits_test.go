@@ -45,7 +45,7 @@ func open(t *testing.T, proxy string) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(time.Minute))
+	c.SetDeadline(time.Now().Add(2 * time.Minute))
 	io.WriteString(c, "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n")
 	const ok = "HTTP/1.1 200 Connection established\r\n\r\n"
 	b := make([]byte, len(ok))
@@ -102,7 +102,7 @@ func TestTunnelsOnWhichNothingMovesAreClosed(t *testing.T) {
 	if _, err := io.ReadAll(here); err != nil {
 		t.Errorf("the machine's end: %v", err)
 	}
-	there.SetDeadline(time.Now().Add(time.Minute))
+	there.SetDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := io.ReadAll(there); err != nil {
 		t.Errorf("the place's end: %v", err)
 	}
@@ -128,7 +128,7 @@ func TestHeadsAreBounded(t *testing.T) {
 	}
 	defer c.Close()
 	io.WriteString(c, "GET http://a.example/ HTTP/1.1\r\nHost: ")
-	c.SetReadDeadline(time.Now().Add(time.Minute))
+	c.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	if b, err := io.ReadAll(c); err != nil {
 		t.Errorf("a head that never ends: %q, %v; want a closed connection", b, err)
 	}
@@ -228,7 +228,7 @@ func TestNothingIsOpenAfterClose(t *testing.T) {
 	h.Close()
 	<-asking
 	for name, c := range map[string]net.Conn{"tunnel, the machine's end": here, "tunnel, the place's end": there, "an idle one": idle, "a request's place": second} {
-		c.SetReadDeadline(time.Now().Add(time.Minute))
+		c.SetReadDeadline(time.Now().Add(2 * time.Minute))
 		if _, err := io.Copy(io.Discard, c); err != nil && strings.Contains(err.Error(), "timeout") {
 			t.Errorf("%s is still open", name)
 		}
@@ -257,7 +257,7 @@ func TestTheEndOfAContextClosesItsConnectionAlone(t *testing.T) {
 	there := <-arrived
 	cancel()
 	served.Wait()
-	there.SetReadDeadline(time.Now().Add(time.Minute))
+	there.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := io.ReadAll(there); err != nil {
 		t.Errorf("the place's end after the context's: %v", err)
 	}

@@ -162,7 +162,7 @@ func start(c *catalog.Client, changes ...types.Change) (*catalog.StartChangeSetO
 // ended polls a set as clients do.
 func (m *market) ended(id *string) *catalog.DescribeChangeSetOutput {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(m.t.Context(), 2*time.Minute)
 	defer cancel()
 	ticker := time.NewTicker(2 * time.Millisecond)
 	defer ticker.Stop()

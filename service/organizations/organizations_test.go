@@ -75,7 +75,7 @@ func (m market) account(t *testing.T, name, email string) *types.CreateAccountSt
 // ended waits until a request to make an account has ended.
 func (m market) ended(t *testing.T, request *string) *types.CreateAccountStatus {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -109,7 +109,7 @@ func start(t testing.TB, s *Sandbox, id string, change func(*machine.Spec)) {
 func sh(t testing.TB, s *Sandbox, id, script string) (string, machine.Exit) {
 	t.Helper()
 	var out bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	exit, err := s.Exec(ctx, id, machine.Cmd{Args: []string{"sh", "-c", script}, Stdout: &out, Stderr: &out})
 	if err != nil {

@@ -198,7 +198,7 @@ func (s *server) start(initdb, postgres string) error {
 
 // ready waits until the server answers.
 func (s *server) ready() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -225,7 +225,7 @@ func (s *server) stop() error {
 	}
 	select {
 	case <-s.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		if err := s.cmd.Process.Kill(); err != nil {
 			return err
 		}
