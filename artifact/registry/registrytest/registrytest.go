@@ -4,7 +4,9 @@
 package registrytest
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +16,11 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"souk/access/iam"
 	"souk/access/keyring"
@@ -88,4 +94,38 @@ func (r *Served) Reference(tb testing.TB, what string) name.Reference {
 // As logs in as an account's root user.
 func As(account string) remote.Option {
 	return remote.WithAuth(&authn.Basic{Username: account, Password: secret})
+}
+
+// Push pushes an image of Linux on amd64 as an account, to REPOSITORY:TAG. Its
+// layers are tar archives, plain or compressed.
+func (r *Served) Push(tb testing.TB, account, reference string, layers ...[]byte) (digest string) {
+	tb.Helper()
+	image := imageOf(tb, layers)
+	err := remote.Write(r.Reference(tb, reference), image, As(account), remote.WithContext(tb.Context()))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	d, err := image.Digest()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d.String()
+}
+
+func imageOf(tb testing.TB, archives [][]byte) v1.Image {
+	tb.Helper()
+	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64"})
+	for _, a := range archives {
+		var layer v1.Layer
+		if err == nil {
+			layer, err = tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(a)), nil })
+		}
+		if err == nil {
+			image, err = mutate.AppendLayers(image, layer)
+		}
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return image
 }
