@@ -32,7 +32,7 @@ func (h *house) node(s store.Store, name string) *Images {
 // quiet waits until nothing is being made any more.
 func (h *house) quiet() {
 	h.t.Helper()
-	h.until("nothing is being made", func() bool {
+	worktest.Until(h.t, "nothing is being made", func() bool {
 		count, err := h.Count(h.t.Context())
 		if err != nil {
 			h.t.Fatal(err)

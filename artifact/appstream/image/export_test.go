@@ -2,7 +2,6 @@ package image
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -21,7 +20,7 @@ func export(name string) ExportRequest {
 func (h *house) exportEnds(id string) *Task {
 	h.t.Helper()
 	var now *Task
-	h.until("export "+id+" has ended", func() bool {
+	worktest.Until(h.t, "export "+id+" has ended", func() bool {
 		var err error
 		now, err = h.Task(h.t.Context(), owner, region, id)
 		if err != nil {
@@ -83,13 +82,9 @@ func TestExportThatIsRefusedAtOnce(t *testing.T) {
 	} {
 		q := export("name")
 		c.edit(&q)
-		h.mu.Lock()
-		h.denied = map[string]bool{c.deny: true}
-		h.mu.Unlock()
+		h.deny(c.deny)
 		_, err := h.Export(t.Context(), q)
-		if code(err) != c.want || !strings.Contains(err.Error(), c.text) {
-			t.Errorf("%s: got %v, want %s with %q", c.name, err, c.want, c.text)
-		}
+		t.Run(c.name, func(t *testing.T) { refused(t, err, c.want, c.text) })
 	}
 	h.healthy()
 }

@@ -1,42 +1,27 @@
 package image
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	pictures "image"
 	"image/png"
 	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
-	"souk/access/iam"
-	"souk/access/keyring"
+	"souk/artifact/archive/archivetest"
 	"souk/artifact/images"
-	"souk/artifact/registry"
-	"souk/catalog/change"
-	"souk/catalog/procurement"
+	"souk/artifact/images/imagestest"
+	"souk/artifact/registry/registrytest"
 	"souk/gateway/apierror"
-	"souk/storage/blob"
 	"souk/storage/store"
 	"souk/storage/store/sqlite/sqlitetest"
 	"souk/storage/worktest"
@@ -48,23 +33,20 @@ const (
 	market  = "999999999999" // the management account
 	region  = "us-east-1"
 	role    = "arn:aws:iam::111111111111:role/images"
-	secret  = "the secret of all"
 	release = "ID=ubuntu\nVERSION_ID=\"24.04\"\nNAME=Ubuntu\nPRETTY_NAME=\"Ubuntu 24.04.1 LTS\"\n"
 )
 
-// house is AppStream images on a real store and a real registry.
+// house is AppStream images on a real store and real machine images.
 type house struct {
 	*Images
-	t        *testing.T
-	server   *httptest.Server
-	root     string // of the registry's files
-	store    store.Store
-	registry *registry.Registry
+	t     *testing.T
+	store store.Store
+	below *imagestest.House
 
 	mu     sync.Mutex      // guards what follows
 	used   map[string]bool // IDs of images that builders were made from
 	by     string          // those builders
-	denied map[string]bool // actions that the role does not allow
+	denied string          // action that the role does not allow
 	boots  error           // what starting a machine ends with
 	late   time.Duration   // how much later it is
 }
@@ -74,59 +56,23 @@ func (h *house) May(_ context.Context, account, arn, action, _ string) (there, a
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	there = strings.HasPrefix(arn, "arn:aws:iam::"+account+":role/") && strings.HasSuffix(arn, "/images")
-	return there, there && !h.denied[action], nil
+	return there, there && action != h.denied, nil
+}
+
+// deny makes the role allow everything but an action.
+func (h *house) deny(action string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.denied = action
 }
 
 func open(t *testing.T, s store.Store, edit func(*Config)) *house {
 	t.Helper()
-	h := &house{t: t, store: s, used: map[string]bool{}, denied: map[string]bool{}, by: "arn:aws:appstream:us-east-1:111111111111:image-builder/one"}
-	var handler atomic.Pointer[http.Handler]
-	h.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) }))
-	t.Cleanup(h.server.Close)
-	own, err := url.Parse(h.server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := keyring.New([32]byte{1})
-	h.root = filepath.Join(t.TempDir(), "registry")
-	h.registry, err = registry.New(registry.Config{
-		Root: h.root, Store: s,
-		Credentials: func(_ context.Context, id, _ string) (string, *iam.Principal, bool, error) {
-			return secret, &iam.Principal{Account: id, ARN: "arn:aws:iam::" + id + ":root", ID: id, Root: true}, true, nil
-		},
-		Decide: iam.Decide,
-		MayObtain: func(context.Context, string, string, string) (procurement.Answer, error) {
-			return procurement.Answer{Reason: "nothing is sold here"}, nil
-		},
-		PublicURL: own, Keyring: keys,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.registry.Close() })
-	all, err := images.New(images.Config{Store: s, Registry: h.registry})
-	if err != nil {
-		t.Fatal(err)
-	}
-	blobs, err := blob.New(blob.Config{Root: filepath.Join(t.TempDir(), "files"), PublicURL: own, Keyring: keys})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { blobs.Close() })
-	mux := http.NewServeMux()
-	mux.Handle("/v2/", h.registry.Handler())
-	mux.Handle("/blobs/", blobs.Handler())
-	var serve http.Handler = mux
-	handler.Store(&serve)
+	h := &house{t: t, store: s, used: map[string]bool{}, by: "arn:aws:appstream:us-east-1:111111111111:image-builder/one"}
+	h.below = imagestest.Open(t, s)
 	c := Config{
-		Store: s, AMIs: all, Blobs: blobs, Keys: keys, Roles: h,
-		Repository: func(ctx context.Context, account string) (string, error) {
-			return all.AppStreamRepository(ctx, seller(account))
-		},
-		Export: func(ctx context.Context, d images.Derivation) (images.AMI, store.Batch, error) {
-			return all.Derive(ctx, seller(d.Account), d)
-		},
+		Store: s, AMIs: h.below.Images, Blobs: h.below.Blobs, Keys: h.below.Registry.Keys, Roles: h,
+		Repository: h.below.AppStreamRepository, Export: h.below.Derive,
 		Management: func(context.Context) (string, error) { return market, nil },
 		InUse: func(_ context.Context, i Image) (string, error) {
 			h.mu.Lock()
@@ -153,6 +99,7 @@ func open(t *testing.T, s store.Store, edit func(*Config)) *house {
 	if edit != nil {
 		edit(&c)
 	}
+	var err error
 	h.Images, err = New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -166,18 +113,6 @@ func here(t *testing.T, edit func(*Config)) *house {
 	h := open(t, sqlitetest.Open(t), edit)
 	worktest.Run(t, h.Run)
 	return h
-}
-
-func seller(account string) change.Seller {
-	return change.Seller{Account: account, Namespace: "ns-" + account}
-}
-
-// a file of a layer.
-type file struct {
-	name, text string
-	mode       int64
-	link       string
-	kind       byte
 }
 
 // picture is a small icon.
@@ -194,83 +129,27 @@ func drawn(width, height int) string {
 }
 
 // base is a root file system with an application.
-var base = []file{
-	{name: "bin/sh", text: "#!", mode: 0o755},
-	{name: "etc/os-release", text: release, mode: 0o644},
-	{name: "opt/app/run", text: "#!/bin/sh\n", mode: 0o755},
-	{name: "opt/app/icon.png", text: picture, mode: 0o644},
-	{name: "opt/app/huge.png", text: drawn(20_000, 8), mode: 0o644},
-	{name: "opt/app/text", text: "text", mode: 0o644},
-	{name: "usr/bin/app", link: "../../opt/app/run", kind: tar.TypeSymlink},
+var base = []archivetest.Entry{
+	program("bin/sh", "#!"),
+	archivetest.File("etc/os-release", release),
+	program("opt/app/run", "#!/bin/sh\n"),
+	archivetest.File("opt/app/icon.png", picture),
+	archivetest.File("opt/app/huge.png", drawn(20_000, 8)),
+	archivetest.File("opt/app/text", "text"),
+	archivetest.Symlink("usr/bin/app", "../../opt/app/run"),
 }
 
-func archive(t *testing.T, files []file) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, f := range files {
-		h := &tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.text)), Typeflag: tar.TypeReg, Linkname: f.link}
-		if f.kind != 0 {
-			h.Typeflag = f.kind
-		}
-		if err := w.WriteHeader(h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, f.text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+// program is a file that may be run.
+func program(name, text string) archivetest.Entry {
+	e := archivetest.File(name, text)
+	e.Mode = 0o755
+	return e
 }
 
 // ami registers a machine image of some files.
-func (h *house) ami(account, called string, files []file, edit ...func(*images.Registration)) images.AMI {
+func (h *house) ami(account, called string, files []archivetest.Entry, edit ...func(*images.Registration)) images.AMI {
 	h.t.Helper()
-	ctx := h.t.Context()
-	repository, err := h.config.AMIs.Repository(ctx, seller(account))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	text := archive(h.t, files)
-	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil })
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	picture, err := mutate.AppendLayers(empty.Image, l)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	config, err := picture.ConfigFile()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	picture, err = mutate.ConfigFile(picture, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: config.RootFS})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	ref, err := name.ParseReference(strings.TrimPrefix(h.server.URL, "http://") + "/" + repository + ":latest")
-	if err == nil {
-		err = remote.Write(ref, picture, remote.WithAuth(&authn.Basic{Username: account, Password: secret}))
-	}
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	digest, err := picture.Digest()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	r := images.Registration{Account: account, Name: called, Repository: repository, Digest: digest.String()}
-	for _, e := range edit {
-		e(&r)
-	}
-	a, err := h.config.AMIs.Register(ctx, r)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return a
+	return h.below.Register(account, called, archivetest.Tar(files...), edit...)
 }
 
 // request asks for an import that is allowed.
@@ -307,7 +186,7 @@ func (h *house) see(i Image) (Image, error) {
 func (h *house) ended(i Image) Image {
 	h.t.Helper()
 	var now Image
-	h.until("image "+i.Name+" is ready", func() bool {
+	worktest.Until(h.t, "image "+i.Name+" is ready", func() bool {
 		var err error
 		now, err = h.see(i)
 		if err != nil {
@@ -318,28 +197,14 @@ func (h *house) ended(i Image) Image {
 	return now
 }
 
-// until waits for something to be so.
-func (h *house) until(what string, so func() bool) {
-	h.t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for late := time.After(time.Minute); !so(); {
-		select {
-		case <-tick.C:
-		case <-late:
-			h.t.Fatalf("it is not so within a minute: %s", what)
-		}
-	}
-}
-
 // layer writes a layer as a builder does.
-func (h *house) layer(files ...file) *images.LayerFile {
+func (h *house) layer(files ...archivetest.Entry) *images.LayerFile {
 	h.t.Helper()
 	f, err := os.Create(filepath.Join(h.t.TempDir(), "layer.tar.gz"))
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	text := archive(h.t, files)
+	text := archivetest.Tar(files...)
 	l, err := images.CompressLayer(f, func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err
@@ -405,19 +270,10 @@ func (h *house) files(i Image, paths ...string) string {
 	return strings.Join(all, " ")
 }
 
-// code is that of an error that clients see.
-func code(err error) string {
-	var e *apierror.Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return fmt.Sprint(err)
-}
-
 // refused wants an error with a code and a text in it.
 func refused(t *testing.T, err error, want, text string) {
 	t.Helper()
-	if code(err) != want || !strings.Contains(fmt.Sprint(err), text) {
+	if !apierror.Is(err, want) || !strings.Contains(err.Error(), text) {
 		t.Errorf("got %v, want %s with %q", err, want, text)
 	}
 }
@@ -425,17 +281,8 @@ func refused(t *testing.T, err error, want, text string) {
 // lose takes the bytes of an image away, as their owner may.
 func (h *house) lose(i Image) {
 	h.t.Helper()
-	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodDelete, h.server.URL+"/v2/"+i.Place.Repository+"/manifests/"+i.Place.Digest, nil)
+	err := remote.Delete(h.below.Registry.Reference(h.t, i.Place.Repository+"@"+i.Place.Digest), registrytest.As(i.Owner), remote.WithContext(h.t.Context()))
 	if err != nil {
-		h.t.Fatal(err)
-	}
-	r.SetBasicAuth(i.Owner, secret)
-	got, err := http.DefaultClient.Do(r)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	got.Body.Close()
-	if got.StatusCode != http.StatusAccepted {
-		h.t.Fatalf("deleting the bytes of %s: %s", i.Name, got.Status)
+		h.t.Fatalf("deleting the bytes of %s: %v", i.Name, err)
 	}
 }

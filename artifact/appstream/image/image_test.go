@@ -9,9 +9,11 @@ import (
 	"testing"
 
 	"souk/artifact/appstream/resource"
+	"souk/artifact/archive/archivetest"
 	"souk/artifact/images"
 	"souk/gateway/apierror"
 	"souk/storage/store"
+	"souk/storage/worktest"
 )
 
 func TestImportedImageHasWhatItsAMIHas(t *testing.T) {
@@ -89,17 +91,11 @@ func TestImportThatIsRefusedAtOnce(t *testing.T) {
 	} {
 		q := request(a, "x")
 		c.edit(&q)
-		h.mu.Lock()
-		h.denied = map[string]bool{c.deny: true}
-		h.mu.Unlock()
+		h.deny(c.deny)
 		_, err := h.Import(t.Context(), q)
-		if code(err) != c.want || !strings.Contains(err.Error(), c.text) {
-			t.Errorf("%s: got %v, want %s with %q", c.name, err, c.want, c.text)
-		}
+		t.Run(c.name, func(t *testing.T) { refused(t, err, c.want, c.text) })
 	}
-	h.mu.Lock()
-	h.denied = nil
-	h.mu.Unlock()
+	h.deny("")
 	h.imports(request(a, "first"))
 	_, err := h.Import(t.Context(), request(a, "first"))
 	refused(t, err, "ResourceAlreadyExistsException", "first")
@@ -193,7 +189,7 @@ func TestBuilderMakesAnImage(t *testing.T) {
 	refused(t, err, "OperationNotPermittedException", "PENDING")
 	_, _, err = h.Begin(t.Context(), Beginning{Account: owner, Region: region, Name: "second", Base: first})
 	refused(t, err, "ResourceAlreadyExistsException", "second")
-	h.commit(h.Finish(t.Context(), i, h.layer(file{name: "opt/new", text: "new", mode: 0o755})))
+	h.commit(h.Finish(t.Context(), i, h.layer(program("opt/new", "new"))))
 	made, err := h.Usable(t.Context(), owner, region, "second")
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +216,7 @@ func TestHostileLayerMakesNoImage(t *testing.T) {
 	t.Parallel()
 	h := here(t, nil)
 	i := h.begin(h.image(owner, "first"), "second")
-	_, err := h.Finish(t.Context(), i, h.layer(file{name: "../../etc/passwd", text: "x", mode: 0o644}))
+	_, err := h.Finish(t.Context(), i, h.layer(archivetest.File("../../etc/passwd", "x")))
 	if err == nil || !strings.Contains(err.Error(), images.ErrBadImage.Error()) {
 		t.Errorf("it was accepted: %v", err)
 	}
@@ -402,7 +398,7 @@ func TestSharing(t *testing.T) {
 	if lost, err := h.Lost(ctx, i.Place.Repository, i.ID); lost || err != nil {
 		t.Errorf("the bytes of a builder are lost: %v, %v", lost, err)
 	}
-	tags, err := h.registry.Tags(ctx, i.Place.Repository)
+	tags, err := h.below.Registry.Tags(ctx, i.Place.Repository)
 	if _, ok := tags[i.ID]; !ok || err != nil {
 		t.Errorf("nothing holds the bytes of a builder: %v, %v", tags, err)
 	}
@@ -454,7 +450,7 @@ func TestDeletingAnImage(t *testing.T) {
 	}
 	_, err = h.Delete(t.Context(), owner, region, "first")
 	refused(t, err, "ResourceNotFoundException", "The image first for account 111111111111 does not exist.")
-	tags, err := h.registry.Tags(t.Context(), i.Place.Repository)
+	tags, err := h.below.Registry.Tags(t.Context(), i.Place.Repository)
 	if len(tags) > 0 || err != nil {
 		t.Errorf("its tag is left: %v, %v", tags, err)
 	}
@@ -473,15 +469,15 @@ func TestDeletingGoesOnAfterACrash(t *testing.T) {
 	w.Due = h.runner.Now()
 	h.commit(store.Batch{Put: []store.Write{w}}, nil)
 	_, err = h.Delete(t.Context(), owner, region, "first")
-	if c := code(err); c != "ConcurrentModificationException" && c != "ResourceNotFoundException" {
+	if !apierror.Is(err, "ConcurrentModificationException") && !apierror.Is(err, "ResourceNotFoundException") {
 		t.Errorf("deleting it twice: %v", err)
 	}
-	h.until("it is gone", func() bool {
+	worktest.Until(t, "it is gone", func() bool {
 		_, err := h.see(i)
 		return apierror.Is(err, "ResourceNotFoundException")
 	})
-	h.until("its tag is gone", func() bool {
-		tags, err := h.registry.Tags(t.Context(), i.Place.Repository)
+	worktest.Until(t, "its tag is gone", func() bool {
+		tags, err := h.below.Registry.Tags(t.Context(), i.Place.Repository)
 		return err == nil && len(tags) == 0
 	})
 	h.healthy()
@@ -516,7 +512,7 @@ func TestListing(t *testing.T) {
 			break
 		}
 		q.NextToken = &page.NextToken
-		if _, err := h.List(ctx, Query{Account: other, Region: region, NextToken: q.NextToken}); code(err) != "ValidationException" {
+		if _, err := h.List(ctx, Query{Account: other, Region: region, NextToken: q.NextToken}); !apierror.Is(err, "ValidationException") {
 			t.Errorf("another's token: %v", err)
 		}
 	}

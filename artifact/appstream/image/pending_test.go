@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"souk/artifact/appstream/resource"
+	"souk/artifact/archive/archivetest"
 	"souk/artifact/images"
 	"souk/storage/store/sqlite/sqlitetest"
 	"souk/storage/worktest"
@@ -15,11 +16,11 @@ import (
 func slow(t *testing.T) *house {
 	t.Helper()
 	h := open(t, sqlitetest.Open(t), func(c *Config) { c.Lease = 300 * time.Millisecond })
-	all, err := images.New(images.Config{Store: h.store, Registry: h.registry, AtOnce: 1})
+	all, err := images.New(images.Config{Store: h.store, Registry: h.below.Registry.Registry, AtOnce: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.config.AMIs = all
+	h.config.AMIs, h.below.Images = all, all
 	worktest.Run(t, h.Run)
 	return h
 }
@@ -52,7 +53,7 @@ func TestImportWaitsForAPendingAMI(t *testing.T) {
 func TestHostileAMIMakesNoImage(t *testing.T) {
 	t.Parallel()
 	h := slow(t)
-	a := h.ami(owner, "hostile", append([]file{{name: "../../etc/passwd", text: "root", mode: 0o644}}, base...))
+	a := h.ami(owner, "hostile", append([]archivetest.Entry{archivetest.File("../../etc/passwd", "root")}, base...))
 	i, err := h.Import(t.Context(), request(a, "first"))
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +63,7 @@ func TestHostileAMIMakesNoImage(t *testing.T) {
 	if got.State != Failed || got.Reason.Code != ImportFailure || !strings.Contains(got.Reason.Message, "etc/passwd") {
 		t.Errorf("it ended as %s, %+v", got.State, got.Reason)
 	}
-	tags, err := h.registry.Tags(t.Context(), "ns-"+owner+"/appstream")
+	tags, err := h.below.Registry.Tags(t.Context(), "ns-"+owner+"/appstream")
 	if len(tags) > 0 {
 		t.Errorf("its bytes are held: %v, %v", tags, err)
 	}
