@@ -226,12 +226,16 @@ func (l *life) settles(builder string) (state string) {
 // ends brings a builder to its end, poking it on the way.
 func (l *life) ends(builder string) {
 	l.t.Helper()
-	for l.settles(builder) != "" {
+	until(l.t, builder+" gone", func() bool {
+		if l.settles(builder) == "" {
+			return true
+		}
 		_, err := l.do(l.t, "DeleteImageBuilder", in("Name", builder))
 		if err == nil {
 			l.poke(builder)
 		}
-	}
+		return false
+	})
 }
 
 // runs makes a builder of an image and waits until it runs.
@@ -340,8 +344,9 @@ func (l *life) after() {
 	defer stop()
 	l.meanwhile("ImageBuilder.State", []string{"UPDATING_AGENT"}, func(n int) {
 		called := fmt.Sprint("older-", n) // each is upgraded once
-		b := l.one(called)
-		if b.State != "STOPPED" || b.StateChangeReason == nil || b.StateChangeReason.Code != "INTERNAL_ERROR" || b.LatestAppstreamAgentVersion != "FALSE" {
+		// It is RUNNING until the server has looked at what ran.
+		b := l.reaches(called, "STOPPED", "RUNNING")
+		if b.StateChangeReason == nil || b.StateChangeReason.Code != "INTERNAL_ERROR" || b.LatestAppstreamAgentVersion != "FALSE" {
 			t.Errorf("after the upgrade of the server it is %+v, %+v", b, b.StateChangeReason)
 		}
 		var started struct{ ImageBuilder imageBuilder }
@@ -349,6 +354,7 @@ func (l *life) after() {
 		if started.ImageBuilder.State != "UPDATING_AGENT" {
 			t.Errorf("with an older agent it is started as %s", started.ImageBuilder.State)
 		}
+		l.one(called) // there are few of them, and those who watch may be slow
 		l.poke(called)
 		state := l.settles(called)
 		if state != "RUNNING" {
