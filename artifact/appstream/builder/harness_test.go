@@ -5,44 +5,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
-
-	"souk/access/iam"
-	"souk/access/keyring"
 	"souk/artifact/appstream/assistant"
 	"souk/artifact/appstream/image"
 	"souk/artifact/images"
+	"souk/artifact/images/imagestest"
 	"souk/artifact/installer/installertest"
 	"souk/artifact/layer"
 	"souk/artifact/machine"
 	"souk/artifact/machine/sandbox"
-	"souk/artifact/registry"
-	"souk/catalog/change"
-	"souk/catalog/procurement"
 	"souk/egress/proxy"
-	"souk/gateway/apierror"
-	"souk/storage/blob"
 	"souk/storage/store"
 	"souk/storage/store/sqlite/sqlitetest"
 	"souk/storage/worktest"
@@ -52,7 +33,6 @@ const (
 	account = "111111111111"
 	other   = "222222222222"
 	region  = "us-east-1"
-	secret  = "the secret of all"
 	role    = "arn:aws:iam::111111111111:role/machine"
 )
 
@@ -80,21 +60,17 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// house is image builders on a real store, a real registry, real images and real
-// machines. Its node may be restarted.
+// house is image builders on a real store, real images and real machines. Its node
+// may be restarted.
 type house struct {
 	*Builders
-	t        *testing.T
-	store    store.Store
-	server   *httptest.Server
-	registry *registry.Registry
-	root     string // of the registry
-	amis     *images.Images
-	images   *image.Images
-	keys     *keyring.Ring
-	at       string // folder of machines
-	stop     func() // of the node that runs; nil: none does
-	close    func() // of its machines
+	t      *testing.T
+	store  store.Store
+	below  *imagestest.House
+	images *image.Images
+	at     string // folder of machines
+	stop   func() // of the node that runs; nil: none does
+	close  func() // of its machines
 
 	mu   sync.Mutex // guards what follows
 	late time.Duration
@@ -106,47 +82,15 @@ type edit func(*Config)
 // open makes a house with an image named base. No node runs yet.
 func open(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, store: sqlitetest.Open(t), at: t.TempDir(), root: filepath.Join(t.TempDir(), "registry"), keys: keyring.New([32]byte{1})}
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	var handler atomic.Pointer[http.Handler]
-	h.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) }))
-	t.Cleanup(h.server.Close)
-	own, err := url.Parse(h.server.URL)
-	h.must(err)
-	h.registry, err = registry.New(registry.Config{
-		Root: h.root, Store: h.store,
-		Credentials: func(_ context.Context, id, _ string) (string, *iam.Principal, bool, error) {
-			return secret, &iam.Principal{Account: id, ARN: "arn:aws:iam::" + id + ":root", ID: id, Root: true}, true, nil
-		},
-		Decide: iam.Decide,
-		MayObtain: func(context.Context, string, string, string) (procurement.Answer, error) {
-			return procurement.Answer{Reason: "nothing is sold here"}, nil
-		},
-		PublicURL: own, Keyring: h.keys, Log: log,
-	})
-	h.must(err)
-	t.Cleanup(func() { h.registry.Close() })
-	h.amis, err = images.New(images.Config{Store: h.store, Registry: h.registry})
-	h.must(err)
-	blobs, err := blob.New(blob.Config{Root: filepath.Join(t.TempDir(), "files"), PublicURL: own, Keyring: h.keys})
-	h.must(err)
-	t.Cleanup(func() { blobs.Close() })
-	mux := http.NewServeMux()
-	mux.Handle("/v2/", h.registry.Handler())
-	mux.Handle("/blobs/", blobs.Handler())
-	var serve http.Handler = mux
-	handler.Store(&serve)
+	h := &house{t: t, store: sqlitetest.Open(t), at: t.TempDir()}
+	h.below = imagestest.Open(t, h.store)
+	var err error
 	h.images, err = image.New(image.Config{
-		Store: h.store, AMIs: h.amis, Blobs: blobs, Keys: h.keys, Roles: all{},
-		Repository: func(ctx context.Context, account string) (string, error) {
-			return h.amis.AppStreamRepository(ctx, seller(account))
-		},
-		Export: func(ctx context.Context, d images.Derivation) (images.AMI, store.Batch, error) {
-			return h.amis.Derive(ctx, seller(d.Account), d)
-		},
+		Store: h.store, AMIs: h.below.Images, Blobs: h.below.Blobs, Keys: h.below.Registry.Keys, Roles: all{},
+		Repository: h.below.AppStreamRepository, Export: h.below.Derive,
 		Management:   func(context.Context) (string, error) { return "999999999999", nil },
 		InUse:        func(ctx context.Context, i image.Image) (string, error) { return h.InUse(ctx, i) },
-		AgentVersion: "1.0", Architecture: images.X8664, Log: log,
+		AgentVersion: "1.0", Architecture: images.X8664, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	h.must(err)
 	worktest.Run(t, h.images.Run)
@@ -161,10 +105,6 @@ func (all) May(context.Context, string, string, string, string) (there, allowed 
 	return true, true, nil
 }
 
-func seller(account string) change.Seller {
-	return change.Seller{Account: account, Namespace: "ns-" + account}
-}
-
 // start runs a node: what an earlier one has left is found by it, as after a crash.
 func (h *house) start(edits ...edit) {
 	h.t.Helper()
@@ -175,7 +115,7 @@ func (h *house) start(edits ...edit) {
 // run runs the node that was opened.
 func (h *house) run() {
 	h.stop = worktest.Run(h.t, h.Run)
-	h.until("the node has begun", func() bool {
+	worktest.Until(h.t, "the node has begun", func() bool {
 		select {
 		case <-h.started:
 			return true
@@ -191,7 +131,7 @@ func (h *house) open(edits ...edit) {
 	h.halt()
 	log := slog.New(slog.NewTextHandler(h.t.Output(), nil))
 	c := Config{
-		Store: h.store, Images: h.images, Layers: h.amis, Keys: h.keys, Node: "node-1", Folder: filepath.Join(h.at, "snapshots"),
+		Store: h.store, Images: h.images, Layers: h.below.Images, Keys: h.below.Registry.Keys, Node: "node-1", Folder: filepath.Join(h.at, "snapshots"),
 		URL: "http://node-1", AgentVersion: "1.0", Disk: 64 << 20,
 		InstanceType: func(name string) (Size, bool) {
 			return Size{CPU: 2000, Memory: 128 << 20, Graphics: strings.Contains(name, "graphics")}, strings.HasPrefix(name, "stream.")
@@ -269,28 +209,10 @@ func (h *house) must(err error) {
 // base makes an AppStream image with a shell.
 func (h *house) base(called string) {
 	h.t.Helper()
-	ctx := h.t.Context()
-	repository, err := h.amis.Repository(ctx, seller(account))
+	a := h.below.Register(account, called, installertest.Base(h.t))
+	_, err := h.images.Import(h.t.Context(), image.ImportRequest{Account: account, Region: region, Name: called, AMI: a.ID, Role: role})
 	h.must(err)
-	text := installertest.Base(h.t)
-	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil })
-	h.must(err)
-	made, err := mutate.AppendLayers(empty.Image, l)
-	h.must(err)
-	was, err := made.ConfigFile()
-	h.must(err)
-	made, err = mutate.ConfigFile(made, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: was.RootFS})
-	h.must(err)
-	ref, err := name.ParseReference(strings.TrimPrefix(h.server.URL, "http://") + "/" + repository + ":" + called)
-	h.must(err)
-	h.must(remote.Write(ref, made, remote.WithAuth(&authn.Basic{Username: account, Password: secret})))
-	digest, err := made.Digest()
-	h.must(err)
-	a, err := h.amis.Register(ctx, images.Registration{Account: account, Name: called, Repository: repository, Digest: digest.String()})
-	h.must(err)
-	_, err = h.images.Import(ctx, image.ImportRequest{Account: account, Region: region, Name: called, AMI: a.ID, Role: role})
-	h.must(err)
-	h.until("image "+called+" is there", func() bool { return h.image(called).State == image.Available })
+	worktest.Until(h.t, "image "+called+" is there", func() bool { return h.image(called).State == image.Available })
 }
 
 // image reads an image.
@@ -333,7 +255,7 @@ func (h *house) read(called string) *Builder {
 func (h *house) is(called string, s State) *Builder {
 	h.t.Helper()
 	var b *Builder
-	h.until(called+" is "+string(s), func() bool {
+	worktest.Until(h.t, called+" is "+string(s), func() bool {
 		b = h.read(called)
 		if b.State == Failed && s != Failed {
 			h.t.Fatalf("%s is %s: %+v %+v", called, b.State, b.Reason, b.Errors)
@@ -345,23 +267,10 @@ func (h *house) is(called string, s State) *Builder {
 
 func (h *house) gone(called string) {
 	h.t.Helper()
-	h.until(called+" is gone", func() bool {
+	worktest.Until(h.t, called+" is gone", func() bool {
 		_, err := h.store.Get(h.t.Context(), keyOf(account, region, called))
 		return errors.Is(err, store.ErrNotFound)
 	})
-}
-
-func (h *house) until(what string, so func() bool) {
-	h.t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for late := time.After(time.Minute); !so(); {
-		select {
-		case <-tick.C:
-		case <-late:
-			h.t.Fatalf("it is not so within a minute: %s", what)
-		}
-	}
 }
 
 // sh runs a script in a builder's machine.
@@ -399,13 +308,4 @@ func (h *house) healthy(machines int) {
 	if len(left) > 0 {
 		h.t.Errorf("%d files of layers are left", len(left))
 	}
-}
-
-// code is that of an error that clients see.
-func code(err error) string {
-	var e *apierror.Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return fmt.Sprint(err)
 }

@@ -9,6 +9,7 @@ import (
 	"souk/artifact/appstream/image"
 	"souk/artifact/machine"
 	"souk/gateway/apierror"
+	"souk/storage/worktest"
 )
 
 func TestABuilderBecomesAnImageOfWhichAnotherIsMade(t *testing.T) {
@@ -94,7 +95,7 @@ func TestRebootAndPowerOffFromInside(t *testing.T) {
 	if got := h.sh("one", "echo x >/opt/x; /run/souk/bin/reboot"); got[:2] != "0 " {
 		t.Errorf("reboot says %q", got)
 	}
-	h.until("it was rebooted", func() bool { b := h.read("one"); return b.Step == step+1 && b.State == Running })
+	worktest.Until(t, "it was rebooted", func() bool { b := h.read("one"); return b.Step == step+1 && b.State == Running })
 	if got := h.sh("one", "cat /opt/x; /run/souk/bin/poweroff"); got[:3] != "0 x" {
 		t.Errorf("poweroff says %q", got)
 	}
@@ -110,7 +111,7 @@ func TestAMachineThatEndsByItselfIsStartedAgainOnce(t *testing.T) {
 	h.start()
 	b := h.create("one")
 	h.must(h.config.Machines.Stop(t.Context(), b.Machine)) // nobody has asked the builder
-	h.until("it was started again", func() bool { r := h.read("one"); return r.Step == b.Step+1 && r.State == Running })
+	worktest.Until(t, "it was started again", func() bool { r := h.read("one"); return r.Step == b.Step+1 && r.State == Running })
 	h.passes(short / 2)
 	h.must(h.config.Machines.Stop(t.Context(), b.Machine))
 	if r := h.is("one", Stopped); r.Reason == nil || r.Reason.Code != InternalError {
@@ -121,7 +122,7 @@ func TestAMachineThatEndsByItselfIsStartedAgainOnce(t *testing.T) {
 	r := h.is("one", Running)
 	h.passes(2 * short)
 	h.must(h.config.Machines.Stop(t.Context(), b.Machine))
-	h.until("it was started again", func() bool { n := h.read("one"); return n.Step == r.Step+1 && n.State == Running })
+	worktest.Until(t, "it was started again", func() bool { n := h.read("one"); return n.Step == r.Step+1 && n.State == Running })
 	h.healthy(1)
 }
 
@@ -184,7 +185,7 @@ func TestTheAgentIsUpdatedWhenTheProgramIs(t *testing.T) {
 	if h.Latest(b) {
 		t.Error("its agent is the latest")
 	}
-	if _, err := h.Start(t.Context(), account, region, "one", "1.0", nil); code(err) != "ResourceNotAvailableException" {
+	if _, err := h.Start(t.Context(), account, region, "one", "1.0", nil); !apierror.Is(err, "ResourceNotAvailableException") {
 		t.Errorf("an agent that is not there any more: %v", err)
 	}
 	b, err := h.Start(t.Context(), account, region, "one", Latest, nil)

@@ -13,6 +13,7 @@ import (
 
 	"souk/artifact/appstream/image"
 	"souk/artifact/machine"
+	"souk/gateway/apierror"
 	"souk/storage/store"
 	"souk/storage/worktest"
 )
@@ -46,7 +47,7 @@ func (h *house) layers() (layers []layerOf) {
 	h.t.Helper()
 	i, err := h.images.Usable(h.t.Context(), account, region, "base")
 	h.must(err)
-	all, err := h.amis.Layers(h.t.Context(), i.Place.Repository, i.Place.Digest)
+	all, err := h.below.Images.Layers(h.t.Context(), i.Place.Repository, i.Place.Digest)
 	h.must(err)
 	return all
 }
@@ -188,7 +189,7 @@ func (h *house) life(called string, ended func() bool) {
 // moves waits until a builder is in another state.
 func (h *house) moves(was *Builder, ended func() bool) {
 	h.t.Helper()
-	h.until(was.Name+" is not "+string(was.State), func() bool {
+	worktest.Until(h.t, was.Name+" is not "+string(was.State), func() bool {
 		d, err := h.store.Get(h.t.Context(), was.key())
 		if ended() || errors.Is(err, store.ErrNotFound) {
 			return true
@@ -203,7 +204,7 @@ func (h *house) moves(was *Builder, ended func() bool) {
 // settled waits until nothing is under way.
 func (h *house) settled(called string) {
 	h.t.Helper()
-	h.until(called+" is settled", func() bool {
+	worktest.Until(h.t, called+" is settled", func() bool {
 		d, err := h.store.Get(h.t.Context(), keyOf(account, region, called))
 		if errors.Is(err, store.ErrNotFound) {
 			return true
@@ -258,7 +259,7 @@ func TestALayerWhoseImageCouldNotBeStoredIsMadeAnewAndRemoved(t *testing.T) {
 	if i := h.image("made"); i.State != image.Available || !r.done.Load() {
 		t.Errorf("the image is %s, %+v", i.State, i.Reason)
 	}
-	h.until("no layer is left", func() bool {
+	worktest.Until(t, "no layer is left", func() bool {
 		left, _ := os.ReadDir(h.config.Folder)
 		return len(left) == 0
 	})
@@ -302,7 +303,7 @@ func TestTheBuildersOfADeadNodeAreSettled(t *testing.T) {
 	}
 	h.put("late", Pending) // of a call that took it for alive
 	h.is("late", Stopped)
-	if _, err := h.Start(t.Context(), account, region, "running", "", nil); code(err) != "ResourceNotAvailableException" {
+	if _, err := h.Start(t.Context(), account, region, "running", "", nil); !apierror.Is(err, "ResourceNotAvailableException") {
 		t.Errorf("starting one whose machine is away: %v", err)
 	}
 	_, err = h.Delete(t.Context(), account, region, "running", nil)
@@ -312,7 +313,7 @@ func TestTheBuildersOfADeadNodeAreSettled(t *testing.T) {
 		_, err = h.Delete(t.Context(), account, region, called, nil)
 		h.must(err)
 	}
-	h.until("the node is forgotten", func() bool {
+	worktest.Until(t, "the node is forgotten", func() bool {
 		_, err := h.node(t.Context(), "node-2")
 		return errors.Is(err, store.ErrNotFound)
 	})
@@ -351,7 +352,7 @@ func TestAMachineThatCanNotBeDeletedIsDeletedLater(t *testing.T) {
 		t.Errorf("there are the machines %+v, %v", all, err)
 	}
 	machines.free.Store(true)
-	h.until("its machine is removed", func() bool {
+	worktest.Until(t, "its machine is removed", func() bool {
 		all, err := machines.List(t.Context())
 		h.must(err)
 		return len(all) == 0
@@ -365,16 +366,16 @@ func TestANodeThatWasThoughtDeadRemovesWhatWasDeleted(t *testing.T) {
 	h.start(func(c *Config) { c.Beat = 20 * time.Millisecond })
 	h.create("one")
 	second, err := New(Config{
-		Store: h.store, Images: h.images, Layers: h.amis, Keys: h.keys, Node: "node-2", Folder: t.TempDir(), AgentVersion: "1.0",
+		Store: h.store, Images: h.images, Layers: h.below.Images, Keys: h.below.Registry.Keys, Node: "node-2", Folder: t.TempDir(), AgentVersion: "1.0",
 		Beat: time.Hour, Dead: time.Nanosecond, // everybody else is dead, and it settles nothing
 	})
 	h.must(err)
 	worktest.Run(t, second.Run)
-	h.until("it is deleted", func() bool {
+	worktest.Until(t, "it is deleted", func() bool {
 		_, err := second.Delete(t.Context(), account, region, "one", nil)
 		return err == nil
 	})
-	h.until("its machine is removed", func() bool {
+	worktest.Until(t, "its machine is removed", func() bool {
 		all, err := h.config.Machines.List(t.Context())
 		h.must(err)
 		return len(all) == 0 && len(h.Live()) == 0
@@ -389,7 +390,7 @@ func TestANodeThatWasThoughtDeadStopsWhatWasSettled(t *testing.T) {
 	h.start(func(c *Config) { c.Beat = 20 * time.Millisecond })
 	b := h.create("one")
 	second, err := New(Config{
-		Store: h.store, Images: h.images, Layers: h.amis, Keys: h.keys, Node: "node-2", Folder: t.TempDir(), AgentVersion: "1.0",
+		Store: h.store, Images: h.images, Layers: h.below.Images, Keys: h.below.Registry.Keys, Node: "node-2", Folder: t.TempDir(), AgentVersion: "1.0",
 		Beat: 20 * time.Millisecond, Dead: time.Nanosecond, // everybody else is dead
 	})
 	h.must(err)
@@ -398,12 +399,12 @@ func TestANodeThatWasThoughtDeadStopsWhatWasSettled(t *testing.T) {
 		t.Errorf("the reason is %+v", r.Reason)
 	}
 	stop()
-	h.until("its machine is stopped", func() bool {
+	worktest.Until(t, "its machine is stopped", func() bool {
 		all, err := h.config.Machines.List(t.Context())
 		h.must(err)
 		return len(all) == 1 && all[0].ID == b.Machine && all[0].State == machine.Stopped && len(h.Live()) == 0
 	})
-	h.until("it starts again", func() bool {
+	worktest.Until(t, "it starts again", func() bool {
 		_, err := h.Start(t.Context(), account, region, "one", "", nil)
 		return err == nil
 	})

@@ -18,6 +18,7 @@ import (
 	"souk/artifact/images"
 	"souk/artifact/machine"
 	"souk/storage/store"
+	"souk/storage/worktest"
 )
 
 type layerOf = images.Layer
@@ -158,12 +159,12 @@ func TestLayersThatAreGoneAreAnImageThatIsUnavailable(t *testing.T) {
 	h.start()
 	_, err = h.Start(t.Context(), account, region, "one", "", nil)
 	h.must(err)
-	h.until("it has tried", func() bool { b := h.read("one"); return b.State == Stopped })
+	worktest.Until(t, "it has tried", func() bool { b := h.read("one"); return b.State == Stopped })
 	if b := h.read("one"); b.Reason == nil || b.Reason.Code != ImageUnavailable {
 		t.Errorf("the reason is %+v", b.Reason)
 	}
 	// The registry has lost them, too: no builder can be made of the image.
-	h.must(os.RemoveAll(h.root))
+	h.must(os.RemoveAll(h.below.Registry.Root))
 	_, err = h.Create(t.Context(), request("two"))
 	h.must(err)
 	if b := h.is("two", Failed); b.Reason == nil || b.Reason.Code != ImageUnavailable || len(b.Errors) != 1 || b.Errors[0].Code != "IMAGE_NOT_FOUND" {

@@ -3,12 +3,16 @@ package builder
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"souk/gateway/apierror"
 	"souk/storage/store"
 )
 
@@ -87,8 +91,10 @@ func TestEveryStateRefusesWhatItMustAndNoMore(t *testing.T) {
 			err = h.Tag(t.Context(), account, region, called, map[string]string{"a": "b"})
 			got = h.read(called)
 		}
-		is := code(err)
-		if err == nil {
+		is := fmt.Sprint(err)
+		if refusal, ok := errors.AsType[*apierror.Error](err); ok {
+			is = refusal.Code
+		} else if err == nil {
 			is = string(got.State)
 		}
 		if is != want {
@@ -146,7 +152,7 @@ func TestOfTwoCallsAtATimeOneLoses(t *testing.T) {
 	h.put("one", Running)
 	between = func() { other("one", func(r *Builder) { h.enter(r, Stopping, nil) }) }
 	_, err := h.Delete(t.Context(), account, region, "one", nil)
-	if code(err) != "ConcurrentModificationException" {
+	if !apierror.Is(err, "ConcurrentModificationException") {
 		t.Errorf("deleting a builder that is being stopped: %v", err)
 	}
 	h.put("two", Running)
@@ -183,25 +189,32 @@ func (m *meddler) Commit(ctx context.Context, b store.Batch) error {
 	return m.Store.Commit(ctx, b)
 }
 
-func TestTheSameNameTwiceAtATimeIsOneBuilder(t *testing.T) {
-	t.Parallel()
-	h := open(t)
-	h.start()
+// crowd makes eight builders at a time, and says how many of them were made. The
+// others must be refused with one of some codes.
+func (h *house) crowd(name func(n int) string, codes ...string) (made int) {
+	h.t.Helper()
 	var all sync.WaitGroup
 	results := make([]error, 8)
 	for n := range results {
-		all.Go(func() { _, results[n] = h.Create(t.Context(), request("one")) })
+		all.Go(func() { _, results[n] = h.Create(h.t.Context(), request(name(n))) })
 	}
 	all.Wait()
-	made := 0
 	for _, err := range results {
 		switch {
 		case err == nil:
 			made++
-		case code(err) != "ResourceAlreadyExistsException" && code(err) != "ConcurrentModificationException":
-			t.Errorf("it is refused with %v", err)
+		case !slices.ContainsFunc(codes, func(c string) bool { return apierror.Is(err, c) }):
+			h.t.Errorf("it is refused with %v", err)
 		}
 	}
+	return made
+}
+
+func TestTheSameNameTwiceAtATimeIsOneBuilder(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.start()
+	made := h.crowd(func(int) string { return "one" }, "ResourceAlreadyExistsException", "ConcurrentModificationException")
 	if made != 1 {
 		t.Errorf("%d builders were made", made)
 	}
@@ -213,21 +226,7 @@ func TestAnAccountHasSoManyBuildersAndNoMore(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	h.start(func(c *Config) { c.Most, c.Machines = func(string) int { return 3 }, nil })
-	var all sync.WaitGroup
-	results := make([]error, 8)
-	for n := range results {
-		all.Go(func() { _, results[n] = h.Create(t.Context(), request("b"+string(rune('0'+n)))) })
-	}
-	all.Wait()
-	made := 0
-	for _, err := range results {
-		switch {
-		case err == nil:
-			made++
-		case code(err) != "LimitExceededException":
-			t.Errorf("it is refused with %v", err)
-		}
-	}
+	made := h.crowd(func(n int) string { return fmt.Sprintf("b%d", n) }, "LimitExceededException")
 	if made != 3 {
 		t.Errorf("%d builders were made, want 3", made)
 	}
@@ -247,7 +246,7 @@ func TestPages(t *testing.T) {
 	if len(page.Builders) != 2 || page.Builders[0].Name != "a" || page.NextToken == "" {
 		t.Fatalf("the first page is %+v", page)
 	}
-	if _, err := h.Describe(t.Context(), Query{Account: other, Region: region, NextToken: &page.NextToken}); code(err) != "ValidationException" {
+	if _, err := h.Describe(t.Context(), Query{Account: other, Region: region, NextToken: &page.NextToken}); !apierror.Is(err, "ValidationException") {
 		t.Errorf("the token of another account: %v", err)
 	}
 	page, err = h.Describe(t.Context(), Query{Account: account, Region: region, NextToken: &page.NextToken})
@@ -262,7 +261,7 @@ func TestPages(t *testing.T) {
 	if err == nil || err.Error() != "ResourceNotFoundException: The image builder none for account 111111111111 does not exist." {
 		t.Errorf("one that is not there: %v", err)
 	}
-	if _, err := h.Describe(t.Context(), Query{Account: account, Region: region, MaxResults: &none}); code(err) != "ValidationException" {
+	if _, err := h.Describe(t.Context(), Query{Account: account, Region: region, MaxResults: &none}); !apierror.Is(err, "ValidationException") {
 		t.Errorf("a page of less than nothing: %v", err)
 	}
 	count, err := h.Count(t.Context())
