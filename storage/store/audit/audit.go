@@ -1,6 +1,6 @@
-// Package audit compares the indexes of a store with what its documents say
-// should stand in them. It needs little memory, however large the store is, and
-// knows nothing of what documents mean: its caller says that.
+// Package audit looks at all documents of a store, and compares its indexes with
+// what they say should stand in them. It needs little memory, however large the
+// store is, and knows nothing of what documents mean: its caller says that.
 package audit
 
 import (
@@ -22,6 +22,9 @@ type Wrong struct {
 	store.Key // Kind is "" if there is no such document
 	What      string
 }
+
+// String is the sentence that souk doctor says.
+func (w Wrong) String() string { return w.Kind + " " + w.ID + ": " + w.What }
 
 // Should returns the Summary and the Index that a document should have. An
 // error means that this can't be told: then it should be in no list.
