@@ -230,7 +230,10 @@ func (c *call) answer() (any, error) {
 		return nil, err
 	}
 	c.input = input
-	if wrong := c.route.plan.Violations(input); len(wrong) > 0 {
+	if wrong := c.route.plan.Violations(input, nil); len(wrong) > 0 {
+		if codec, ok := c.route.codec.(Emptier); ok {
+			wrong = c.route.plan.Violations(input, func(field string) bool { return codec.Empty(c.r, body, field) })
+		}
 		return nil, c.violated(wrong)
 	}
 	if err := c.authorize(); err != nil {

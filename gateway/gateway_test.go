@@ -149,6 +149,12 @@ func TestRefusals(t *testing.T) {
 		{"null body", post("null"), 422, "ValidationException", "Value null at 'catalog'"},
 		{"null in a list", post(`{"Catalog":"A","ChangeSet":[null]}`), 422, "ValidationException", "Value null at 'changeSet.1.member.changeType'"},
 		{"catalog with a digit", request{target: "/DescribeEntity?catalog=AWS1&entityId=prod-1"}, 422, "ValidationException", "1 validation error detected: Value 'AWS1' at 'catalog' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z]+$"},
+		{"empty texts", post(`{"Catalog":"","ChangeSet":[{"ChangeType":"","Entity":{"Type":"T"}}]}`), 422, "ValidationException", "Value '' at 'catalog' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z]+$"},
+		{"empty text in a list", post(`{"Catalog":"A","ChangeSet":[{"ChangeType":"","Entity":{"Type":"T"}}]}`), 422, "ValidationException", "Value '' at 'changeSet.1.member.changeType'"},
+		{"empty text in the query", request{target: "/DescribeEntity?catalog=&entityId=prod-1"}, 422, "ValidationException", "Value '' at 'catalog' failed to satisfy constraint"},
+		{"empty text in the documents' form", request{method: "POST", target: "/DescribeChangeSet", body: `{"Catalog":""}`}, 422, "ValidationException", "Value '' at 'catalog'"},
+		{"empty text by target", request{method: "POST", target: "/", body: `{"Catalog":""}`, header: target("AWSMPImageBuilding_v20171215.StartBuild")}, 400, "ValidationException", "Value '' at 'catalog'"},
+		{"more values than any request has", post(`{"Catalog":"A","ChangeSet":[` + strings.Repeat("{},", 250_000) + `{}]}`), 400, "SerializationException", "The request body has more than 200000 values."},
 		{"validation by target", request{method: "POST", target: "/", body: "{}", header: target("AWSMPImageBuilding_v20171215.StartBuild")}, 400, "ValidationException", "Value null"},
 
 		{"the service's own error", request{target: "/DescribeEntity?catalog=A&entityId=prod-none"}, 404, "ResourceNotFoundException", "There is no entity prod-none."},

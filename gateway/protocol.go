@@ -41,6 +41,14 @@ type Codec interface {
 	Encode(w http.ResponseWriter, requestID string, output any) error
 }
 
+// Emptier is what a Codec is, too, that can tell a text without characters from
+// one that was not given. An input can't.
+type Emptier interface {
+	// Empty says whether a request that Decode has read gives a member as a text
+	// without characters. field is the member's path, as messages have it.
+	Empty(r *http.Request, body []byte, field string) bool
+}
+
 // Credentials finds the secret and the owner of an access key.
 type Credentials interface {
 	// LookupSession returns the secret of an access key and whose it is. ok is

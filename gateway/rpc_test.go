@@ -117,6 +117,7 @@ func TestRefusalsInCBOR(t *testing.T) {
 		"JSON in the body":              {edited(right, func(q *request) { q.body = `{"Name":"a"}` }), 400, "SerializationException", "no valid CBOR"},
 		"a target too":                  {edited(right, func(q *request) { q.header["X-Amz-Target"] = []string{"PhotonAdminProxyService.StopImageBuilder"} }), 400, "SerializationException", "X-Amz-Target"},
 		"a constraint does not hold":    {rpc(stopPath, smithycbor.Map{"Name": smithycbor.String("-")}), 400, "ValidationException", "1 validation error detected: Value '-' at 'name' failed to satisfy constraint"},
+		"an empty text":                 {rpc(stopPath, name("")), 400, "ValidationException", "1 validation error detected: Value '' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern"},
 		"no members":                    {rpc(stopPath, smithycbor.Map{}), 400, "ValidationException", "Value null at 'name'"},
 		"no body":                       {edited(right, func(q *request) { q.body = "" }), 400, "ValidationException", "Value null at 'name'"},
 		"the operation's own error":     {rpc(stopPath, smithycbor.Map{"Name": smithycbor.String("none")}), 404, "ResourceNotFoundException", "There is no image builder none."},

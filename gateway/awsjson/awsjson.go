@@ -59,6 +59,11 @@ func (*codec) Decode(r *http.Request, body []byte, input any) error {
 	return jsonwire.Decode(body, input)
 }
 
+// Empty implements gateway.Emptier.
+func (*codec) Empty(_ *http.Request, body []byte, field string) bool {
+	return jsonwire.Empty(body, field)
+}
+
 // Encode implements gateway.Codec.
 func (c *codec) Encode(w http.ResponseWriter, _ string, output any) error {
 	if raw, ok := output.(gateway.Raw); ok {

@@ -18,7 +18,7 @@ const maxShown = 128
 // constraints, or "" if all hold. input is a pointer to the Plan's struct.
 //
 //	1 validation error detected: Value 'x-1' at 'catalog' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z]+$
-func (p *Plan) Check(input any) string { return Message(p.Violations(input)) }
+func (p *Plan) Check(input any) string { return Message(p.Violations(input, nil)) }
 
 // Violation is a constraint that does not hold.
 type Violation struct {
@@ -27,9 +27,11 @@ type Violation struct {
 }
 
 // Violations returns what an input violates, at most 20 of it; input is a
-// pointer to the Plan's struct.
-func (p *Plan) Violations(input any) []Violation {
-	var c checker
+// pointer to the Plan's struct. empty says of a required member that the input
+// has as an absent one, by its path, whether it was given as a text without
+// characters; nil: none was.
+func (p *Plan) Violations(input any, empty func(field string) bool) []Violation {
+	c := checker{empty: empty}
 	c.path = c.room[:0]
 	c.structure(p, reflect.ValueOf(input).Elem())
 	return c.found
@@ -60,6 +62,7 @@ func Message(all []Violation) string {
 type checker struct {
 	path  []step
 	room  [8]step // of path, deep enough for most inputs
+	empty func(field string) bool
 	found []Violation
 }
 
@@ -84,7 +87,7 @@ func (c *checker) structure(p *Plan, v reflect.Value) {
 func (c *checker) field(f *field, v reflect.Value) {
 	if isAbsent(v) {
 		if f.required {
-			c.refuse("Value null", "Member must not be null")
+			c.missing(f, v)
 		}
 		return
 	}
@@ -123,6 +126,20 @@ func (c *checker) field(f *field, v reflect.Value) {
 		if f.number != nil {
 			c.number(f.number, v)
 		}
+	}
+}
+
+// missing refuses a required member that is not there, or is a text without
+// characters: that is no null, and is measured like any other text.
+func (c *checker) missing(f *field, v reflect.Value) {
+	if v.Kind() != reflect.String || c.empty == nil || !c.empty(c.at()) {
+		c.refuse("Value null", "Member must not be null")
+		return
+	}
+	before := len(c.found)
+	c.text(&f.text, "", f.sensitive)
+	if len(c.found) == before { // nothing that is documented refuses it: it can't be used all the same
+		c.refuse(shown("", f.sensitive), "Member must have length greater than or equal to 1")
 	}
 }
 
@@ -221,7 +238,10 @@ func (c *checker) size(f *field, v reflect.Value) {
 		return
 	}
 	value := "Value" // lists of structures are too long to be shown
-	if n == 0 {
+	switch {
+	case n == 0 && v.Kind() == reflect.Map:
+		value = "Value '{}'"
+	case n == 0:
 		value = "Value '[]'"
 	}
 	c.length(s, n, value)
@@ -247,6 +267,12 @@ func (c *checker) number(s *span, v reflect.Value) {
 
 // refuse notes a violation of the member where the walk is.
 func (c *checker) refuse(value, constraint string) {
+	at := c.at()
+	c.found = append(c.found, Violation{at, value + " at '" + at + "' failed to satisfy constraint: " + constraint})
+}
+
+// at is the path of the member where the walk is.
+func (c *checker) at() string {
 	var at strings.Builder
 	for i, s := range c.path {
 		if i > 0 {
@@ -258,7 +284,7 @@ func (c *checker) refuse(value, constraint string) {
 			at.WriteString(cut(s.name))
 		}
 	}
-	c.found = append(c.found, Violation{at.String(), value + " at '" + at.String() + "' failed to satisfy constraint: " + constraint})
+	return at.String()
 }
 
 // shown is a value in a message; one that is secret is only mentioned.

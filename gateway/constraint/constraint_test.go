@@ -40,6 +40,7 @@ type startChangeSet struct {
 	Word      string             `json:"Word" pattern:"[a-z]+"`
 	Tree      *tree              `json:"Tree"`
 	Verbose   bool               `json:"Verbose" required:""`
+	Options   map[string]string  `json:"Options" size:"1,3"`
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -81,6 +82,7 @@ func TestMessages(t *testing.T) {
 		{"struct in a map wrong", func(s *startChangeSet) { s.Map = map[string]*entity{"k": {Type: "1"}} }, "Value '1' at 'map.k.member.type' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z]+@[0-9.]+$"},
 		{"tag with a key of AWS", func(s *startChangeSet) { s.Tags = map[string]string{"aws:a": ""} }, `Value 'aws:a' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 5, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: ^(^(?!aws:).[\p{L}\p{Z}\p{N}_.:/=+\-@]*)$]`},
 		{"tag with an empty key", func(s *startChangeSet) { s.Tags = map[string]string{"": ""} }, `Value '' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 5, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: ^(^(?!aws:).[\p{L}\p{Z}\p{N}_.:/=+\-@]*)$]`},
+		{"no options", func(s *startChangeSet) { s.Options = map[string]string{} }, "Value '{}' at 'options' failed to satisfy constraint: Member must have length greater than or equal to 1"},
 		{"tag with a long value", func(s *startChangeSet) { s.Tags = map[string]string{"a": "long"} }, "Value 'long' at 'tags.a.member' failed to satisfy constraint: Member must have length less than or equal to 3"},
 		{"tags as they should be", func(s *startChangeSet) { s.Tags = map[string]string{"aws": "", "~é 1": "abc"} }, ""},
 		{"ARN with a long resource", func(s *startChangeSet) { s.ARN = "arn:aws:appstream:us-east-1::i" + strings.Repeat(`a`, 1023) }, ""},
@@ -108,6 +110,33 @@ func TestMessages(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, want)
 			}
 		})
+	}
+}
+
+// TestEmptyTexts: a required text without characters that was given is measured as any
+// other is, and is no null.
+func TestEmptyTexts(t *testing.T) {
+	t.Parallel()
+	type call struct {
+		Name     string  `json:"Name" required:"" pattern:"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,100}$"`
+		Type     string  `json:"Type" required:"" len:"1,9" enum:"A,B"`
+		Any      string  `json:"Any" required:""`
+		Password string  `json:"Password" required:"" sensitive:"" len:"8,"`
+		Absent   string  `json:"Absent" required:"" len:"1,"`
+		Pointer  *string `json:"Pointer" required:"" len:"1,"`
+	}
+	plan, err := Compile(reflect.TypeFor[call]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const failed = " failed to satisfy constraint: Member must "
+	want := "7 validation errors detected: Value '' at 'name'" + failed + "satisfy regular expression pattern: ^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,100}$" +
+		"; Value '' at 'type'" + failed + "have length greater than or equal to 1; Value '' at 'type'" + failed + "satisfy enum value set: [A, B]" +
+		"; Value '' at 'any'" + failed + "have length greater than or equal to 1; Value at 'password'" + failed + "have length greater than or equal to 8" +
+		"; Value null at 'absent'" + failed + "not be null; Value '' at 'pointer'" + failed + "have length greater than or equal to 1"
+	got := Message(plan.Violations(&call{Pointer: ptr("")}, func(field string) bool { return field != "absent" }))
+	if got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 

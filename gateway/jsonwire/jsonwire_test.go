@@ -18,7 +18,7 @@ type body struct {
 	Any     jsontext.Value `json:"Any"`
 }
 
-func TestDepth(t *testing.T) {
+func TestBounds(t *testing.T) {
 	t.Parallel()
 	nested := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for _, tt := range []struct {
@@ -31,9 +31,33 @@ func TestDepth(t *testing.T) {
 		{"brackets after an escaped quote", `{"Catalog":"\"` + strings.Repeat("[", 100) + `"}`, true},
 		{"brackets after a text that ends in a backslash", `{"Catalog":"\\","List":` + nested(MaxDepth) + `}`, false},
 		{"many beside each other", "[" + strings.Repeat("[],", 1000) + "[]]", true},
+		{"as many values as allowed", "[" + strings.Repeat("1,", MaxValues-2) + "1]", true},
+		{"one value more", "[" + strings.Repeat("1,", MaxValues-1) + "1]", false},
+		{"too many members", `{` + strings.Repeat(`"a":0,`, MaxValues) + `"b":0}`, false},
+		{"too many in each other", "[" + strings.Repeat("[1],", MaxValues/2) + "1]", false},
+		{"commas in a text", `{"Catalog":"` + strings.Repeat(",[", MaxValues) + `"}`, true},
 	} {
-		if err := CheckDepth([]byte(tt.json)); (err == nil) != tt.ok {
+		if err := CheckBounds([]byte(tt.json)); (err == nil) != tt.ok {
 			t.Errorf("%s: got %v", tt.name, err)
+		}
+	}
+}
+
+func TestEmptyTextsAreToldFromAbsentOnes(t *testing.T) {
+	t.Parallel()
+	const text = ` {"Name":"","Null":null,"Full":"a","lower": "", "List":[{"Name":"a"},{"Name":""},""],"Map":{"k":{"Name":""},"e":""},"Number":0,"Object":{},"Other":{"Name":""}} `
+	for field, want := range map[string]bool{
+		"name": true, "lower": true, "list.2.member.name": true, "list.3.member": true, "map.k.member.name": true, "map.e.member": true, "other.name": true,
+		"null": false, "full": false, "absent": false, "list.1.member.name": false, "list.0.member.name": false, "list.4.member.name": false, "list.x": false,
+		"map.x.member": false, "number": false, "object": false, "name.deeper": false, "object.name": false,
+	} {
+		if got := Empty([]byte(text), field); got != want {
+			t.Errorf("%s: %t, want %t", field, got, want)
+		}
+	}
+	for _, body := range []string{"", "null", "[]", `"`, "{"} {
+		if Empty([]byte(body), "name") {
+			t.Errorf("%q has a name", body)
 		}
 	}
 }

@@ -107,7 +107,7 @@ func (c *codec) decodeBody(body []byte, input any, v reflect.Value, also bool) e
 // older documentation pages show them: "Catalog" for catalog, "ChangeSetID"
 // for changeSetId.
 func (c *codec) queryMembersOfBody(body []byte, v reflect.Value) error {
-	if err := jsonwire.CheckDepth(body); err != nil {
+	if err := jsonwire.CheckBounds(body); err != nil {
 		return err
 	}
 	var members map[string]jsontext.Value
@@ -132,6 +132,16 @@ func (c *codec) queryMembersOfBody(body []byte, v reflect.Value) error {
 		}
 	}
 	return nil
+}
+
+// Empty implements gateway.Emptier.
+func (c *codec) Empty(r *http.Request, body []byte, field string) bool {
+	for _, m := range c.query {
+		if m.name == field && r.URL.Query().Has(field) {
+			return true // it is absent for constraints, so nothing stands there
+		}
+	}
+	return jsonwire.Empty(body, field)
 }
 
 // Encode implements gateway.Codec.

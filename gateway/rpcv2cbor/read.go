@@ -59,6 +59,7 @@ type reader struct {
 	at    int
 	out   []byte
 	depth int
+	items int    // that were begun
 	path  []step // to the item that is read
 }
 
@@ -133,6 +134,9 @@ func (r *reader) ended() bool {
 
 // item reads one item.
 func (r *reader) item(s *shape) error {
+	if r.items++; r.items > jsonwire.MaxValues {
+		return jsonwire.TooMany()
+	}
 	h, err := r.head()
 	if err != nil {
 		return err

@@ -108,6 +108,12 @@ func (c *codec) Decode(r *http.Request, body []byte, input any) error {
 	return jsonwire.Decode(text, input)
 }
 
+// Empty implements gateway.Emptier.
+func (c *codec) Empty(_ *http.Request, body []byte, field string) bool {
+	text, err := toJSON(body, c.input)
+	return err == nil && jsonwire.Empty(text, field)
+}
+
 // Encode implements gateway.Codec.
 func (c *codec) Encode(w http.ResponseWriter, _ string, output any) error {
 	if raw, ok := output.(gateway.Raw); ok {

@@ -224,6 +224,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"bytes behind the end":          {[]byte("\xa0\x00"), "The request body is no valid CBOR: bytes follow after its end at byte 1."},
 		"JSON":                          {[]byte("{}"), "The request body is no valid CBOR: it ends too early at byte 0."},
 		"too deep":                      {deep, "The request body is nested deeper than 64 levels."},
+		"too many values":               {append([]byte("\xa1\x61x\x9a\x00\x03\x0d\x40"), make([]byte, 200_000)...), "The request body has more than 200000 values."},
 		"tags too deep":                 {append(append([]byte("\xa1\x61x"), bytes.Repeat([]byte{0xc1}, 70)...), 0), "The request body is nested deeper than 64 levels."},
 	} {
 		t.Run(name, func(t *testing.T) {
