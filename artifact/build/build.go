@@ -10,6 +10,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -207,33 +208,17 @@ func New(c Config) (*Builds, error) {
 	if c.Open == nil {
 		c.Open = func(string) int { return DefaultOpen }
 	}
-	if c.AtOnce == 0 {
-		c.AtOnce = DefaultAtOnce
-	}
-	if c.LogSize == 0 {
-		c.LogSize = DefaultLogSize
-	}
-	if c.History == 0 {
-		c.History = DefaultHistory
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Rand == nil {
-		c.Rand = rand.Reader
-	}
-	if c.Log == nil {
-		c.Log = slog.Default()
-	}
+	c.Owner = cmp.Or(c.Owner, "node-"+rand.Text())
+	c.AtOnce = cmp.Or(c.AtOnce, DefaultAtOnce)
+	c.LogSize = cmp.Or(c.LogSize, DefaultLogSize)
+	c.History = cmp.Or(c.History, DefaultHistory)
+	c.Rand = cmp.Or(c.Rand, rand.Reader)
+	c.Log = cmp.Or(c.Log, slog.Default())
 	b := &Builds{config: c}
-	if b.config.Owner == "" {
-		id, err := b.newID()
-		if err != nil {
-			return nil, fmt.Errorf("naming this node: %w", err)
-		}
-		b.config.Owner = "node-" + id
-	}
-	b.runner = work.New(work.Config{Store: c.Store, Kind: Kind, Owner: b.config.Owner, Do: b.do, Most: c.AtOnce, Lease: c.Lease, Log: c.Log})
+	b.runner = work.New(work.Config{Store: c.Store, Kind: Kind, Owner: c.Owner, Do: b.do, Most: c.AtOnce, Lease: c.Lease, Log: c.Log})
 	return b, nil
 }
 

@@ -16,41 +16,24 @@ import (
 // has all its builds and stands in its lists; each token has what it made. It may
 // run while components are made and deleted: what is found wrong is looked at again.
 func (m *Components) Doctor(ctx context.Context) ([]string, error) {
-	walker, ok := m.config.Store.(store.Walker)
-	if !ok {
-		return nil, errors.New("verifying components: the store can't be walked")
-	}
-	var findings []string
-	for kind, look := range map[string]func(context.Context, store.Document) (string, error){
+	wrong, err := audit.Documents(ctx, m.config.Store, map[string]audit.Look{
 		KindComponent: m.wrongBuild, KindVersion: m.wrongVersion, KindToken: m.wrongToken,
-	} {
-		err := walker.Walk(ctx, kind, func(d store.Document) error {
-			wrong, err := look(ctx, d)
-			if err == nil && wrong != "" {
-				d, err = m.config.Store.Get(ctx, d.Key)
-				if errors.Is(err, store.ErrNotFound) {
-					return nil
-				}
-				if err == nil {
-					wrong, err = look(ctx, d)
-				}
-			}
-			if err == nil && wrong != "" {
-				findings = append(findings, fmt.Sprintf("%s %s: %s", d.Kind, d.ID, wrong))
-			}
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("verifying components: %w", err)
-		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("verifying components: %w", err)
+	}
+	walker, err := audit.Walker(m.config.Store)
+	if err != nil {
+		return nil, fmt.Errorf("verifying components: %w", err)
 	}
 	should := func(store.Document) ([]byte, []store.Entry, error) { return nil, nil, nil }
 	lists, err := audit.Lists(ctx, walker, map[string]audit.Should{KindVersion: shouldVersion, KindComponent: should, KindToken: should})
 	if err != nil {
 		return nil, fmt.Errorf("verifying components: %w", err)
 	}
-	for _, w := range lists {
-		findings = append(findings, fmt.Sprintf("%s %s: %s", w.Kind, w.ID, w.What))
+	var findings []string
+	for _, w := range append(wrong, lists...) {
+		findings = append(findings, w.String())
 	}
 	slices.Sort(findings)
 	return findings, nil

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -167,33 +168,17 @@ func New(c Config) (*Builders, error) {
 	if c.Most == nil {
 		c.Most = func(string) int { return DefaultMost }
 	}
-	if c.Disk == 0 {
-		c.Disk = machine.DefaultDisk
-	}
-	if c.Beat == 0 {
-		c.Beat = DefaultBeat
-	}
-	if c.Dead == 0 {
-		c.Dead = DefaultDead
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Rand == nil {
-		c.Rand = rand.Reader
-	}
-	if c.Log == nil {
-		c.Log = slog.Default()
-	}
+	c.Owner = cmp.Or(c.Owner, "node-"+rand.Text())
+	c.Disk = cmp.Or(c.Disk, machine.DefaultDisk)
+	c.Beat = cmp.Or(c.Beat, DefaultBeat)
+	c.Dead = cmp.Or(c.Dead, DefaultDead)
+	c.Rand = cmp.Or(c.Rand, rand.Reader)
+	c.Log = cmp.Or(c.Log, slog.Default())
 	b := &Builders{config: c, started: make(chan struct{}), live: map[string]*occupied{}}
-	if b.config.Owner == "" {
-		id, err := b.newID()
-		if err != nil {
-			return nil, fmt.Errorf("naming this node: %w", err)
-		}
-		b.config.Owner = "node-" + id
-	}
-	b.runner = work.New(work.Config{Store: c.Store, Kind: kindTask + c.Node, Owner: b.config.Owner, Do: b.do, Slots: atOnce, Lease: c.Lease, Log: c.Log})
+	b.runner = work.New(work.Config{Store: c.Store, Kind: kindTask + c.Node, Owner: c.Owner, Do: b.do, Slots: atOnce, Lease: c.Lease, Log: c.Log})
 	return b, nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"souk/artifact/machine"
 	"souk/storage/store"
+	"souk/storage/store/audit"
 )
 
 // Doctor says what is wrong with the image builders: each that is between two states
@@ -16,57 +17,42 @@ import (
 // which, and the machines of this node are those of its builders. It may run while
 // builders change: what is found wrong is looked at again.
 func (b *Builders) Doctor(ctx context.Context) ([]string, error) {
-	walker, ok := b.config.Store.(store.Walker)
-	if !ok {
-		return nil, errors.New("verifying the image builders: the store can't be walked")
-	}
 	machines, err := b.machines(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var findings []string
 	nodes := map[string]bool{b.config.Node: true}
 	known := map[string]bool{}
-	err = walker.Walk(ctx, Kind, func(d store.Document) error {
+	var last store.Key // looked at
+	wrong, err := audit.Documents(ctx, b.config.Store, map[string]audit.Look{Kind: func(ctx context.Context, d store.Document) (string, error) {
 		r, err := decode(d)
 		if err != nil {
-			findings = append(findings, fmt.Sprintf("%s %s: it can't be read: %s", d.Kind, d.ID, err))
-			return nil
+			return "it can't be read: " + err.Error(), nil
 		}
 		nodes[r.Node], known[r.Machine] = true, true
-		wrong, err := b.wrong(ctx, r, machines)
-		if err == nil && wrong != "" {
-			var again *Builder
-			again, _, err = b.get(ctx, d.Key)
-			if errors.Is(err, store.ErrNotFound) {
-				return nil
-			}
-			if err == nil {
-				machines, err = b.machines(ctx)
-			}
-			if err == nil {
-				wrong, err = b.wrong(ctx, again, machines)
+		if d.Key == last { // the second look: its machine may have come since
+			machines, err = b.machines(ctx)
+			if err != nil {
+				return "", err
 			}
 		}
-		if err == nil && wrong != "" {
-			findings = append(findings, fmt.Sprintf("%s %s: %s", d.Kind, d.ID, wrong))
-		}
-		return err
-	})
+		last = d.Key
+		return b.wrong(ctx, r, machines)
+	}})
 	if err != nil {
 		return nil, fmt.Errorf("verifying the image builders: %w", err)
 	}
+	tasks := map[string]audit.Look{}
 	for n := range nodes {
-		err = walker.Walk(ctx, kindTask+n, func(d store.Document) error {
-			left, err := b.leftTask(ctx, n, d.Key)
-			if left {
-				findings = append(findings, fmt.Sprintf("%s %s: no image builder is in the state that it is to end", d.Kind, d.ID))
-			}
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("verifying the tasks of image builders: %w", err)
-		}
+		tasks[kindTask+n] = func(ctx context.Context, d store.Document) (string, error) { return b.leftTask(ctx, n, d.Key) }
+	}
+	left, err := audit.Documents(ctx, b.config.Store, tasks)
+	if err != nil {
+		return nil, fmt.Errorf("verifying the tasks of image builders: %w", err)
+	}
+	var findings []string
+	for _, w := range append(wrong, left...) {
+		findings = append(findings, w.String())
 	}
 	for id, is := range machines {
 		left := !known[id]
@@ -133,22 +119,18 @@ func (b *Builders) wrong(ctx context.Context, r *Builder, machines map[string]ma
 	return "", nil
 }
 
-// leftTask says whether a task of a node is left of a state that has ended.
-func (b *Builders) leftTask(ctx context.Context, node string, key store.Key) (bool, error) {
+// leftTask says that a task of a node is left of a state that has ended, "" if it is not.
+func (b *Builders) leftTask(ctx context.Context, node string, key store.Key) (string, error) {
 	of, step, err := ofTask(key.ID)
-	if err != nil {
-		return true, nil
+	if err == nil {
+		var r *Builder
+		r, _, err = b.get(ctx, of)
+		if err == nil && r.busy(step, node) {
+			return "", nil
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return "", err
+		}
 	}
-	r, _, err := b.get(ctx, of)
-	if err == nil && r.busy(step, node) {
-		return false, nil
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return false, err
-	}
-	_, err = b.config.Store.Get(ctx, key) // it may have ended since
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	return true, err
+	return "no image builder is in the state that it is to end", nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"souk/artifact/images"
 	"souk/storage/store"
+	"souk/storage/store/audit"
 )
 
 // Doctor says what is wrong with the images: each that is being made is work or
@@ -19,33 +20,15 @@ import (
 // their owner may delete them. It may run while images come and go: what is found
 // wrong is looked at again.
 func (r *Images) Doctor(ctx context.Context) ([]string, error) {
-	walker, ok := r.config.Store.(store.Walker)
-	if !ok {
-		return nil, errors.New("verifying the AppStream images: the store can't be walked")
+	wrong, err := audit.Documents(ctx, r.config.Store, map[string]audit.Look{Kind: r.wrong, KindTask: r.wrongTask})
+	if err != nil {
+		return nil, fmt.Errorf("verifying the AppStream images: %w", err)
 	}
 	var findings []string
-	for kind, look := range map[string]func(context.Context, store.Document) (string, error){Kind: r.wrong, KindTask: r.wrongTask} {
-		err := walker.Walk(ctx, kind, func(d store.Document) error {
-			wrong, err := look(ctx, d)
-			if err == nil && wrong != "" {
-				d, err = r.config.Store.Get(ctx, d.Key)
-				if errors.Is(err, store.ErrNotFound) {
-					return nil
-				}
-				if err == nil {
-					wrong, err = look(ctx, d)
-				}
-			}
-			if err == nil && wrong != "" {
-				findings = append(findings, fmt.Sprintf("%s %s: %s", d.Kind, d.ID, wrong))
-			}
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("verifying the AppStream images: %w", err)
-		}
+	for _, w := range wrong {
+		findings = append(findings, w.String())
 	}
-	err := r.config.AMIs.AppStreamRepositories(ctx, func(repository string) error {
+	err = r.config.AMIs.AppStreamRepositories(ctx, func(repository string) error {
 		stray, err := r.config.AMIs.StrayTags(ctx, repository, r.Lost)
 		if err == nil && len(stray) > 0 {
 			findings = append(findings, fmt.Sprintf("repository %s: images are held by tags that nobody has: %s (souk gc removes them)", repository, strings.Join(stray, ", ")))

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -118,34 +119,18 @@ func New(c Config) (*Images, error) {
 	if c.Store == nil || c.AMIs == nil || c.Blobs == nil || c.Keys == nil || c.Roles == nil || c.Repository == nil || c.Export == nil || c.Management == nil {
 		return nil, errors.New("opening the AppStream images: all of the first part of Config is needed")
 	}
-	if c.AtOnce == 0 {
-		c.AtOnce = DefaultAtOnce
-	}
-	if c.ExportTime == 0 {
-		c.ExportTime = DefaultExportTime
-	}
-	if c.History == 0 {
-		c.History = DefaultHistory
-	}
+	c.Node = cmp.Or(c.Node, "node-"+rand.Text())
+	c.AtOnce = cmp.Or(c.AtOnce, DefaultAtOnce)
+	c.ExportTime = cmp.Or(c.ExportTime, DefaultExportTime)
+	c.History = cmp.Or(c.History, DefaultHistory)
+	c.Rand = cmp.Or(c.Rand, rand.Reader)
+	c.Log = cmp.Or(c.Log, slog.Default())
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Rand == nil {
-		c.Rand = rand.Reader
-	}
-	if c.Log == nil {
-		c.Log = slog.Default()
-	}
 	r := &Images{config: c}
-	if c.Node == "" {
-		id, err := r.newID()
-		if err != nil {
-			return nil, fmt.Errorf("naming this node: %w", err)
-		}
-		r.config.Node = "node-" + id
-	}
-	r.runner = work.New(work.Config{Store: c.Store, Kind: Kind, Owner: r.config.Node, Do: r.do, Most: c.AtOnce, Lease: c.Lease, Log: c.Log})
-	r.exports = work.New(work.Config{Store: c.Store, Kind: KindTask, Owner: r.config.Node, Do: r.doTask, Most: c.AtOnce, Lease: c.Lease, Log: c.Log})
+	r.runner = work.New(work.Config{Store: c.Store, Kind: Kind, Owner: c.Node, Do: r.do, Most: c.AtOnce, Lease: c.Lease, Log: c.Log})
+	r.exports = work.New(work.Config{Store: c.Store, Kind: KindTask, Owner: c.Node, Do: r.doTask, Most: c.AtOnce, Lease: c.Lease, Log: c.Log})
 	return r, nil
 }
 
@@ -165,15 +150,9 @@ func (r *Images) limits(account string) Limits {
 	if r.config.Limits != nil {
 		l = r.config.Limits(account)
 	}
-	for _, v := range []struct {
-		value *int
-		or    int
-	}{{&l.Images, DefaultImages}, {&l.Shared, DefaultShared}, {&l.Exports, DefaultExports}} {
-		if *v.value == 0 {
-			*v.value = v.or
-		}
+	return Limits{
+		Images: cmp.Or(l.Images, DefaultImages), Shared: cmp.Or(l.Shared, DefaultShared), Exports: cmp.Or(l.Exports, DefaultExports),
 	}
-	return l
 }
 
 // newID makes the id of an image.
