@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,6 @@ import (
 	"souk/artifact/images"
 	"souk/artifact/installer"
 	"souk/artifact/machine"
-	"souk/storage/store"
 )
 
 // This file joins AppStream's images with the rooms that they know nothing of: whose
@@ -31,9 +31,7 @@ type ImageKeeping struct {
 
 // filled returns the settings with their defaults.
 func (k ImageKeeping) filled() ImageKeeping {
-	if k.AppStreamImages == 0 {
-		k.AppStreamImages = image.DefaultImages
-	}
+	k.AppStreamImages = cmp.Or(k.AppStreamImages, image.DefaultImages)
 	return k
 }
 
@@ -68,13 +66,7 @@ func (m *market) joinAppImages(config Config, node string) error {
 			}
 			return m.images.AppStreamRepository(ctx, owner)
 		},
-		Export: func(ctx context.Context, d images.Derivation) (images.AMI, store.Batch, error) {
-			owner, err := m.seller(ctx, d.Account)
-			if err != nil {
-				return images.AMI{}, store.Batch{}, err
-			}
-			return m.images.Derive(ctx, owner, d)
-		},
+		Export: m.derive,
 		Management: func(ctx context.Context) (string, error) {
 			info, err := m.organization.Info(ctx)
 			return info.Management, err

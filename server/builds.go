@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,24 +54,12 @@ type Building struct {
 
 // filled returns the settings with their defaults.
 func (b Building) filled() Building {
-	if b.OpenBuilds == 0 {
-		b.OpenBuilds = build.DefaultOpen
-	}
-	if b.BuildWorkers == 0 {
-		b.BuildWorkers = build.DefaultAtOnce
-	}
-	if b.BuildTime == 0 {
-		b.BuildTime = installer.DefaultTime
-	}
-	if b.BuildMemory == 0 {
-		b.BuildMemory = machine.DefaultMemory
-	}
-	if b.BuildDisk == 0 {
-		b.BuildDisk = machine.DefaultDisk
-	}
-	if b.BuildLog == 0 {
-		b.BuildLog = build.DefaultLogSize
-	}
+	b.OpenBuilds = cmp.Or(b.OpenBuilds, build.DefaultOpen)
+	b.BuildWorkers = cmp.Or(b.BuildWorkers, build.DefaultAtOnce)
+	b.BuildTime = cmp.Or(b.BuildTime, installer.DefaultTime)
+	b.BuildMemory = cmp.Or(b.BuildMemory, machine.DefaultMemory)
+	b.BuildDisk = cmp.Or(b.BuildDisk, machine.DefaultDisk)
+	b.BuildLog = cmp.Or(b.BuildLog, build.DefaultLogSize)
 	return b
 }
 
@@ -109,29 +98,24 @@ func (m *market) joinBuilds(config Config, node string, machines machine.Provide
 			f := component.PublishedFiles(o.Product, component.Files{Repository: o.Component.Files.Repository, Digest: o.Component.Files.Digest})
 			return m.components.Unpack(ctx, f, folder)
 		},
-		Derive: func(ctx context.Context, d images.Derivation) (images.AMI, store.Batch, error) {
-			owner, err := m.seller(ctx, d.Account)
-			if err != nil {
-				return images.AMI{}, store.Batch{}, err
-			}
-			return m.images.Derive(ctx, owner, d)
-		},
+		Derive:   m.derive,
 		Topic:    m.ownTopic,
 		Announce: m.announceBuild,
 		Scan:     m.scanBuilt,
 		Observe:  m.built,
-		Open:     m.openBuilds(config),
+		Open:     m.bound(config, quota.OpenBuilds, config.OpenBuilds),
 		Owner:    node, AtOnce: config.BuildWorkers, LogSize: config.BuildLog, History: config.History, Log: config.Log,
 	})
 	return err
 }
 
-// openBuilds is the bound of an account's builds in progress.
-func (m *market) openBuilds(config Config) func(account string) int {
-	if config.Quota == "off" {
-		return func(string) int { return -1 } // no bound
+// derive makes an AMI of another in the repository of its account.
+func (m *market) derive(ctx context.Context, d images.Derivation) (images.AMI, store.Batch, error) {
+	owner, err := m.seller(ctx, d.Account)
+	if err != nil {
+		return images.AMI{}, store.Batch{}, err
 	}
-	return func(account string) int { return m.quotas.Limit(account, quota.OpenBuilds, config.OpenBuilds) }
+	return m.images.Derive(ctx, owner, d)
 }
 
 // buildOption finds a fulfillment option for an account that wants to build with

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,18 +54,10 @@ type Compute struct {
 
 // filled returns the settings with their defaults.
 func (c Compute) filled() Compute {
-	if c.Compute == "" {
-		c.Compute = "auto"
-	}
-	if c.ComputeCache == 0 {
-		c.ComputeCache = layer.DefaultSize
-	}
-	if c.ComputeCPU == 0 {
-		c.ComputeCPU = machine.DefaultCPU
-	}
-	if c.ComputeUsers == 0 {
-		c.ComputeUsers = sandbox.DefaultShift
-	}
+	c.Compute = cmp.Or(c.Compute, "auto")
+	c.ComputeCache = cmp.Or(c.ComputeCache, layer.DefaultSize)
+	c.ComputeCPU = cmp.Or(c.ComputeCPU, machine.DefaultCPU)
+	c.ComputeUsers = cmp.Or(c.ComputeUsers, sandbox.DefaultShift)
 	return c
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -176,18 +177,10 @@ const (
 
 // filled returns the place with its defaults.
 func (p Place) filled() Place {
-	if p.Data == "" {
-		p.Data = defaultData
-	}
-	if p.Database == "" {
-		p.Database = "sqlite:"
-	}
-	if p.KeyFile == "" {
-		p.KeyFile = filepath.Join(p.Data, "key")
-	}
-	if p.Blobs == "" {
-		p.Blobs = filepath.Join(p.Data, "blobs")
-	}
+	p.Data = cmp.Or(p.Data, defaultData)
+	p.Database = cmp.Or(p.Database, "sqlite:")
+	p.KeyFile = cmp.Or(p.KeyFile, filepath.Join(p.Data, "key"))
+	p.Blobs = cmp.Or(p.Blobs, filepath.Join(p.Data, "blobs"))
 	return p
 }
 
@@ -200,32 +193,18 @@ func (c Config) filled() (Config, error) {
 			c.AdminListen = defaultAdmin
 		}
 	}
-	if c.Listen == "" {
-		c.Listen = defaultListen
-	}
-	if c.Quota == "" {
-		c.Quota = "on"
-	}
-	if c.Workers == 0 {
-		c.Workers = 256
-	}
-	if c.OpenChangeSets == 0 {
-		c.OpenChangeSets = 250
-	}
-	if c.MaxConnections == 0 {
-		c.MaxConnections = 10_000
-	}
-	if c.History == 0 {
-		c.History = 60 * 24 * time.Hour
-	}
+	c.Listen = cmp.Or(c.Listen, defaultListen)
+	c.Quota = cmp.Or(c.Quota, "on")
+	c.Workers = cmp.Or(c.Workers, 256)
+	c.OpenChangeSets = cmp.Or(c.OpenChangeSets, 250)
+	c.MaxConnections = cmp.Or(c.MaxConnections, 10_000)
+	c.History = cmp.Or(c.History, 60*24*time.Hour)
 	c.Building = c.Building.filled()
 	c.ImageBuilding = c.ImageBuilding.filled()
 	c.ImageKeeping = c.ImageKeeping.filled()
 	c.Entering = c.Entering.filled()
 	c.Compute = c.Compute.filled()
-	if c.Drain == 0 {
-		c.Drain = 10 * time.Second
-	}
+	c.Drain = cmp.Or(c.Drain, 10*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

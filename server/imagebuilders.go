@@ -72,19 +72,13 @@ type ImageBuilding struct {
 
 // filled returns the settings with their defaults.
 func (b ImageBuilding) filled() ImageBuilding {
-	if b.ImageBuilders == 0 {
-		b.ImageBuilders = builder.DefaultMost
-	}
+	b.ImageBuilders = cmp.Or(b.ImageBuilders, builder.DefaultMost)
 	if len(b.ImageBuilderEgress) == 0 {
 		b.ImageBuilderEgress = []string{"*"}
 	}
-	if b.ImageBuilderDisk == 0 {
-		b.ImageBuilderDisk = machine.DefaultDisk
-	}
+	b.ImageBuilderDisk = cmp.Or(b.ImageBuilderDisk, machine.DefaultDisk)
 	b.NodeURL = strings.TrimSuffix(b.NodeURL, "/")
-	if b.NodeTimeout == 0 {
-		b.NodeTimeout = builder.DefaultDead
-	}
+	b.NodeTimeout = cmp.Or(b.NodeTimeout, builder.DefaultDead)
 	return b
 }
 
@@ -178,7 +172,7 @@ func (m *market) joinImageBuilders(config Config, node string, all builder.Image
 		Role:   m.builderRole,
 		Egress: config.egress(), Disk: config.ImageBuilderDisk,
 		Idle:    func() time.Duration { return config.ImageBuilderIdle },
-		Most:    m.mostBuilders(config),
+		Most:    m.bound(config, quota.ImageBuilders, config.ImageBuilders),
 		Record:  m.recordAsked,
 		Observe: m.builderChanged,
 		Owner:   node, Log: config.Log,
@@ -190,14 +184,6 @@ func (m *market) joinImageBuilders(config Config, node string, all builder.Image
 // beatsOfTimeout is how often a server says within --node-timeout that it lives: one
 // that is slow for a while is not taken for dead.
 const beatsOfTimeout = 6
-
-// mostBuilders is the bound of an account's image builders.
-func (m *market) mostBuilders(config Config) func(account string) int {
-	if config.Quota == "off" {
-		return func(string) int { return -1 } // no bound
-	}
-	return func(account string) int { return m.quotas.Limit(account, quota.ImageBuilders, config.ImageBuilders) }
-}
 
 // agentVersion is that of the agent of machines: it is this program, so it is the
 // version of the module, or the commit that was built.

@@ -24,15 +24,13 @@ func (m *market) sharedBuckets() store.Store {
 	return m.store
 }
 
-// openSets is the bound of an account's change sets under way: none that
-// anybody meets where quotas are off.
-func (m *market) openSets(config Config) func(account string) int {
+// bound is how many an account may have of what a limit is about: setting, where
+// operators have said nothing else; no bound (-1) where quotas are off.
+func (m *market) bound(config Config, limit string, setting int) func(account string) int {
 	if config.Quota == "off" {
-		return func(string) int { return -1 } // no bound
+		return func(string) int { return -1 }
 	}
-	return func(account string) int {
-		return m.quotas.Limit(account, quota.OpenChangeSets, config.OpenChangeSets)
-	}
+	return func(account string) int { return m.quotas.Limit(account, limit, setting) }
 }
 
 // offerQuotas offers what souk quota asks for. url is the market's own.

@@ -140,7 +140,7 @@ func (m *market) join(ctx context.Context, config Config, public *url.URL, node 
 		Beside:   listing.Write,
 		Owner:    node,
 		Log:      config.Log,
-		OpenSets: m.openSets(config),
+		OpenSets: m.bound(config, quota.OpenChangeSets, config.OpenChangeSets),
 		History:  config.History,
 		Workers:  config.Workers,
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -35,15 +36,9 @@ type Entering struct {
 
 // filled returns the settings with their defaults.
 func (e Entering) filled() Entering {
-	if e.Sessions == 0 {
-		e.Sessions = session.DefaultPerAccount
-	}
-	if e.BuilderSessions == 0 {
-		e.BuilderSessions = session.DefaultPerBuilder
-	}
-	if e.SessionIdle == 0 {
-		e.SessionIdle = session.DefaultIdle
-	}
+	e.Sessions = cmp.Or(e.Sessions, session.DefaultPerAccount)
+	e.BuilderSessions = cmp.Or(e.BuilderSessions, session.DefaultPerBuilder)
+	e.SessionIdle = cmp.Or(e.SessionIdle, session.DefaultIdle)
 	return e
 }
 
