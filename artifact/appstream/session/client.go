@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"souk/artifact/machine"
+	"souk/artifact/machine/frame"
 )
 
 // Streams are the client's ends of what passes through a session.
@@ -28,12 +29,10 @@ var ErrLost = errors.New("the connection to the server was lost; the program was
 // calling is the client's end of one session. It believes the server no more than
 // needs be: nothing that comes fills its memory.
 type calling struct {
-	*wire
-	in   *inbox       // the program's outputs
-	out  *allowance   // of its input
-	told atomic.Int64 // the last signal that was passed on, 0 for none
-	exit *machine.Exit
-	fail error // both are set by the reader before in ends
+	*wire              // In has the program's output, Out is of its input
+	told  atomic.Int64 // the last signal that was passed on, 0 for none
+	exit  *machine.Exit
+	fail  error // both are set by the reader before In ends
 }
 
 // Run has a program run over a connection that Dial made, and closes that. It
@@ -42,10 +41,10 @@ type calling struct {
 // writing to Out or Err, or the cause of ctx, whose end ends the program. A read of In may still be waiting when it
 // returns.
 func Run(ctx context.Context, conn io.ReadWriteCloser, start Start, s Streams) (machine.Exit, error) {
-	c := &calling{wire: newWire(conn), in: newInbox(), out: newAllowance()}
+	c := &calling{wire: newWire(conn)}
 	defer c.close()
-	defer c.out.drop()
-	err := c.sendJSON(kindStart, start, maxStart)
+	defer c.Out.Drop()
+	err := c.SendJSON(kindStart, start, maxStart)
 	if err != nil {
 		return machine.Exit{}, fmt.Errorf("asking for the program: %w", err)
 	}
@@ -55,12 +54,12 @@ func Run(ctx context.Context, conn io.ReadWriteCloser, start Start, s Streams) (
 		err := c.read(conn, c.take)
 		if c.exit == nil && c.fail == nil {
 			c.fail = ErrLost
-			if errors.Is(err, errSilent) || errors.Is(err, errFrame) {
+			if errors.Is(err, errSilent) || errors.Is(err, frame.ErrMalformed) {
 				c.fail = fmt.Errorf("%w: %w", ErrLost, err)
 			}
 		}
-		c.out.drop()
-		c.in.end()
+		c.Out.Drop()
+		c.In.End()
 	}()
 	go c.feed(s.In)
 	over := make(chan struct{})
@@ -82,58 +81,48 @@ func Run(ctx context.Context, conn io.ReadWriteCloser, start Start, s Streams) (
 }
 
 // take does what a frame says.
-func (c *calling) take(f frame) error {
-	switch f.kind {
+func (c *calling) take(f frame.Frame) error {
+	switch f.Kind {
 	case kindOut, kindErr:
-		if !c.in.put(f.kind, f.data) {
-			return fmt.Errorf("%w: more output than was asked for", errFrame)
-		}
-	case kindWindow:
-		n, err := credit(f.data)
-		if err != nil {
-			return err
-		}
-		if !c.out.add(n) {
-			return fmt.Errorf("%w: more input was used than was sent", errFrame)
-		}
+		return c.In.Put(f.Kind, f.Data)
+	case frame.Window:
+		return c.Out.Credit(f.Data)
 	case kindExit:
-		e, err := exitOf(f.data)
+		e, err := exitOf(f.Data)
 		if err != nil {
 			return err
 		}
 		c.exit = &e
 		return io.EOF
 	case kindFail:
-		failure, err := failureOf(f.data)
+		failure, err := failureOf(f.Data)
 		if err != nil {
 			return err
 		}
 		c.fail = failure
 		return io.EOF
-	default:
-		return fmt.Errorf("%w: kind %q", errFrame, f.kind)
 	}
-	return nil
+	return fmt.Errorf("%w: kind %q", frame.ErrMalformed, f.Kind)
 }
 
 // print hands over what the program writes until nothing more comes.
 func (c *calling) print(s Streams) error {
 	for {
-		piece, err := c.in.next(maxFrame)
+		piece, err := c.In.Next(frame.Max)
 		if err != nil {
 			return nil
 		}
 		w := s.Out
-		if piece.kind == kindErr {
+		if piece.Channel == kindErr {
 			w = s.Err
 		}
 		if w != nil {
-			_, err = w.Write(piece.data)
+			_, err = w.Write(piece.Data)
 			if err != nil {
 				return fmt.Errorf("writing the program's output: %w", err)
 			}
 		}
-		_ = c.sendWindow(len(piece.data)) // if that fails the reader learns it
+		_ = c.Used(len(piece.Data)) // if that fails the reader learns it
 	}
 }
 
@@ -141,14 +130,14 @@ func (c *calling) print(s Streams) error {
 func (c *calling) feed(in io.Reader) {
 	for buf := make([]byte, 32<<10); in != nil; {
 		n, err := in.Read(buf)
-		if c.sendAll(c.out, kindInput, buf[:n]) != nil {
+		if c.SendData(kindInput, nil, buf[:n]) != nil {
 			return
 		}
 		if err != nil {
 			break
 		}
 	}
-	_ = c.send(kindEnd, nil) // as above
+	_ = c.Send(kindEnd) // as above
 }
 
 // control tells sizes and signals until the session is over.
@@ -164,7 +153,7 @@ func (c *calling) control(s Streams, over <-chan struct{}) {
 				continue
 			}
 			b := binary.BigEndian.AppendUint16(nil, size.Rows)
-			if c.send(kindSize, binary.BigEndian.AppendUint16(b, size.Columns)) != nil {
+			if c.Send(kindSize, binary.BigEndian.AppendUint16(b, size.Columns)) != nil {
 				return
 			}
 		case n, ok := <-s.Signals:
@@ -178,7 +167,7 @@ func (c *calling) control(s Streams, over <-chan struct{}) {
 				c.close()
 				return
 			}
-			if c.send(kindSignal, []byte{byte(n)}) != nil {
+			if c.Send(kindSignal, []byte{byte(n)}) != nil {
 				return
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"souk/artifact/machine"
+	"souk/artifact/machine/frame"
 )
 
 // stream is a connection whose other end has said all that it says.
@@ -19,11 +20,17 @@ type stream struct {
 func (s *stream) Write(b []byte) (int, error) { return len(b), nil }
 func (s *stream) Close() error                { return nil }
 
-// frames is a stream of well-formed frames.
-func frames(all ...frame) []byte {
+// said is a frame that is well formed.
+type said struct {
+	kind byte
+	data []byte
+}
+
+// frames is a stream of frames.
+func frames(all ...said) []byte {
 	var b []byte
 	for _, f := range all {
-		b = appendFrame(b, f.kind, f.data)
+		b = frame.Plain.Append(b, f.kind, 0, f.data)
 	}
 	return b
 }
@@ -32,13 +39,13 @@ func frames(all ...frame) []byte {
 // end, and keep no more than its window.
 func FuzzServerReads(f *testing.F) {
 	start := []byte(`{"args":["x","y"],"env":["A=b"],"terminal":true,"term":"xterm"}`)
-	f.Add(frames(frame{kindStart, start}, frame{kindInput, []byte("in")}, frame{kindEnd, nil}, frame{kindSize, []byte{0, 1, 0, 2}}, frame{kindWindow, []byte{0, 0, 0, 9}}, frame{kindPing, nil}))
-	f.Add(frames(frame{kindStart, start}, frame{kindSignal, []byte{2}}))
-	f.Add(frames(frame{kindStart, start}, frame{kindStart, start}))
-	f.Add(frames(frame{kindStart, start}, frame{kindEnd, nil}, frame{kindInput, []byte("late")}))
-	f.Add(frames(frame{kindStart, start}, frame{kindSignal, nil}))
-	f.Add(frames(frame{kindStart, []byte(`{"args":`)}))
-	f.Add(frames(frame{kindInput, nil}))
+	f.Add(frames(said{kindStart, start}, said{kindInput, []byte("in")}, said{kindEnd, nil}, said{kindSize, []byte{0, 1, 0, 2}}, said{frame.Window, []byte{0, 0, 0, 9}}, said{kindPing, nil}))
+	f.Add(frames(said{kindStart, start}, said{kindSignal, []byte{2}}))
+	f.Add(frames(said{kindStart, start}, said{kindStart, start}))
+	f.Add(frames(said{kindStart, start}, said{kindEnd, nil}, said{kindInput, []byte("late")}))
+	f.Add(frames(said{kindStart, start}, said{kindSignal, nil}))
+	f.Add(frames(said{kindStart, []byte(`{"args":`)}))
+	f.Add(frames(said{kindInput, nil}))
 	f.Add([]byte{kindStart, 255, 255, 255, 255})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		conn := &stream{Reader: bytes.NewReader(data)}
@@ -60,11 +67,11 @@ func FuzzServerReads(f *testing.F) {
 
 // FuzzClientReads gives a client whatever a server may send.
 func FuzzClientReads(f *testing.F) {
-	f.Add(frames(frame{kindOut, []byte("out")}, frame{kindErr, []byte("err")}, frame{kindWindow, []byte{0, 0, 0, 0}}, frame{kindExit, []byte(`{"code":3}`)}))
-	f.Add(frames(frame{kindFail, []byte(`{"code":"Idle","message":"\u001b[2J"}`)}))
-	f.Add(frames(frame{kindExit, []byte(`{"code":300}`)}))
-	f.Add(frames(frame{kindWindow, []byte{255, 0, 0, 0}}))
-	f.Add(frames(frame{kindStart, nil}))
+	f.Add(frames(said{kindOut, []byte("out")}, said{kindErr, []byte("err")}, said{frame.Window, []byte{0, 0, 0, 0}}, said{kindExit, []byte(`{"code":3}`)}))
+	f.Add(frames(said{kindFail, []byte(`{"code":"Idle","message":"\u001b[2J"}`)}))
+	f.Add(frames(said{kindExit, []byte(`{"code":300}`)}))
+	f.Add(frames(said{frame.Window, []byte{255, 0, 0, 0}}))
+	f.Add(frames(said{kindStart, nil}))
 	f.Add([]byte{kindOut, 0, 0, 0, 9, 1})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var out counter

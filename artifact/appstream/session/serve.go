@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"souk/artifact/machine"
+	"souk/artifact/machine/frame"
 )
 
 // errLeft: the client is no longer there. What it ran ends.
@@ -23,9 +24,7 @@ func (k *killed) Error() string { return "ended by its client" }
 // hostile: a frame that is wrong ends the session, and nothing that the client
 // does or fails to do holds up more than its own program.
 type serving struct {
-	*wire
-	in     *inbox
-	out    *allowance
+	*wire  // In has the program's input, Out is of its output
 	sizes  chan machine.Size
 	cancel context.CancelCauseFunc
 	busy   atomic.Bool // something was typed or shown since the idle clock looked
@@ -40,7 +39,7 @@ func serve(ctx context.Context, conn io.ReadWriteCloser, r io.Reader, idle time.
 	start func(Start) (machine.Cmd, error), run func(context.Context, machine.Cmd) (machine.Exit, error)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &serving{wire: newWire(conn), in: newInbox(), out: newAllowance(), sizes: make(chan machine.Size, 1), cancel: cancel}
+	s := &serving{wire: newWire(conn), sizes: make(chan machine.Size, 1), cancel: cancel}
 	defer s.close()
 
 	asked := make(chan Start, 1)
@@ -48,10 +47,10 @@ func serve(ctx context.Context, conn io.ReadWriteCloser, r io.Reader, idle time.
 	go func() {
 		defer close(left)
 		err := s.read(r, s.taker(asked))
-		s.in.drop()
-		s.out.drop()
+		s.In.Drop()
+		s.Out.Drop()
 		var f *Failure
-		if errors.Is(err, errFrame) {
+		if errors.Is(err, frame.ErrMalformed) {
 			f = &Failure{CodeRequest, err.Error()}
 		}
 		if f == nil && !errors.As(err, &f) {
@@ -86,7 +85,7 @@ func serve(ctx context.Context, conn io.ReadWriteCloser, r io.Reader, idle time.
 	case <-patience.C:
 		err = &Failure{CodeRequest, "the client did not say what is to run"}
 	}
-	s.in.drop()
+	s.In.Drop()
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
@@ -108,49 +107,41 @@ func (s *serving) end(e machine.Exit, err *error) {
 	case errors.As(*err, &k):
 		e, *err = machine.Exit{Code: 128 + k.signal, Signal: k.signal}, nil
 	case errors.As(*err, &f):
-		_ = s.sendJSON(kindFail, f, maxFrame) // a client that has gone need not know
+		_ = s.SendJSON(kindFail, f, frame.Max) // a client that has gone need not know
 		return
 	case errors.Is(*err, errLeft):
 		return
 	case *err != nil:
-		_ = s.sendJSON(kindFail, Failure{CodeInternal, "the server failed to run the program"}, maxFrame)
+		_ = s.SendJSON(kindFail, Failure{CodeInternal, "the server failed to run the program"}, frame.Max)
 		return
 	}
-	_ = s.sendJSON(kindExit, exit(e), maxFrame)
+	_ = s.SendJSON(kindExit, exit(e), frame.Max)
 }
 
 // taker returns what does as a frame says.
-func (s *serving) taker(asked chan<- Start) func(frame) error {
+func (s *serving) taker(asked chan<- Start) func(frame.Frame) error {
 	started := false
-	return func(f frame) error {
-		if started == (f.kind == kindStart) {
-			return fmt.Errorf("%w: kind %q has no place", errFrame, f.kind)
+	return func(f frame.Frame) error {
+		if started == (f.Kind == kindStart) {
+			return fmt.Errorf("%w: kind %q has no place", frame.ErrMalformed, f.Kind)
 		}
 		s.busy.Store(true)
-		switch f.kind {
+		switch f.Kind {
 		case kindStart:
 			started = true
-			wanted, err := parseStart(f.data)
+			wanted, err := parseStart(f.Data)
 			if err != nil {
 				return &Failure{CodeRequest, err.Error()}
 			}
 			asked <- wanted // has room
 		case kindInput:
-			if !s.in.put(kindInput, f.data) {
-				return fmt.Errorf("%w: more input than was asked for", errFrame)
-			}
+			return s.In.Put(kindInput, f.Data)
 		case kindEnd:
-			s.in.end()
-		case kindWindow:
-			n, err := credit(f.data)
-			if err != nil {
-				return err
-			}
-			if !s.out.add(n) {
-				return fmt.Errorf("%w: more output was used than was sent", errFrame)
-			}
+			s.In.End()
+		case frame.Window:
+			return s.Out.Credit(f.Data)
 		case kindSize:
-			size, err := sizeOf(f.data)
+			size, err := sizeOf(f.Data)
 			if err != nil {
 				return err
 			}
@@ -163,14 +154,14 @@ func (s *serving) taker(asked chan<- Start) func(frame) error {
 			default:
 			}
 		case kindSignal:
-			n, err := signalOf(f.data)
+			n, err := signalOf(f.Data)
 			if err != nil {
 				return err
 			}
-			s.out.drop() // what it wrote is not waited for
+			s.Out.Drop() // what it wrote is not waited for
 			s.cancel(&killed{n})
 		default:
-			return fmt.Errorf("%w: kind %q", errFrame, f.kind)
+			return fmt.Errorf("%w: kind %q", frame.ErrMalformed, f.Kind)
 		}
 		return nil
 	}
@@ -199,12 +190,12 @@ type input struct{ s *serving }
 
 // Read implements io.Reader.
 func (i input) Read(b []byte) (int, error) {
-	c, err := i.s.in.next(len(b))
+	c, err := i.s.In.Next(len(b))
 	if err != nil {
 		return 0, err
 	}
-	_ = i.s.sendWindow(len(c.data)) // if that fails nothing more comes
-	return copy(b, c.data), nil
+	_ = i.s.Used(len(c.Data)) // if that fails nothing more comes
+	return copy(b, c.Data), nil
 }
 
 // output is one of the program's outputs.
@@ -216,7 +207,7 @@ type output struct {
 // Write implements io.Writer.
 func (o output) Write(b []byte) (int, error) {
 	o.s.busy.Store(true)
-	err := o.s.sendAll(o.s.out, o.kind, b)
+	err := o.s.SendData(o.kind, nil, b)
 	if err != nil {
 		return 0, errLeft
 	}

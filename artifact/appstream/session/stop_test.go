@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
+
+	"souk/artifact/machine/frame"
 )
 
 // A client that takes what it is sent and never asks for more holds up its own
@@ -16,13 +18,13 @@ func TestServerThatStopsDoesNotWaitForAClientThatReadsNothing(t *testing.T) {
 	defer conn.Close()
 	text, err := json.Marshal(sh("exec yes"))
 	if err == nil {
-		_, err = conn.Write(appendFrame(nil, kindStart, text))
+		_, err = conn.Write(frame.Plain.Append(nil, kindStart, 0, text))
 	}
-	buf := make([]byte, maxFrame)
+	buf := make([]byte, frame.Max)
 	for got := 0; got < window && err == nil; { // all that it may be sent: its program waits now
-		var f frame
-		f, err = readFrame(conn, buf)
-		got += len(f.data)
+		var f frame.Frame
+		f, err = frame.Plain.Read(conn, buf)
+		got += len(f.Data)
 	}
 	if err != nil {
 		t.Fatal(err)

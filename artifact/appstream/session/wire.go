@@ -6,21 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"souk/artifact/machine"
+	"souk/artifact/machine/frame"
 )
 
-// What the two ends say to each other is one stream of bytes in each direction,
-// cut into frames: a kind, the length of what follows, and that. All numbers are
-// big-endian.
+// The two ends speak frames without numbers: a session has one stream.
 const (
-	headSize = 5
-	// maxFrame is the most that a frame may hold, in bytes.
-	maxFrame = 64 << 10
 	// maxStart is the most that the start message may have: an agent's own frame
 	// must hold it, too.
 	maxStart = 48 << 10
@@ -29,7 +24,7 @@ const (
 	window = 1 << 20
 )
 
-// Kinds of frames. C is the client, S the server.
+// Kinds of frames, beside frame.Window. C is the client, S the server.
 const (
 	kindStart  byte = 'S' // C: what is to run. JSON of Start.
 	kindInput  byte = 'I' // C: standard input.
@@ -40,7 +35,6 @@ const (
 	kindErr    byte = '2' // S: standard error.
 	kindExit   byte = 'X' // S: the program has ended. JSON of machine.Exit.
 	kindFail   byte = 'F' // S: it was not run to its end. JSON of Failure.
-	kindWindow byte = 'W' // both: so many bytes were used.
 	kindPing   byte = 'P' // both: I am there.
 )
 
@@ -57,59 +51,13 @@ const (
 	parting = 5 * time.Second
 )
 
-// errFrame is the error of bytes that are no frame, or of one that has no place.
-var errFrame = errors.New("frame is malformed")
-
 // errSilent: the other end has said nothing for too long.
 var errSilent = errors.New("the other end has gone silent")
-
-// frame is one frame. data is valid until the next one is read.
-type frame struct {
-	kind byte
-	data []byte
-}
-
-// readFrame reads a frame into buf, which has maxFrame bytes. io.EOF says that
-// the stream ended between frames.
-func readFrame(r io.Reader, buf []byte) (frame, error) {
-	var head [headSize]byte
-	_, err := io.ReadFull(r, head[:])
-	if err != nil {
-		return frame{}, err
-	}
-	n := binary.BigEndian.Uint32(head[1:])
-	if n > maxFrame {
-		return frame{}, fmt.Errorf("%w: %d bytes", errFrame, n)
-	}
-	_, err = io.ReadFull(r, buf[:n])
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return frame{kind: head[0], data: buf[:n]}, err
-}
-
-func appendFrame(b []byte, kind byte, data []byte) []byte {
-	b = append(b, kind)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(data)))
-	return append(b, data...)
-}
-
-// credit reads the content of a window frame.
-func credit(data []byte) (int, error) {
-	if len(data) != 4 {
-		return 0, fmt.Errorf("%w: a window of %d bytes", errFrame, len(data))
-	}
-	n := binary.BigEndian.Uint32(data)
-	if n > window {
-		return 0, fmt.Errorf("%w: a window is opened by %d", errFrame, n)
-	}
-	return int(n), nil
-}
 
 // sizeOf reads the content of a size frame.
 func sizeOf(data []byte) (machine.Size, error) {
 	if len(data) != 4 {
-		return machine.Size{}, fmt.Errorf("%w: a size of %d bytes", errFrame, len(data))
+		return machine.Size{}, fmt.Errorf("%w: a size of %d bytes", frame.ErrMalformed, len(data))
 	}
 	return machine.Size{Rows: binary.BigEndian.Uint16(data), Columns: binary.BigEndian.Uint16(data[2:])}, nil
 }
@@ -117,7 +65,7 @@ func sizeOf(data []byte) (machine.Size, error) {
 // signalOf reads the content of a signal frame.
 func signalOf(data []byte) (int, error) {
 	if len(data) != 1 || data[0] == 0 || data[0] > 64 {
-		return 0, fmt.Errorf("%w: no signal", errFrame)
+		return 0, fmt.Errorf("%w: no signal", frame.ErrMalformed)
 	}
 	return int(data[0]), nil
 }
@@ -135,7 +83,7 @@ func exitOf(data []byte) (machine.Exit, error) {
 	var e exit
 	err := json.Unmarshal(data, &e)
 	if err != nil || e.Code < 0 || e.Code > 255 || e.Signal < 0 || e.Signal > 64 {
-		return machine.Exit{}, fmt.Errorf("%w: a program ended in no known way", errFrame)
+		return machine.Exit{}, fmt.Errorf("%w: a program ended in no known way", frame.ErrMalformed)
 	}
 	return machine.Exit(e), nil
 }
@@ -145,7 +93,7 @@ func failureOf(data []byte) (*Failure, error) {
 	var f Failure
 	err := json.Unmarshal(data, &f)
 	if err != nil || f.Code == "" {
-		return nil, fmt.Errorf("%w: a failure without a name", errFrame)
+		return nil, fmt.Errorf("%w: a failure without a name", frame.ErrMalformed)
 	}
 	f.Message = printable(f.Message)
 	return &f, nil
@@ -153,20 +101,20 @@ func failureOf(data []byte) (*Failure, error) {
 
 // wire is one end of a session's connection.
 type wire struct {
+	*frame.Stream
 	conn io.ReadWriteCloser
 	quit chan struct{} // closed by close
 	once sync.Once
-
-	mu  sync.Mutex // guards writing and buf
-	buf []byte
 
 	watch *time.Timer // closes the connection when the other end is silent
 	mute  atomic.Bool // it was
 }
 
-// newWire begins to ping, and to listen for silence.
+// newWire begins to ping, and to listen for silence. Who takes no bytes for as long
+// has gone, too.
 func newWire(conn io.ReadWriteCloser) *wire {
-	w := &wire{conn: conn, quit: make(chan struct{})}
+	out := &frame.Writer{Conn: conn, Patience: silence}
+	w := &wire{Stream: out.Stream(0, window), conn: conn, quit: make(chan struct{})}
 	w.watch = time.AfterFunc(silence, w.silent)
 	go w.ping()
 	return w
@@ -196,7 +144,7 @@ func (w *wire) ping() {
 		case <-w.quit:
 			return
 		case <-tick.C:
-			if w.send(kindPing, nil) != nil {
+			if w.Send(kindPing) != nil {
 				return
 			}
 		}
@@ -205,69 +153,19 @@ func (w *wire) ping() {
 
 // read reads frames and hands each to take until an error of either; that is
 // what it returns. It is never held up but by the connection, if take is not.
-func (w *wire) read(r io.Reader, take func(frame) error) error {
-	buf := make([]byte, maxFrame)
-	for {
-		f, err := readFrame(r, buf)
-		if err == nil {
-			w.watch.Reset(silence)
-			if f.kind != kindPing {
-				err = take(f)
-			} else if len(f.data) != 0 {
-				err = fmt.Errorf("%w: a ping with content", errFrame)
-			}
+func (w *wire) read(r io.Reader, take func(frame.Frame) error) error {
+	err := frame.Plain.Each(r, func(f frame.Frame) error {
+		w.watch.Reset(silence)
+		switch {
+		case f.Kind != kindPing:
+			return take(f)
+		case len(f.Data) != 0:
+			return fmt.Errorf("%w: a ping with content", frame.ErrMalformed)
 		}
-		if err != nil {
-			if w.mute.Load() {
-				return errSilent
-			}
-			return err
-		}
-	}
-}
-
-// send writes a frame. Who takes no bytes for long has gone.
-func (w *wire) send(kind byte, data []byte) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.buf = appendFrame(w.buf[:0], kind, data)
-	if c, ok := w.conn.(interface{ SetWriteDeadline(time.Time) error }); ok {
-		_ = c.SetWriteDeadline(time.Now().Add(silence)) // the write tells if it is closed
-	}
-	_, err := w.conn.Write(w.buf)
-	if err != nil {
-		go w.close() // half a frame may have gone out
+		return nil
+	})
+	if w.mute.Load() {
+		return errSilent
 	}
 	return err
-}
-
-func (w *wire) sendJSON(kind byte, v any, most int) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	if len(b) > most {
-		return fmt.Errorf("it has %d bytes, and %d are the most", len(b), most)
-	}
-	return w.send(kind, b)
-}
-
-func (w *wire) sendWindow(n int) error {
-	return w.send(kindWindow, binary.BigEndian.AppendUint32(nil, uint32(n)))
-}
-
-// sendAll sends data as the window allows.
-func (w *wire) sendAll(a *allowance, kind byte, data []byte) error {
-	for len(data) > 0 {
-		n := a.take(len(data))
-		if n == 0 {
-			return net.ErrClosed
-		}
-		err := w.send(kind, data[:n])
-		if err != nil {
-			return err
-		}
-		data = data[n:]
-	}
-	return nil
 }

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"souk/artifact/machine"
+	"souk/artifact/machine/frame"
 )
 
 // Tool is a program that is part of the agent: machine.Cmd.Tool runs it. It
@@ -121,8 +122,8 @@ type Config struct {
 
 // agent is the end inside.
 type agent struct {
-	wire
 	config Config
+	wire   *frame.Writer
 
 	mu      sync.Mutex
 	jobs    map[uint32]*job  // guarded by mu
@@ -142,84 +143,77 @@ func Serve(config Config) error {
 	if config.Self == nil {
 		config.Self = func(args []string) (string, []string) { return "/proc/self/exe", args }
 	}
-	a := &agent{wire: wire{conn: config.Conn}, config: config, jobs: map[uint32]*job{}, conns: map[uint32]*pipe{}}
+	a := &agent{config: config, wire: wireTo(config.Conn), jobs: map[uint32]*job{}, conns: map[uint32]*pipe{}}
 	// Nobody inside ends the agent by a signal that Go would die of. They are taken
 	// and thrown away: ignored ones would be ignored by all programs, too.
 	signal.Notify(make(chan os.Signal, 1))
 	a.children.start(config.Reap)
 	time.AfterFunc(settling, debug.FreeOSMemory)
-	err := a.send(kindHello, 0, []byte{protocolVersion})
+	err := a.wire.Send(kindHello, 0, []byte{protocolVersion})
 	if err != nil {
 		return err
 	}
-	buf := make([]byte, maxFrame)
-	r := bufio.NewReaderSize(config.Conn, 64<<10)
-	for {
-		f, err := readFrame(r, buf)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		a.take(f)
+	err = frame.Numbered.Each(bufio.NewReaderSize(config.Conn, frame.Max), a.take)
+	if errors.Is(err, io.EOF) {
+		return nil
 	}
+	return err
 }
 
-// take does what the host asks for.
-func (a *agent) take(f frame) {
-	if f.stream&fromAgent != 0 {
+// take does what the host asks for. It is never an error: what the host says wrongly
+// is its own affair.
+func (a *agent) take(f frame.Frame) error {
+	if f.Stream&fromAgent != 0 {
 		a.mu.Lock()
-		p := a.conns[f.stream]
+		p := a.conns[f.Stream]
 		a.mu.Unlock()
 		if p != nil && p.take(f) != nil {
 			p.drop()
 		}
-		return
+		return nil
 	}
 	a.mu.Lock()
-	j := a.jobs[f.stream]
+	j := a.jobs[f.Stream]
 	a.mu.Unlock()
-	switch f.kind {
+	switch f.Kind {
 	case kindListen:
-		if to, err := placeOf(f.data); err == nil && !a.listens[to] {
+		if to, err := placeOf(f.Data); err == nil && !a.listens[to] {
 			a.listens[to] = true
 			a.listen(to) // before any program is asked for
 		}
 	case kindStart:
 		var r request
-		if json.Unmarshal(f.data, &r) != nil {
-			return
+		if json.Unmarshal(f.Data, &r) != nil {
+			return nil
 		}
-		j := &job{agent: a, stream: f.stream, in: newInbox(), out: newAllowance()}
+		j := &job{agent: a, stream: a.wire.Stream(f.Stream, window)}
 		a.mu.Lock()
-		a.jobs[f.stream] = j
+		a.jobs[f.Stream] = j
 		a.mu.Unlock()
 		go j.run(r)
 	}
 	if j == nil {
-		return // it has ended
+		return nil // it has ended
 	}
-	switch f.kind {
+	switch f.Kind {
 	case kindData:
-		if c, data, err := channel(f.data); err == nil && c == channelIn {
-			j.in.put(c, data)
+		if c, data, err := channel(f.Data); err == nil && c == channelIn {
+			_ = j.stream.In.Put(c, data)
 		}
 	case kindEnd:
-		j.in.end()
-	case kindWindow:
-		if n, err := credit(f.data); err == nil {
-			j.out.add(n)
-		}
+		j.stream.In.End()
+	case frame.Window:
+		_ = j.stream.Out.Credit(f.Data)
 	case kindSize:
-		if len(f.data) == 4 {
-			j.resize(binary.BigEndian.Uint16(f.data), binary.BigEndian.Uint16(f.data[2:]))
+		if len(f.Data) == 4 {
+			j.resize(binary.BigEndian.Uint16(f.Data), binary.BigEndian.Uint16(f.Data[2:]))
 		}
 	case kindHangUp:
 		j.hangUp()
 	case kindKill:
 		j.kill()
 	}
+	return nil
 }
 
 // ProxyAddress is where programs of a machine find its proxy.
@@ -269,19 +263,18 @@ func (a *agent) accept(l net.Listener, to place) {
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
-		p := newPipe(c)
 		a.mu.Lock()
 		a.next++
-		stream := a.next | fromAgent
-		a.conns[stream] = p
+		p := newPipe(c, a.wire.Stream(a.next|fromAgent, window))
+		a.conns[p.stream.Number] = p
 		a.mu.Unlock()
 		go func() {
-			if a.send(kindOpen, stream, []byte{byte(to)}) == nil {
-				p.run(&a.wire, stream)
+			if p.stream.Send(kindOpen, []byte{byte(to)}) == nil {
+				p.run()
 			}
 			p.drop()
 			a.mu.Lock()
-			delete(a.conns, stream)
+			delete(a.conns, p.stream.Number)
 			a.mu.Unlock()
 			<-free // the host was told that it is closed
 		}()

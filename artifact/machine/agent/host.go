@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"souk/artifact/machine"
+	"souk/artifact/machine/frame"
 )
 
 // maxConns is how many connections to the proxy a machine may have at a time.
@@ -29,8 +30,8 @@ const farewell = 500 * time.Millisecond
 // frame that is wrong ends the connection, and nothing that the agent does or
 // fails to do holds up a call of the host beyond its context.
 type Host struct {
-	wire
 	config HostConfig
+	wire   *frame.Writer
 	hello  chan struct{} // closed when the agent has spoken
 	done   chan struct{} // closed when the connection has ended
 
@@ -63,15 +64,14 @@ type HostConfig struct {
 
 // program is a program that runs in the machine.
 type program struct {
-	in   *inbox     // its output
-	out  *allowance // of its input
-	exit chan ended // takes one
+	stream *frame.Stream // In has its output, Out is of its input
+	exit   chan ended    // takes one
 }
 
 // NewHost speaks to an agent.
 func NewHost(config HostConfig) *Host {
 	h := &Host{
-		wire: wire{conn: config.Conn}, config: config,
+		config: config, wire: wireTo(config.Conn),
 		hello: make(chan struct{}), done: make(chan struct{}),
 		streams: map[uint32]*program{}, conns: map[uint32]*pipe{},
 	}
@@ -93,7 +93,7 @@ func (h *Host) Ready(ctx context.Context) error {
 		if h.serves(to) == nil {
 			continue
 		}
-		err := h.send(kindListen, 0, []byte{byte(to)})
+		err := h.wire.Send(kindListen, 0, []byte{byte(to)})
 		if err != nil {
 			return fmt.Errorf("%w: %w", machine.ErrNoAgent, err)
 		}
@@ -114,24 +114,15 @@ func (h *Host) Done() <-chan struct{} { return h.done }
 
 // Close ends the connection. Programs that run are not waited for.
 func (h *Host) Close() error {
-	err := h.conn.Close()
+	err := h.config.Conn.Close()
 	<-h.done
 	return err
 }
 
 // read takes frames until the connection ends.
 func (h *Host) read() {
-	buf := make([]byte, maxFrame)
-	r := bufio.NewReaderSize(h.conn, 64<<10)
-	var err error
-	for err == nil {
-		var f frame
-		f, err = readFrame(r, buf)
-		if err == nil {
-			err = h.take(f)
-		}
-	}
-	h.conn.Close()
+	err := frame.Numbered.Each(bufio.NewReaderSize(h.config.Conn, frame.Max), h.take)
+	h.config.Conn.Close()
 	if h.config.Gone != nil {
 		h.config.Gone()
 	}
@@ -142,8 +133,8 @@ func (h *Host) read() {
 	close(h.done)
 	h.mu.Unlock()
 	for _, p := range streams {
-		p.in.end()
-		p.out.drop()
+		p.stream.In.End()
+		p.stream.Out.Drop()
 	}
 	for _, c := range conns {
 		c.drop()
@@ -151,55 +142,50 @@ func (h *Host) read() {
 }
 
 // take does what a frame says. Its error ends the connection.
-func (h *Host) take(f frame) error {
+func (h *Host) take(f frame.Frame) error {
 	if !h.greeted {
-		if f.kind != kindHello || len(f.data) != 1 || f.data[0] != protocolVersion {
-			return fmt.Errorf("%w: the agent does not say hello", errFrame)
+		if f.Kind != kindHello || len(f.Data) != 1 || f.Data[0] != protocolVersion {
+			return fmt.Errorf("%w: the agent does not say hello", frame.ErrMalformed)
 		}
 		h.greeted = true
 		close(h.hello)
 		return nil
 	}
-	if f.stream&fromAgent != 0 {
+	if f.Stream&fromAgent != 0 {
 		return h.takeConn(f)
 	}
 	h.mu.Lock()
-	p := h.streams[f.stream]
+	p := h.streams[f.Stream]
 	h.mu.Unlock()
 	if p == nil {
 		return nil // of a program that was given up
 	}
-	switch f.kind {
+	switch f.Kind {
 	case kindData:
-		c, data, err := channel(f.data)
+		c, data, err := channel(f.Data)
 		if err != nil {
 			return err
 		}
-		if c == channelIn || !p.in.put(c, data) {
-			return fmt.Errorf("%w: more output than was asked for", errFrame)
+		if c == channelIn {
+			return fmt.Errorf("%w: data of no output", frame.ErrMalformed)
 		}
-	case kindWindow:
-		n, err := credit(f.data)
-		if err != nil {
-			return err
-		}
-		if !p.out.add(n) {
-			return fmt.Errorf("%w: more input was used than was sent", errFrame)
-		}
+		return p.stream.In.Put(c, data)
+	case frame.Window:
+		return p.stream.Out.Credit(f.Data)
 	case kindExit:
 		var e ended
-		err := json.Unmarshal(f.data, &e)
+		err := json.Unmarshal(f.Data, &e)
 		if err != nil || e.Code < 0 || e.Code > 255 || e.Signal < 0 || e.Signal > 64 {
-			return fmt.Errorf("%w: a program ended in no known way", errFrame)
+			return fmt.Errorf("%w: a program ended in no known way", frame.ErrMalformed)
 		}
 		h.mu.Lock()
-		delete(h.streams, f.stream)
+		delete(h.streams, f.Stream)
 		h.mu.Unlock()
 		p.exit <- e // has room: the stream is known no more
-		p.in.end()
-		p.out.drop()
+		p.stream.In.End()
+		p.stream.Out.Drop()
 	default:
-		return fmt.Errorf("%w: kind %q", errFrame, f.kind)
+		return fmt.Errorf("%w: kind %q", frame.ErrMalformed, f.Kind)
 	}
 	return nil
 }
@@ -216,16 +202,15 @@ func (h *Host) Exec(ctx context.Context, c machine.Cmd) (machine.Exit, error) {
 	if len(c.Args) == 0 || c.Args[0] == "" {
 		return machine.Exit{}, errors.New("a program without a name can't be run")
 	}
-	p := &program{in: newInbox(), out: newAllowance(), exit: make(chan ended, 1)}
-	stream, err := h.open(p)
+	p, err := h.open()
 	if err != nil {
 		return machine.Exit{}, err
 	}
 	kill, end := func() {}, func() {}
 	if h.config.Prepare != nil {
-		kill, end, err = h.config.Prepare(stream)
+		kill, end, err = h.config.Prepare(p.stream.Number)
 		if err != nil {
-			h.forget(stream)
+			h.forget(p)
 			return machine.Exit{}, err
 		}
 	}
@@ -234,19 +219,19 @@ func (h *Host) Exec(ctx context.Context, c machine.Cmd) (machine.Exit, error) {
 	if t := c.Terminal; t != nil {
 		r.Terminal, r.Term, r.Rows, r.Columns = true, t.Term, t.Size.Rows, t.Size.Columns
 	}
-	err = h.sendJSON(kindStart, stream, r)
+	err = p.stream.SendJSON(kindStart, r, frame.Max)
 	if err != nil {
-		h.forget(stream)
-		return machine.Exit{}, err
+		h.forget(p)
+		return machine.Exit{}, fmt.Errorf("asking the agent for a program: %w", err)
 	}
 	over := make(chan struct{})
 	defer close(over)
-	go h.feed(stream, p, c.Stdin)
+	go p.feed(c.Stdin)
 	if c.Terminal != nil && c.Terminal.Resize != nil {
-		go h.resize(stream, c.Terminal.Resize, over)
+		go p.resize(c.Terminal.Resize, over)
 	}
 	printed := make(chan error, 1)
-	go func() { printed <- h.print(stream, p, c) }()
+	go func() { printed <- p.print(c) }()
 
 	select {
 	case err = <-printed:
@@ -254,11 +239,11 @@ func (h *Host) Exec(ctx context.Context, c machine.Cmd) (machine.Exit, error) {
 		err = context.Cause(ctx)
 	}
 	if err != nil { // too late, or nobody takes the output
-		p.in.drop()
-		over := c.Terminal != nil && h.hangUp(stream, p)
-		h.kill(stream, kill)
+		p.stream.In.Drop()
+		over := c.Terminal != nil && h.hangUp(p)
+		p.kill(kill)
 		if !over {
-			h.await(stream, p)
+			h.await(p)
 		}
 		if ctx.Err() != nil {
 			<-printed // the writers are the caller's again
@@ -273,68 +258,68 @@ func (h *Host) Exec(ctx context.Context, c machine.Cmd) (machine.Exit, error) {
 	}
 }
 
-// open gives a program a stream.
-func (h *Host) open(p *program) (uint32, error) {
+// open makes a program with a stream.
+func (h *Host) open() (*program, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	select {
 	case <-h.done:
-		return 0, ErrGone
+		return nil, ErrGone
 	default:
 	}
 	for {
 		h.next = (h.next + 1) &^ fromAgent
 		if h.streams[h.next] == nil && h.next != 0 {
+			p := &program{stream: h.wire.Stream(h.next, window), exit: make(chan ended, 1)}
 			h.streams[h.next] = p
-			return h.next, nil
+			return p, nil
 		}
 	}
 }
 
-func (h *Host) forget(stream uint32) {
+func (h *Host) forget(p *program) {
 	h.mu.Lock()
-	delete(h.streams, stream)
+	delete(h.streams, p.stream.Number)
 	h.mu.Unlock()
 }
 
 // print hands over what a program writes until nothing more comes.
-func (h *Host) print(stream uint32, p *program, c machine.Cmd) error {
+func (p *program) print(c machine.Cmd) error {
 	for {
-		piece, err := p.in.next()
+		piece, err := p.stream.In.Next(frame.Max)
 		if err != nil {
 			return nil
 		}
 		w := c.Stdout
-		if piece.channel == channelErr {
+		if piece.Channel == channelErr {
 			w = c.Stderr
 		}
 		if w != nil {
-			_, err = w.Write(piece.data)
+			_, err = w.Write(piece.Data)
 			if err != nil {
 				return fmt.Errorf("handing over a program's output: %w", err)
 			}
 		}
-		_ = h.sendWindow(stream, len(piece.data)) // if that fails the stream ends
+		_ = p.stream.Used(len(piece.Data)) // if that fails the stream ends
 	}
 }
 
 // feed sends a program its input.
-func (h *Host) feed(stream uint32, p *program, in io.Reader) {
+func (p *program) feed(in io.Reader) {
 	for buf := make([]byte, 32<<10); in != nil; {
 		n, err := in.Read(buf)
-		sent := h.sendAll(p.out, stream, channelIn, buf[:n])
-		if sent != nil {
+		if p.stream.SendData(kindData, []byte{channelIn}, buf[:n]) != nil {
 			return
 		}
 		if err != nil {
 			break
 		}
 	}
-	_ = h.send(kindEnd, stream)
+	_ = p.stream.Send(kindEnd)
 }
 
 // resize tells a terminal's sizes until the program is over.
-func (h *Host) resize(stream uint32, sizes <-chan machine.Size, over <-chan struct{}) {
+func (p *program) resize(sizes <-chan machine.Size, over <-chan struct{}) {
 	for {
 		select {
 		case <-over:
@@ -344,7 +329,7 @@ func (h *Host) resize(stream uint32, sizes <-chan machine.Size, over <-chan stru
 				return
 			}
 			b := binary.BigEndian.AppendUint16(nil, s.Rows)
-			if h.send(kindSize, stream, binary.BigEndian.AppendUint16(b, s.Columns)) != nil {
+			if p.stream.Send(kindSize, binary.BigEndian.AppendUint16(b, s.Columns)) != nil {
 				return
 			}
 		}
@@ -353,14 +338,14 @@ func (h *Host) resize(stream uint32, sizes <-chan machine.Size, over <-chan stru
 
 // kill ends a program: by what Prepare returned, and by the agent, which may
 // have no more say in it.
-func (h *Host) kill(stream uint32, kill func()) {
-	go h.send(kindKill, stream)
+func (p *program) kill(kill func()) {
+	go p.stream.Send(kindKill)
 	kill()
 }
 
 // hangUp closes a program's terminal, and says whether the program ended of it soon.
-func (h *Host) hangUp(stream uint32, p *program) bool {
-	go h.send(kindHangUp, stream)
+func (h *Host) hangUp(p *program) bool {
+	go p.stream.Send(kindHangUp)
 	patience := time.NewTimer(farewell)
 	defer patience.Stop()
 	select {
@@ -373,7 +358,7 @@ func (h *Host) hangUp(stream uint32, p *program) bool {
 }
 
 // await waits a little for the end of a program that was killed.
-func (h *Host) await(stream uint32, p *program) {
+func (h *Host) await(p *program) {
 	patience := time.NewTimer(grace)
 	defer patience.Stop()
 	select {
@@ -381,6 +366,6 @@ func (h *Host) await(stream uint32, p *program) {
 	case <-h.done:
 	case <-patience.C:
 	}
-	p.out.drop()
-	h.forget(stream)
+	p.stream.Out.Drop()
+	h.forget(p)
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"souk/artifact/machine"
+	"souk/artifact/machine/frame"
 )
 
 // lingering is how long output is still read after a program's end, if something
@@ -25,9 +26,7 @@ const lingering = time.Second
 // job is a program that runs.
 type job struct {
 	agent  *agent
-	stream uint32
-	in     *inbox
-	out    *allowance
+	stream *frame.Stream // In has the program's input, Out is of its output
 
 	mu       sync.Mutex
 	pid      int      // guarded by mu; 0 before the start and after the end
@@ -45,13 +44,13 @@ const (
 func (j *job) run(r request) {
 	e, err := j.start(r)
 	if err != nil {
-		_ = j.agent.sendAll(j.out, j.stream, channelErr, []byte(err.Error()+"\n"))
+		_ = j.stream.SendData(kindData, []byte{channelErr}, []byte(err.Error()+"\n"))
 	}
 	j.agent.mu.Lock()
-	delete(j.agent.jobs, j.stream)
+	delete(j.agent.jobs, j.stream.Number)
 	j.agent.mu.Unlock()
-	j.in.drop()
-	_ = j.agent.sendJSON(kindExit, j.stream, e)
+	j.stream.In.Drop()
+	_ = j.stream.SendJSON(kindExit, e, frame.Max)
 }
 
 // start starts the program and waits for its end and its output. An error says
@@ -169,7 +168,7 @@ func (j *job) start(r request) (ended, error) {
 // launch starts the process, and kills it if that was asked for meanwhile.
 func (j *job) launch(c *exec.Cmd) (<-chan syscall.WaitStatus, error) {
 	pid, end, err := j.agent.children.launch(func() (int, error) {
-		err := j.agent.config.Start(j.stream, c)
+		err := j.agent.config.Start(j.stream.Number, c)
 		if err != nil {
 			return 0, err
 		}
@@ -203,7 +202,7 @@ func (j *job) kill() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.killed = true
-	j.out.drop()
+	j.stream.Out.Drop()
 	if j.pid != 0 {
 		killSession(j.pid)
 	}
@@ -214,7 +213,7 @@ func (j *job) kill() {
 func (j *job) hangUp() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.out.drop()
+	j.stream.Out.Drop()
 	if j.terminal != nil {
 		_ = control(j.terminal, func(fd int) error {
 			foreground, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
@@ -239,16 +238,16 @@ func (j *job) resize(rows, columns uint16) {
 // feed writes the program's input until it ends.
 func (j *job) feed(to *os.File, terminal bool) {
 	for {
-		c, err := j.in.next()
+		c, err := j.stream.In.Next(frame.Max)
 		if err != nil {
 			break
 		}
-		_, err = to.Write(c.data)
+		_, err = to.Write(c.Data)
 		if err != nil {
-			j.in.drop() // nobody reads it; what comes is thrown away
+			j.stream.In.Drop() // nobody reads it; what comes is thrown away
 			break
 		}
-		_ = j.agent.sendWindow(j.stream, len(c.data))
+		_ = j.stream.Used(len(c.Data))
 	}
 	if terminal {
 		_, _ = to.Write([]byte{4}) // end of transmission, as a keyboard says it
@@ -278,7 +277,7 @@ func (p *pump) run(j *job) {
 			n = min(n, left)
 			left -= n
 		}
-		_ = j.agent.sendAll(j.out, j.stream, p.channel, buf[:n]) // if that fails it is read and thrown away
+		_ = j.stream.SendData(kindData, []byte{p.channel}, buf[:n]) // if that fails it is read and thrown away
 		if errors.Is(err, os.ErrDeadlineExceeded) && left < 0 {
 			left = pipeSize
 			err = p.from.SetReadDeadline(time.Now().Add(20 * time.Millisecond))

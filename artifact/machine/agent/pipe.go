@@ -9,36 +9,37 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"souk/artifact/machine/frame"
 )
 
 // pipe is an end of a connection that a program of the machine made to a place of
 // its host: it goes over a stream between agent and host.
 type pipe struct {
-	to   place // the host's end alone knows it
-	conn net.Conn
-	in   *inbox     // from the other side
-	out  *allowance // to it
+	to     place // the host's end alone knows it
+	conn   net.Conn
+	stream *frame.Stream
 
 	mu      sync.Mutex
 	drained bool // guarded by mu: what came in was handed over, and no more comes
 	closed  bool // guarded by mu: the other side has closed it
 }
 
-func newPipe(c net.Conn) *pipe { return &pipe{conn: c, in: newInbox(), out: newAllowance()} }
+func newPipe(c net.Conn, s *frame.Stream) *pipe { return &pipe{conn: c, stream: s} }
 
 // drop ends it at once.
 func (p *pipe) drop() {
-	p.in.drop()
-	p.out.drop()
+	p.stream.In.Drop()
+	p.stream.Out.Drop()
 	p.conn.Close()
 }
 
 // hangUp closes it when the other side has: once all that it said is handed over.
 func (p *pipe) hangUp() {
-	p.out.drop()
+	p.stream.Out.Drop()
 	p.mu.Lock()
 	p.closed = true
-	now := p.drained || !p.in.over()
+	now := p.drained || !p.stream.In.Ended()
 	p.mu.Unlock()
 	if now {
 		p.drop()
@@ -46,7 +47,7 @@ func (p *pipe) hangUp() {
 }
 
 // run carries bytes both ways until both sides have ended.
-func (p *pipe) run(w *wire, stream uint32) {
+func (p *pipe) run() {
 	var both sync.WaitGroup
 	both.Add(2)
 	go func() {
@@ -54,12 +55,12 @@ func (p *pipe) run(w *wire, stream uint32) {
 		buf := make([]byte, 32<<10)
 		for {
 			n, err := p.conn.Read(buf)
-			if n > 0 && w.sendAll(p.out, stream, channelIn, buf[:n]) != nil {
+			if n > 0 && p.stream.SendData(kindData, []byte{channelIn}, buf[:n]) != nil {
 				p.drop()
 				return
 			}
 			if err != nil {
-				_ = w.send(kindEnd, stream)
+				_ = p.stream.Send(kindEnd)
 				return
 			}
 		}
@@ -67,19 +68,19 @@ func (p *pipe) run(w *wire, stream uint32) {
 	go func() {
 		defer both.Done()
 		for {
-			c, err := p.in.next()
+			c, err := p.stream.In.Next(frame.Max)
 			if err != nil {
 				break
 			}
-			_, err = p.conn.Write(c.data)
+			_, err = p.conn.Write(c.Data)
 			if err != nil { // it takes no more, but may have said something
-				p.in.drop()
+				p.stream.In.Drop()
 				p.mu.Lock()
 				p.drained = true
 				p.mu.Unlock()
 				return
 			}
-			_ = w.sendWindow(stream, len(c.data))
+			_ = p.stream.Used(len(c.Data))
 		}
 		p.mu.Lock()
 		p.drained = true
@@ -93,54 +94,46 @@ func (p *pipe) run(w *wire, stream uint32) {
 	}()
 	both.Wait()
 	p.conn.Close()
-	_ = w.send(kindClose, stream)
+	_ = p.stream.Send(kindClose)
 }
 
 // take does what a frame of a connection's stream says.
-func (p *pipe) take(f frame) error {
-	switch f.kind {
+func (p *pipe) take(f frame.Frame) error {
+	switch f.Kind {
 	case kindData:
-		_, data, err := channel(f.data)
+		_, data, err := channel(f.Data)
 		if err != nil {
 			return err
 		}
-		if !p.in.put(channelIn, data) {
-			return fmt.Errorf("%w: more than the window of a connection", errFrame)
-		}
-	case kindWindow:
-		n, err := credit(f.data)
-		if err != nil {
-			return err
-		}
-		if !p.out.add(n) {
-			return fmt.Errorf("%w: more was used than was sent", errFrame)
-		}
+		return p.stream.In.Put(channelIn, data)
+	case frame.Window:
+		return p.stream.Out.Credit(f.Data)
 	case kindEnd:
-		p.in.end()
+		p.stream.In.End()
 	case kindClose:
 		p.hangUp()
 	default:
-		return fmt.Errorf("%w: kind %q on a connection", errFrame, f.kind)
+		return fmt.Errorf("%w: kind %q on a connection", frame.ErrMalformed, f.Kind)
 	}
 	return nil
 }
 
 // takeConn does what a frame of a stream that the agent numbered says.
-func (h *Host) takeConn(f frame) error {
+func (h *Host) takeConn(f frame.Frame) error {
 	h.mu.Lock()
-	p := h.conns[f.stream]
+	p := h.conns[f.Stream]
 	h.mu.Unlock()
-	if f.kind == kindOpen {
+	if f.Kind == kindOpen {
 		if p != nil {
-			return fmt.Errorf("%w: stream %x is opened twice", errFrame, f.stream)
+			return fmt.Errorf("%w: stream %x is opened twice", frame.ErrMalformed, f.Stream)
 		}
 		return h.openConn(f)
 	}
 	if p == nil {
 		return nil // closed meanwhile
 	}
-	if f.kind == kindClose {
-		h.closeConn(f.stream, p)
+	if f.Kind == kindClose {
+		h.closeConn(f.Stream, p)
 	}
 	return p.take(f)
 }
@@ -148,8 +141,8 @@ func (h *Host) takeConn(f frame) error {
 // openConn serves a connection that a program of the machine made. An agent never
 // opens more than there may be: one that does is none. It may open others before
 // those that serve closed ones have noticed, and then they are closed at once.
-func (h *Host) openConn(f frame) error {
-	to, err := placeOf(f.data)
+func (h *Host) openConn(f frame.Frame) error {
+	to, err := placeOf(f.Data)
 	if err != nil {
 		return err
 	}
@@ -159,9 +152,9 @@ func (h *Host) openConn(f frame) error {
 	}
 	ours, theirs, err := to.pair()
 	if err != nil {
-		return h.send(kindClose, f.stream) // the host has no descriptors left
+		return h.wire.Send(kindClose, f.Stream) // the host has no descriptors left
 	}
-	p := newPipe(ours)
+	p := newPipe(ours, h.wire.Stream(f.Stream, window))
 	p.to = to
 	h.mu.Lock()
 	n := 0
@@ -172,15 +165,15 @@ func (h *Host) openConn(f frame) error {
 	}
 	served := h.busy[to] < to.most()
 	if n < to.most() && served {
-		h.conns[f.stream] = p
+		h.conns[f.Stream] = p
 		h.busy[to]++
 	}
 	h.mu.Unlock()
 	switch {
 	case n >= to.most():
-		err = fmt.Errorf("%w: more than %d connections", errFrame, to.most())
+		err = fmt.Errorf("%w: more than %d connections", frame.ErrMalformed, to.most())
 	case !served:
-		err = h.send(kindClose, f.stream)
+		err = h.wire.Send(kindClose, f.Stream)
 	}
 	if n >= to.most() || !served {
 		ours.Close()
@@ -194,8 +187,8 @@ func (h *Host) openConn(f frame) error {
 		h.mu.Unlock()
 	}()
 	go func() {
-		p.run(&h.wire, f.stream)
-		h.closeConn(f.stream, p)
+		p.run()
+		h.closeConn(f.Stream, p)
 	}()
 	return nil
 }

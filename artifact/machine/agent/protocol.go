@@ -1,30 +1,31 @@
 package agent
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
+	"net"
+	"time"
+
+	"souk/artifact/machine/frame"
 )
 
-// What host and agent say to each other is one stream of bytes in each
-// direction, cut into frames: a kind, the number of a stream, the length of what
-// follows, and that. All numbers are big-endian.
-const (
-	headSize = 9
-	maxFrame = 64 << 10 // bytes of a frame's content
-	// window is how much of a stream the other side may send before it is told
-	// that some was used. Nobody keeps more than that of a stream.
-	window = 256 << 10
-)
+// window is how much of a stream the other side may send before it is told that
+// some was used, in bytes. Nobody keeps more than that of a stream.
+const window = 256 << 10
 
-// Kinds of frames. H is the host, A the agent.
+// patience is how long the other end may take no bytes at all.
+const patience = 30 * time.Second
+
+// wireTo writes to the other end: frames with the numbers of their streams.
+func wireTo(conn net.Conn) *frame.Writer {
+	return &frame.Writer{Format: frame.Numbered, Conn: conn, Patience: patience}
+}
+
+// Kinds of frames, beside frame.Window. H is the host, A the agent.
 const (
 	kindHello  byte = 'H' // A: it is there. Version.
 	kindStart  byte = 'S' // H: a program is to run, on a stream that the host numbers. JSON of request.
 	kindData   byte = 'D' // both: a channel's number, and bytes.
 	kindEnd    byte = 'E' // both: no more bytes are coming. The standard input's end; a connection's half.
-	kindWindow byte = 'W' // both: so many bytes were used.
 	kindSize   byte = 'Z' // H: the terminal has another size.
 	kindKill   byte = 'K' // H: end the program and what it started.
 	kindHangUp byte = 'U' // H: close the program's terminal.
@@ -54,7 +55,7 @@ func (p place) most() int {
 // placeOf reads the content of a frame that names a place.
 func placeOf(data []byte) (place, error) {
 	if len(data) != 1 || place(data[0]) > doorPlace {
-		return 0, fmt.Errorf("%w: no such place", errFrame)
+		return 0, fmt.Errorf("%w: no such place", frame.ErrMalformed)
 	}
 	return place(data[0]), nil
 }
@@ -72,68 +73,12 @@ const fromAgent = 1 << 31
 // protocolVersion is what Hello says. Both ends are the same program.
 const protocolVersion = 2
 
-// errFrame is the error of bytes that are no frame.
-var errFrame = errors.New("frame is malformed")
-
-// frame is one frame. data is valid until the next one is read.
-type frame struct {
-	kind   byte
-	stream uint32
-	data   []byte
-}
-
-// readFrame reads a frame into buf, which has maxFrame bytes. io.EOF says that
-// the stream ended between frames.
-func readFrame(r io.Reader, buf []byte) (frame, error) {
-	var head [headSize]byte
-	_, err := io.ReadFull(r, head[:])
-	if err != nil {
-		return frame{}, err
-	}
-	n := binary.BigEndian.Uint32(head[5:])
-	if n > maxFrame {
-		return frame{}, fmt.Errorf("%w: %d bytes", errFrame, n)
-	}
-	_, err = io.ReadFull(r, buf[:n])
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return frame{kind: head[0], stream: binary.BigEndian.Uint32(head[1:]), data: buf[:n]}, err
-}
-
-// appendFrame appends a frame whose content is all of parts.
-func appendFrame(b []byte, kind byte, stream uint32, parts ...[]byte) []byte {
-	n := 0
-	for _, p := range parts {
-		n += len(p)
-	}
-	b = append(b, kind)
-	b = binary.BigEndian.AppendUint32(b, stream)
-	b = binary.BigEndian.AppendUint32(b, uint32(n))
-	for _, p := range parts {
-		b = append(b, p...)
-	}
-	return b
-}
-
 // channel splits the content of a data frame.
 func channel(data []byte) (byte, []byte, error) {
 	if len(data) == 0 || data[0] > channelErr {
-		return 0, nil, fmt.Errorf("%w: data of no channel", errFrame)
+		return 0, nil, fmt.Errorf("%w: data of no channel", frame.ErrMalformed)
 	}
 	return data[0], data[1:], nil
-}
-
-// credit reads the content of a window frame.
-func credit(data []byte) (int, error) {
-	if len(data) != 4 {
-		return 0, fmt.Errorf("%w: a window of %d bytes", errFrame, len(data))
-	}
-	n := binary.BigEndian.Uint32(data)
-	if n > window {
-		return 0, fmt.Errorf("%w: a window is opened by %d", errFrame, n)
-	}
-	return int(n), nil
 }
 
 // request is what a start frame says.

@@ -12,38 +12,21 @@ import (
 	"time"
 
 	"souk/artifact/machine"
+	"souk/artifact/machine/frame"
 )
-
-func FuzzReadFrame(f *testing.F) {
-	f.Add(appendFrame(nil, kindData, 7, []byte{1}, []byte("text")))
-	f.Add([]byte{kindData, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff})
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := readFrame(bytes.NewReader(b), make([]byte, maxFrame))
-		if err != nil {
-			return
-		}
-		again := appendFrame(nil, got.kind, got.stream, got.data)
-		if !bytes.Equal(again, b[:len(again)]) {
-			t.Errorf("%x is read and written as %x", b, again)
-		}
-		_, _, _ = channel(got.data)
-		_, _ = credit(got.data)
-	})
-}
 
 // FuzzHost gives a host what an agent may never say. It must neither panic nor keep
 // a program waiting.
 func FuzzHost(f *testing.F) {
-	hello := appendFrame(nil, kindHello, 0, []byte{protocolVersion})
+	hello := frame.Numbered.Append(nil, kindHello, 0, []byte{protocolVersion})
 	f.Add(hello)
-	f.Add(appendFrame(bytes.Clone(hello), kindExit, 1, []byte(`{"code":3}`)))
-	f.Add(appendFrame(bytes.Clone(hello), kindExit, 1, []byte(`{"code":-1}`)))
-	f.Add(appendFrame(bytes.Clone(hello), kindData, 1, []byte{channelOut}, make([]byte, 1000)))
-	f.Add(appendFrame(bytes.Clone(hello), kindData, 1, []byte{9}))
-	f.Add(appendFrame(bytes.Clone(hello), kindWindow, 1, binary.BigEndian.AppendUint32(nil, 1)))
-	f.Add(appendFrame(bytes.Clone(hello), kindOpen, fromAgent|1, []byte{0}))
-	f.Add(appendFrame(appendFrame(bytes.Clone(hello), kindOpen, fromAgent|1, []byte{1}), kindData, fromAgent|1, []byte{0}, []byte("GET")))
+	f.Add(frame.Numbered.Append(bytes.Clone(hello), kindExit, 1, []byte(`{"code":3}`)))
+	f.Add(frame.Numbered.Append(bytes.Clone(hello), kindExit, 1, []byte(`{"code":-1}`)))
+	f.Add(frame.Numbered.Append(bytes.Clone(hello), kindData, 1, []byte{channelOut}, make([]byte, 1000)))
+	f.Add(frame.Numbered.Append(bytes.Clone(hello), kindData, 1, []byte{9}))
+	f.Add(frame.Numbered.Append(bytes.Clone(hello), frame.Window, 1, binary.BigEndian.AppendUint32(nil, 1)))
+	f.Add(frame.Numbered.Append(bytes.Clone(hello), kindOpen, fromAgent|1, []byte{0}))
+	f.Add(frame.Numbered.Append(frame.Numbered.Append(bytes.Clone(hello), kindOpen, fromAgent|1, []byte{1}), kindData, fromAgent|1, []byte{0}, []byte("GET")))
 	f.Add([]byte("no frames at all, but enough text for a head"))
 	f.Fuzz(func(t *testing.T, said []byte) {
 		ours, theirs := net.Pipe()
@@ -92,9 +75,9 @@ func TestMoreThanTheWindowEndsTheConnection(t *testing.T) {
 	held, release := io.Pipe()
 	go func() {
 		<-started
-		_, _ = theirs.Write(appendFrame(nil, kindHello, 0, []byte{protocolVersion}))
-		for range 2*window/maxFrame + 2 {
-			_, err := theirs.Write(appendFrame(nil, kindData, 1, []byte{channelOut}, make([]byte, maxFrame-1)))
+		_, _ = theirs.Write(frame.Numbered.Append(nil, kindHello, 0, []byte{protocolVersion}))
+		for range 2*window/frame.Max + 2 {
+			_, err := theirs.Write(frame.Numbered.Append(nil, kindData, 1, []byte{channelOut}, make([]byte, frame.Max-1)))
 			if err != nil {
 				break
 			}
@@ -120,26 +103,6 @@ func FuzzLookupUser(f *testing.F) {
 			t.Errorf("%d groups", len(u.groups))
 		}
 	})
-}
-
-func TestManySmallPiecesTakeTheRoomOfTheirBytes(t *testing.T) {
-	t.Parallel()
-	b := newInbox()
-	for range window {
-		if !b.put(channelOut, []byte{'x'}) || !b.put(channelOut, nil) {
-			t.Fatal("less than a window is too much")
-		}
-	}
-	if b.put(channelOut, []byte{'x'}) {
-		t.Error("more than a window is taken")
-	}
-	room := 0
-	for _, c := range b.chunks {
-		room += cap(c.data)
-	}
-	if most := 2 * window / maxFrame; len(b.chunks) > most || room > 2*window {
-		t.Errorf("%d bytes lie in %d pieces with room for %d", window, len(b.chunks), room)
-	}
 }
 
 // An agent that opens a number again has the connection that it opened last, and what
