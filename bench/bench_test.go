@@ -6,7 +6,10 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,6 +89,38 @@ func TestCopiesOfTemplates(t *testing.T) {
 		if err != nil {
 			t.Fatalf("copy %d of StartChangeSet's batch: %v", i+1, err)
 		}
+	}
+}
+
+func TestTheMemoryOfAFamilyIsThatOfItsChildrenToo(t *testing.T) {
+	t.Parallel()
+	child := exec.Command("cat")
+	in, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = child.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		in.Close()
+		if err := child.Wait(); err != nil {
+			t.Error(err)
+		}
+	}()
+	all, err := family(os.Getpid())
+	if err != nil || all[0] != os.Getpid() || !slices.Contains(all, child.Process.Pid) {
+		t.Errorf("the family of %d with child %d is %v, %v", os.Getpid(), child.Process.Pid, all, err)
+	}
+	total, err := familyMemory(os.Getpid())
+	if err != nil || total < 1<<20 {
+		t.Errorf("the family has %d bytes, %v", total, err)
+	}
+	const none = 1 << 30 // no process has such a number
+	_, err = familyMemory(none)
+	if err == nil {
+		t.Error("a process that is not there has memory")
 	}
 }
 

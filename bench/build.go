@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"souk/conformance/seller"
-	"souk/conformance/souktest"
 )
 
 // What a build may take beside the script itself.
@@ -60,25 +57,38 @@ func debianBase() (string, error) {
 	return path, err
 }
 
+// onBase comes by what builds and image builders begin with: the base, beside the
+// rows of a machine alone, which a run has once. Where it can't be had, or we are not
+// root, whom what is beside them needs, the row says so and there is no base.
+func (b *bench) onBase(ctx context.Context, row, beside string) (base string, err error) {
+	base, err = debianBase()
+	if err != nil {
+		return "", fmt.Errorf("looking for the base: %w", err)
+	}
+	if base == "" {
+		b.table.absent(row, "there is no base: make setup makes one, or SOUK_DEBIAN_BASE names a tar of mmdebstrap --variant=minbase")
+		return "", nil
+	}
+	if os.Geteuid() != 0 {
+		b.table.absent(row, "it is measured beside "+beside+", for which the bench is to be run as root")
+		return "", nil
+	}
+	if b.table.value(rowMachine) == 0 {
+		err = b.machines(ctx, base)
+		if err != nil {
+			return "", fmt.Errorf("machines: %w", err)
+		}
+	}
+	return base, nil
+}
+
 // builds measures StartBuild beside the same installer in a plain chroot and
 // beside buildah, in turns: each is of the same base and leaves the same files.
 // The scan of the new image comes after Succeeded, and is not in the time.
 func (b *bench) builds(ctx context.Context) error {
-	base, err := debianBase()
-	if err != nil {
-		return fmt.Errorf("looking for the base: %w", err)
-	}
-	if base == "" {
-		b.table.absent(rowBuild, "there is no base: make setup makes one, or SOUK_DEBIAN_BASE names a tar of mmdebstrap --variant=minbase")
-		return nil
-	}
-	if os.Geteuid() != 0 {
-		b.table.absent(rowBuild, "chroot and buildah need root: run the bench as root")
-		return nil
-	}
-	err = b.machines(ctx, base)
-	if err != nil {
-		return fmt.Errorf("machines: %w", err)
+	base, err := b.onBase(ctx, rowBuild, "chroot and buildah")
+	if base == "" || err != nil {
+		return err
 	}
 	product := filepath.Join(b.folder, "product")
 	err = os.Mkdir(product, 0o755)
@@ -98,7 +108,7 @@ func (b *bench) builds(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = souk.market.Stop() }() // how it ends is no measurement
+	defer souk.shut()
 	var disk, memory, others, othersMore, ours, oursOver, oursMore []time.Duration
 	for range buildRounds {
 		plain, err := onDisk.install(ctx)
@@ -147,8 +157,7 @@ func (b *bench) builds(ctx context.Context) error {
 // builder is a market with a base and a listed product whose installer is the
 // script.
 type builder struct {
-	market *market
-	root   *seller.Seller
+	*shop
 	ami    string // the base
 	option string // FulfillmentOptionId of the product
 	made   int
@@ -156,31 +165,17 @@ type builder struct {
 
 // newBuilder starts a market, imports the base, lists the product, and builds
 // once, so that the layers are warm.
-func (b *bench) newBuilder(ctx context.Context, base, product string) (_ *builder, err error) {
-	folder := filepath.Join(b.folder, "builds")
-	err = os.Mkdir(folder, 0o700)
-	if err != nil {
-		return nil, fmt.Errorf("making a folder: %w", err)
-	}
-	m, err := newMarket(folder, "")
+func (b *bench) newBuilder(ctx context.Context, base, product string) (*builder, error) {
+	m, err := b.newMarket("builds", "")
 	if err != nil {
 		return nil, err
 	}
-	_, err = m.start()
+	s, err := m.open()
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.Stop())
-		}
-	}()
-	root, err := m.root()
-	if err != nil {
-		return nil, err
-	}
-	r := &builder{market: m, root: root}
-	r.ami, err = importImage(ctx, root, base, "bench base")
+	r := &builder{shop: s}
+	r.ami, err = importImage(ctx, s.root, base, "bench base")
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +197,7 @@ func (r *builder) component(ctx context.Context, product string) (arn string, er
 	if err != nil {
 		return "", err
 	}
-	archive := filepath.Join(r.market.folder, "product.tar")
+	archive := filepath.Join(r.folder, "product.tar")
 	out, err := exec.CommandContext(ctx, "tar", "-C", product, "-cf", archive, ".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("packing the product: %w\n%s", err, out)
@@ -289,113 +284,34 @@ func (r *builder) build(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	tick := time.NewTicker(polling)
-	defer tick.Stop()
-	for {
+	err = until(ctx, polling, func() (bool, error) {
 		var page struct {
 			Builds []struct {
 				Status      string
 				ErrorDetail struct{ Code, Message string }
 			}
 		}
-		err = r.imaging(ctx, "DescribeBuilds", map[string]any{"BuildIds": []string{started.BuildId}}, &page)
+		err := r.imaging(ctx, "DescribeBuilds", map[string]any{"BuildIds": []string{started.BuildId}}, &page)
 		if err != nil {
-			return 0, err
+			return false, err
 		}
-		switch b := page.Builds[0]; b.Status {
-		case "InProgress":
-		case "Succeeded":
-			took := time.Since(began)
-			return took, r.rest(ctx)
-		default:
-			return 0, fmt.Errorf("build %s is %s: %s", started.BuildId, b.Status, b.ErrorDetail.Message)
+		if len(page.Builds) != 1 {
+			return false, fmt.Errorf("%d builds are shown as %s", len(page.Builds), started.BuildId)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+		b := page.Builds[0]
+		if b.Status != "InProgress" && b.Status != "Succeeded" {
+			return false, fmt.Errorf("build %s is %s: %s", started.BuildId, b.Status, b.ErrorDetail.Message)
 		}
+		return b.Status == "Succeeded", nil
+	})
+	took := time.Since(began)
+	if err != nil {
+		return 0, err
 	}
-}
-
-// rest waits until the server does nothing any more: until the new image is
-// scanned.
-func (r *builder) rest(ctx context.Context) error {
-	const quiet = 3 // looks in a row at which it has done nothing
-	before, still := time.Duration(-1), 0
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for still < quiet {
-		used, err := cpu(r.market.PID())
-		if err != nil {
-			return err
-		}
-		still++
-		if used > before {
-			before, still = used, 0
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
+	return took, r.rest(ctx)
 }
 
 // imaging calls the Image Build Service.
 func (r *builder) imaging(ctx context.Context, action string, in, out any) error {
 	return r.call(ctx, seller.SigningName, "POST", "/", "AWSMPImageBuilding."+action, in, out)
-}
-
-// call sends a signed request with a JSON body; target is the header
-// X-Amz-Target, "" where the path says what is wanted.
-func (r *builder) call(ctx context.Context, service, method, path, target string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, method, r.root.URL+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	if target != "" {
-		request.Header.Set("Content-Type", "application/x-amz-json-1.1")
-		request.Header.Set("X-Amz-Target", target)
-	}
-	err = r.root.SignFor(request, string(body), service, time.Now())
-	if err != nil {
-		return err
-	}
-	answer, err := r.root.Send(request)
-	if err != nil {
-		return err
-	}
-	if answer.Status != http.StatusOK {
-		return fmt.Errorf("%s %s %s: status %d: %s", method, path, target, answer.Status, answer.Body)
-	}
-	err = json.Unmarshal([]byte(answer.Body), out)
-	if err != nil {
-		return fmt.Errorf("reading the answer to %s %s: %w", path, target, err)
-	}
-	return nil
-}
-
-// clientCommand runs a command of souk as people do, with a key, and returns
-// what it printed.
-func clientCommand(ctx context.Context, as *seller.Seller, args ...string) (string, error) {
-	binary, err := souktest.Binary("")
-	if err != nil {
-		return "", err
-	}
-	c := exec.CommandContext(ctx, binary, args...)
-	c.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+as.URL, "AWS_REGION="+as.Region, "AWS_ACCESS_KEY_ID="+as.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+as.SecretAccessKey, "AWS_SESSION_TOKEN=")
-	var problems bytes.Buffer
-	c.Stderr = &problems
-	out, err := c.Output()
-	if err != nil {
-		return "", fmt.Errorf("souk %s: %w\n%s", strings.Join(args, " "), err, problems.String())
-	}
-	return strings.TrimSpace(string(out)), nil
 }

@@ -41,7 +41,7 @@ type database struct {
 // what was started for them.
 func (b *bench) databases(ctx context.Context) (all []database, closeAll func() error, err error) {
 	closeAll = func() error { return nil }
-	if b.only != "postgres" {
+	if b.only != onlyPostgres {
 		all = append(all, database{
 			name: "sqlite", describe: describeOfFloor2SQLite,
 			create: func(context.Context) (string, error) { return "", nil },
@@ -52,7 +52,7 @@ func (b *bench) databases(ctx context.Context) (all []database, closeAll func() 
 			remove: func(_ context.Context, m *market) error { return os.RemoveAll(m.folder) },
 		})
 	}
-	if b.only == "sqlite" {
+	if b.only == onlySQLite {
 		return all, closeAll, nil
 	}
 	admin, closeAll, err := pgtest.Serve()

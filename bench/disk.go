@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -57,4 +59,25 @@ func appendsPerSecond(dir string, size, group int, d time.Duration) (rate float6
 		n += group
 	}
 	return float64(n) / time.Since(started).Seconds(), nil
+}
+
+// taken is what the files of a folder take of the disk, in bytes.
+func taken(folder string) (total int64, err error) {
+	err = filepath.WalkDir(folder, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			total += st.Blocks * 512
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("measuring %s: %w", folder, err)
+	}
+	return total, nil
 }

@@ -84,11 +84,14 @@ func startFloor(kind string, size int, accessKeyID, secret string) (*floor, erro
 	if err != nil {
 		return nil, fmt.Errorf("starting the floor %s: %w", kind, err)
 	}
+	f := &floor{process: p}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
+		f.stop()
 		return nil, fmt.Errorf("starting the floor %s: it printed no address: %w", kind, err)
 	}
-	return &floor{address: strings.TrimSpace(line), process: p}, nil
+	f.address = strings.TrimSpace(line)
+	return f, nil
 }
 
 // stop ends the process.

@@ -100,7 +100,7 @@ type buildah struct {
 	made    int
 }
 
-// base is the name of the base in buildah's storage.
+// buildahBase is the name of the base in buildah's storage.
 const buildahBase = "bench-base"
 
 // newBuildah imports the base into a storage of buildah's own. Where buildah is
@@ -116,9 +116,13 @@ func newBuildah(ctx context.Context, base, product, folder string) (*buildah, er
 		b.where = []string{"--root", filepath.Join(storage, "root"), "--runroot", filepath.Join(storage, "run"), "--storage-driver", driver}
 		err = b.fetch(ctx, base)
 		if err == nil {
-			version, err := exec.CommandContext(ctx, path, "--version").Output()
-			b.how = fmt.Sprintf("%s, %s, isolation chroot", strings.Join(strings.Fields(string(version))[:3], " "), driver)
-			return b, err
+			version, err := exec.CommandContext(ctx, path, "--version").Output() // buildah version 1.39.3 (image-spec 1.1.1, ...)
+			if err != nil {
+				return nil, fmt.Errorf("asking buildah for its version: %w", err)
+			}
+			name, _, _ := strings.Cut(string(version), " (")
+			b.how = fmt.Sprintf("%s, %s, isolation chroot", strings.TrimSpace(name), driver)
+			return b, nil
 		}
 	}
 	return nil, fmt.Errorf("giving buildah the base: %w", err)

@@ -29,41 +29,76 @@ const (
 
 const machineRounds = 15
 
+// yard has machines of the base, without a market.
+type yard struct {
+	folder   string
+	cache    *layer.Cache
+	provider machine.Provider
+	stack    []images.Layer // the base
+}
+
+// newYard makes a yard in a folder of the bench. Its layer is not unpacked yet.
+func (b *bench) newYard(base, name string) (_ *yard, err error) {
+	program, err := machineProgram()
+	if err != nil {
+		return nil, err
+	}
+	y := &yard{folder: filepath.Join(b.folder, name)}
+	shift, rootless := sandbox.Layers(0)
+	y.cache, err = layer.New(layer.Config{Root: filepath.Join(y.folder, "layers"), Shift: shift, Rootless: rootless})
+	if err != nil {
+		return nil, err
+	}
+	y.provider, err = sandbox.New(sandbox.Config{Root: filepath.Join(y.folder, "machines"), Cache: y.cache, Binary: program})
+	if err != nil {
+		return nil, errors.Join(err, y.cache.Close())
+	}
+	y.stack, err = baseLayer(base, filepath.Join(y.folder, "base.tar.gz"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("packing the base: %w", err), y.close())
+	}
+	return y, nil
+}
+
+func (y *yard) close() error { return errors.Join(y.provider.Close(), y.cache.Close()) }
+
+// once makes a machine, has something done in it when it runs, and removes it. It
+// returns how long it took until it ran, and until it was gone.
+func (y *yard) once(ctx context.Context, spec machine.Spec, do func(id string) error) (ran, gone time.Duration, err error) {
+	const id = "bench"
+	spec.Layers = y.stack
+	began := time.Now()
+	err = y.provider.Create(ctx, id, spec)
+	if err == nil {
+		err = y.provider.Start(ctx, id)
+	}
+	ran = time.Since(began)
+	if err == nil && do != nil {
+		err = do(id)
+	}
+	err = errors.Join(err, y.provider.Delete(context.WithoutCancel(ctx), id))
+	return ran, time.Since(began), err
+}
+
 // machines measures what a machine costs whose program does nothing, beside a
 // container of runc on the same root file system.
 func (b *bench) machines(ctx context.Context, base string) (err error) {
-	folder := filepath.Join(b.folder, "machines")
-	shift, rootless := sandbox.Layers(0)
-	cache, err := layer.New(layer.Config{Root: filepath.Join(folder, "layers"), Shift: shift, Rootless: rootless})
+	y, err := b.newYard(base, "machines")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, cache.Close()) }()
-	program, err := machineProgram()
+	defer func() { err = errors.Join(err, y.close()) }()
+	runc, err := newRunc(ctx, base, y.folder)
 	if err != nil {
 		return err
 	}
-	provider, err := sandbox.New(sandbox.Config{Root: filepath.Join(folder, "machines"), Cache: cache, Binary: program})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, provider.Close()) }()
-	packed := filepath.Join(folder, "base.tar.gz")
-	stack, err := baseLayer(base, packed)
-	if err != nil {
-		return fmt.Errorf("packing the base: %w", err)
-	}
-	runc, err := newRunc(ctx, base, folder)
-	if err != nil {
-		return err
-	}
-	_, err = once(ctx, provider, stack) // the layer is unpacked
+	_, err = y.runTrue(ctx) // the layer is unpacked
 	if err != nil {
 		return err
 	}
 	var ours, others []time.Duration
 	for range machineRounds {
-		took, err := once(ctx, provider, stack)
+		took, err := y.runTrue(ctx)
 		if err != nil {
 			return err
 		}
@@ -131,26 +166,19 @@ func baseLayer(base, packed string) (stack []images.Layer, err error) {
 	return []images.Layer{l.Layer()}, nil
 }
 
-// once makes a machine, runs true in it, and removes it.
-func once(ctx context.Context, p machine.Provider, stack []images.Layer) (time.Duration, error) {
-	const id = "bench"
-	began := time.Now()
-	err := p.Create(ctx, id, machine.Spec{Layers: stack})
-	if err == nil {
-		err = p.Start(ctx, id)
-	}
-	var exit machine.Exit
-	if err == nil {
-		exit, err = p.Exec(ctx, id, machine.Cmd{Args: []string{"/bin/true"}})
-	}
-	if err == nil {
-		err = p.Stop(ctx, id)
-	}
-	err = errors.Join(err, p.Delete(ctx, id))
-	if err == nil && exit.Code != 0 {
-		err = fmt.Errorf("true ended with %d", exit.Code)
-	}
-	return time.Since(began), err
+// runTrue makes a machine, runs true in it, and removes it.
+func (y *yard) runTrue(ctx context.Context) (time.Duration, error) {
+	_, took, err := y.once(ctx, machine.Spec{}, func(id string) error {
+		exit, err := y.provider.Exec(ctx, id, machine.Cmd{Args: []string{"/bin/true"}})
+		if err == nil && exit != (machine.Exit{}) {
+			err = fmt.Errorf("true ended with %+v", exit)
+		}
+		if err != nil {
+			return err
+		}
+		return y.provider.Stop(ctx, id)
+	})
+	return took, err
 }
 
 // runc is a bundle of runc.
@@ -181,9 +209,12 @@ func newRunc(ctx context.Context, base, folder string) (*runc, error) {
 	}
 	var spec map[string]any
 	err = json.Unmarshal(text, &spec)
-	process, ok := spec["process"].(map[string]any)
-	if err != nil || !ok {
+	if err != nil {
 		return nil, fmt.Errorf("reading runc's configuration: %w", err)
+	}
+	process, ok := spec["process"].(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("runc's configuration has no process: %s", text)
 	}
 	process["terminal"], process["args"] = false, []string{"/bin/true"}
 	text, err = json.Marshal(spec)

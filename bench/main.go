@@ -27,6 +27,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"syscall"
 	"time"
 
 	"souk/artifact/machine/sandbox"
@@ -36,13 +37,16 @@ import (
 type settings struct {
 	entities int           // size of the large catalogue
 	window   time.Duration // how long each row is measured
-	only     string        // sqlite, postgres, builds, imagebuilders, or "" for all
+	only     string        // one of the values below, or "" for all
 	folder   string        // where the data folders lie; the disk that is measured
 	strict   bool
 }
 
-// Values of -only: for builds of images, and for image builders.
+// Values of -only: for markets on one of the databases, for builds of images, and
+// for image builders.
 const (
+	onlySQLite        = "sqlite"
+	onlyPostgres      = "postgres"
 	onlyBuilds        = "builds"
 	onlyImageBuilders = "imagebuilders"
 )
@@ -74,7 +78,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	missed, err := run(ctx, s)
 	if err != nil {
@@ -88,7 +92,7 @@ func main() {
 
 func (s settings) wrong() error {
 	switch {
-	case !slices.Contains([]string{"", "sqlite", "postgres", onlyBuilds, onlyImageBuilders}, s.only):
+	case !slices.Contains([]string{"", onlySQLite, onlyPostgres, onlyBuilds, onlyImageBuilders}, s.only):
 		return fmt.Errorf("-only %q is none of sqlite, postgres, builds, imagebuilders", s.only)
 	case s.entities < small:
 		return fmt.Errorf("-entities %d is less than %d, the small catalogue", s.entities, small)

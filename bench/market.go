@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,14 +20,25 @@ type market struct {
 	database string // "" is SQLite in the folder
 }
 
-// newMarket prepares a market in a folder. It is not started.
-func newMarket(folder, database string) (*market, error) {
+// newMarket prepares a market in a new folder of the bench. It is not started. If
+// it runs when the bench ends it is stopped then.
+func (b *bench) newMarket(name, database string) (*market, error) {
+	folder := filepath.Join(b.folder, name)
+	err := os.Mkdir(folder, 0o700)
+	if err != nil {
+		return nil, fmt.Errorf("making a folder: %w", err)
+	}
 	s, err := souktest.Prepare(souktest.Options{Dir: folder, Database: database, Flags: []string{"--log-level", "warn"}})
 	if err != nil {
 		return nil, err
 	}
-	return &market{Server: s, folder: folder, database: database}, nil
+	m := &market{Server: s, folder: folder, database: database}
+	b.made = append(b.made, m)
+	return m, nil
 }
+
+// shut ends a market that has been measured; how it ends is no measurement.
+func (m *market) shut() { _ = m.Stop() }
 
 // start starts it and returns how long it took until it was ready.
 func (m *market) start() (time.Duration, error) {

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"souk/conformance/seller"
+	"souk/conformance/souktest"
 	"souk/storage/store"
 )
 
@@ -39,6 +40,7 @@ type bench struct {
 	templates *templates
 	next      int                      // number of the next thing that needs one of its own
 	used      map[string]time.Duration // server's processor time of a request, by the row's name
+	made      []*market                // those that may run
 }
 
 // run measures everything and prints the table. It returns how many targets
@@ -48,8 +50,13 @@ func run(ctx context.Context, s settings) (missed int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("making a folder: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(folder), souktest.Clean()) }()
 	b := &bench{settings: s, next: 1, used: map[string]time.Duration{}}
+	defer func() {
+		for _, m := range b.made { // where something failed, one may still run
+			m.shut()
+		}
+	}()
 	b.folder = folder
 	b.templates, err = makeTemplates(ctx, folder)
 	if err != nil {
@@ -59,14 +66,17 @@ func run(ctx context.Context, s settings) (missed int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if b.only != onlyBuilds && b.only != onlyImageBuilders {
-		err = b.markets(ctx)
-	}
-	if err == nil && (b.only == "" || b.only == onlyBuilds) {
-		err = b.builds(ctx)
-	}
-	if err == nil && (b.only == "" || b.only == onlyImageBuilders) {
-		err = b.imageBuilders(ctx)
+	for _, part := range []struct {
+		measure func(context.Context) error
+		only    []string // with which values of -only
+	}{
+		{b.markets, []string{"", onlySQLite, onlyPostgres}},
+		{b.builds, []string{"", onlyBuilds}},
+		{b.imageBuilders, []string{"", onlyImageBuilders}},
+	} {
+		if err == nil && slices.Contains(part.only, b.only) {
+			err = part.measure(ctx)
+		}
 	}
 	// What was measured before a failure is worth to be seen.
 	fmt.Printf("souk bench: %d processors, %s/%s, %d entities, %v a row\n\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, s.entities, s.window)
@@ -103,7 +113,7 @@ func (b *bench) database(ctx context.Context, d database) error {
 	if err != nil {
 		return fmt.Errorf("market of %d: %w", small, err)
 	}
-	defer few.stop()
+	defer few.shut()
 	err = b.describes(ctx, d, few)
 	if err != nil {
 		return fmt.Errorf("market of %d: %w", small, err)
@@ -127,7 +137,7 @@ func (b *bench) large(ctx context.Context, d database, few *catalogue) (err erro
 		return fmt.Errorf("market of %d: %w", b.entities, err)
 	}
 	defer func() {
-		many.stop()
+		many.shut()
 		err = errors.Join(err, d.remove(ctx, many.market))
 	}()
 	err = b.describes(ctx, d, many)
@@ -199,27 +209,19 @@ func (b *bench) resident(ctx context.Context, m *market, name string, most float
 // fresh makes a market in a folder and database of its own.
 func (b *bench) fresh(ctx context.Context, d database) (*market, error) {
 	b.next++
-	folder := filepath.Join(b.folder, fmt.Sprintf("%s-%d", d.name, b.next))
-	err := os.Mkdir(folder, 0o700)
-	if err != nil {
-		return nil, fmt.Errorf("making a folder: %w", err)
-	}
+	name := fmt.Sprintf("%s-%d", d.name, b.next)
 	url, err := d.create(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return newMarket(folder, url)
+	return b.newMarket(name, url)
 }
 
 // catalogue is a running market with entities.
 type catalogue struct {
-	*market
-	n    int
-	root *seller.Seller
+	*shop
+	n int
 }
-
-// stop ends the market; how it ends is no measurement.
-func (c *catalogue) stop() { _ = c.market.Stop() }
 
 // catalogue fills a market with n entities and starts it.
 func (b *bench) catalogue(ctx context.Context, d database, n int) (*catalogue, error) {
@@ -258,9 +260,9 @@ func (b *bench) catalogue(ctx context.Context, d database, n int) (*catalogue, e
 	}
 	root, err := m.root()
 	if err != nil {
-		return nil, errors.Join(err, m.Stop())
+		return nil, err
 	}
-	return &catalogue{m, n, root}, nil
+	return &catalogue{&shop{m, root}, n}, nil
 }
 
 // lane is a load on one server.
@@ -569,23 +571,11 @@ func allEnded(ctx context.Context, root *seller.Seller) error {
 	if err != nil {
 		return err
 	}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	return until(ctx, 20*time.Millisecond, func() (bool, error) {
 		a, err := root.Raw(ctx, "POST", "/ListChangeSets", `{"Catalog":"AWSMarketplace","MaxResults":1,"FilterList":[{"Name":"Status","ValueList":["PREPARING","APPLYING"]}]}`)
-		if err != nil {
-			return err
+		if err == nil && a.Status != 200 {
+			err = fmt.Errorf("asking for open change sets: status %d: %s", a.Status, a.Body)
 		}
-		if a.Status != 200 {
-			return fmt.Errorf("asking for open change sets: status %d: %s", a.Status, a.Body)
-		}
-		if strings.Contains(a.Body, `"ChangeSetSummaryList":[]`) {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+		return strings.Contains(a.Body, `"ChangeSetSummaryList":[]`), err
+	})
 }

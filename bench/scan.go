@@ -28,14 +28,12 @@ func (b *bench) scans(ctx context.Context, d database) error {
 	if err != nil {
 		return err
 	}
-	if _, err := m.start(); err != nil {
-		return err
-	}
-	defer func() { _ = m.Stop() }() // how it ends is no measurement
-	root, err := m.root()
+	s, err := m.open()
 	if err != nil {
 		return err
 	}
+	defer s.shut()
+	root := s.root
 	root.Poll = time.Millisecond
 	system, err := installed()
 	if err != nil {
@@ -87,11 +85,6 @@ func (b *bench) scans(ctx context.Context, d database) error {
 	b.table.add(d.name+": AMI version from start to end, its layers known", median(known), "ms", fmt.Sprintf("median of %d", len(known)))
 	b.table.most("", scanKnown)
 	return nil
-}
-
-// importImage makes an AMI of a root file system, by the command that people use.
-func importImage(ctx context.Context, as *seller.Seller, path, name string) (ami string, err error) {
-	return clientCommand(ctx, as, "image", "import", path, "--name", name, "--arch", architecture())
 }
 
 // architecture is that of this machine, as AMIs name it.

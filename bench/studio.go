@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,7 +14,7 @@ import (
 
 // studio is a market with a public image from which image builders are made.
 type studio struct {
-	*builder
+	*shop
 	deb []byte // the package that is installed
 }
 
@@ -29,42 +26,27 @@ const (
 
 // newStudio starts a market, imports the base, and makes an image builder once, so
 // that the layers are warm.
-func (b *bench) newStudio(ctx context.Context, base string) (_ *studio, err error) {
-	folder := filepath.Join(b.folder, "imagebuilders")
-	err = os.Mkdir(folder, 0o700)
-	if err != nil {
-		return nil, fmt.Errorf("making a folder: %w", err)
-	}
-	m, err := newMarket(folder, "")
-	if err != nil {
-		return nil, err
-	}
-	_, err = m.start()
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.Stop())
-		}
-	}()
-	root, err := m.root()
-	if err != nil {
-		return nil, err
-	}
-	s := &studio{builder: &builder{market: m, root: root}}
+func (b *bench) newStudio(ctx context.Context, base string) (*studio, error) {
 	var deb bytes.Buffer
-	err = writeDeb(&deb)
+	err := writeDeb(&deb)
 	if err != nil {
 		return nil, err
 	}
-	s.deb = deb.Bytes()
-	_, err = clientCommand(ctx, root, "image", "import", base, "--name", studioImage, "--arch", architecture(), "--public", "--appstream", "public")
+	m, err := b.newMarket("imagebuilders", "")
+	if err != nil {
+		return nil, err
+	}
+	opened, err := m.open()
+	if err != nil {
+		return nil, err
+	}
+	s := &studio{opened, deb.Bytes()}
+	_, err = importImage(ctx, s.root, base, studioImage, "--public", "--appstream", "public")
 	if err == nil {
 		_, err = s.create(ctx, "warm")
 	}
 	if err == nil {
-		_, err = s.remove(ctx, "warm")
+		err = s.change(ctx, "DeleteImageBuilder", "warm", gone)
 	}
 	if err == nil {
 		err = s.rest(ctx)
@@ -72,35 +54,15 @@ func (b *bench) newStudio(ctx context.Context, base string) (_ *studio, err erro
 	return s, err
 }
 
-// ask calls an operation of AppStream.
+// ask calls an operation of AppStream; out may be nil.
 func (s *studio) ask(ctx context.Context, operation string, in, out any) error {
 	return s.call(ctx, "appstream", "POST", "/", "PhotonAdminProxyService."+operation, in, out)
-}
-
-// looking is the pause between two looks at an image builder.
-const looking = 2 * time.Millisecond
-
-// until looks until what is looked for has come.
-func until(ctx context.Context, look func() (bool, error)) error {
-	tick := time.NewTicker(looking)
-	defer tick.Stop()
-	for {
-		there, err := look()
-		if there || err != nil {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }
 
 // shownBuilder is what DescribeImageBuilders shows.
 type shownBuilder struct {
 	Name, State       string
-	StateChangeReason struct{ Code, Message string }
+	StateChangeReason struct{ Message string }
 }
 
 // all shows the image builders, or those of some names.
@@ -123,20 +85,47 @@ func (s *studio) all(ctx context.Context, names ...string) (all []shownBuilder, 
 	}
 }
 
-// reaches waits until an image builder is in a state. FAILED, and STOPPED where that
-// is not awaited, are failures.
-func (s *studio) reaches(ctx context.Context, name, state string) error {
-	return until(ctx, func() (bool, error) {
-		shown, err := s.all(ctx, name)
+// States of image builders and images; gone is that of what is not there.
+const (
+	running   = "RUNNING"
+	stopped   = "STOPPED"
+	failed    = "FAILED"
+	available = "AVAILABLE"
+	gone      = "gone"
+)
+
+// looking is the pause between two looks at an image builder or an image.
+const looking = 2 * time.Millisecond
+
+// reach waits until image builders, those of some names or all, are in a state. One
+// that is FAILED, or STOPPED where it is to run, is a failure.
+func (s *studio) reach(ctx context.Context, state string, names ...string) error {
+	return until(ctx, looking, func() (bool, error) {
+		shown, err := s.all(ctx, names...)
+		if notFound(err) || err == nil && len(shown) == 0 {
+			return state == gone, nil
+		}
 		if err != nil {
 			return false, err
 		}
-		is := shown[0]
-		if is.State != state && (is.State == "FAILED" || is.State == "STOPPED") {
-			return false, fmt.Errorf("image builder %s is %s: %s", name, is.State, is.StateChangeReason.Message)
+		there := 0
+		for _, is := range shown {
+			if is.State == failed || is.State == stopped && state == running {
+				return false, fmt.Errorf("image builder %s is %s: %s", is.Name, is.State, is.StateChangeReason.Message)
+			}
+			if is.State == state {
+				there++
+			}
 		}
-		return is.State == state, nil
+		return there == len(shown), nil
 	})
+}
+
+// begin asks for an image builder.
+func (s *studio) begin(ctx context.Context, name string) error {
+	return s.ask(ctx, "CreateImageBuilder", map[string]any{
+		"Name": name, "InstanceType": studioType, "ImageName": studioImage, "EnableDefaultInternetAccess": false,
+	}, nil)
 }
 
 // create makes an image builder, from the request until it is RUNNING.
@@ -144,63 +133,28 @@ func (s *studio) create(ctx context.Context, name string) (time.Duration, error)
 	began := time.Now()
 	err := s.begin(ctx, name)
 	if err == nil {
-		err = s.reaches(ctx, name, "RUNNING")
+		err = s.reach(ctx, running, name)
 	}
 	return time.Since(began), err
 }
 
-// begin asks for an image builder.
-func (s *studio) begin(ctx context.Context, name string) error {
-	return s.ask(ctx, "CreateImageBuilder", map[string]any{
-		"Name": name, "InstanceType": studioType, "ImageName": studioImage, "EnableDefaultInternetAccess": false,
-	}, &struct{}{})
-}
-
-// change has an image builder stopped or started, until it is in the state that
-// comes of it.
+// change has an image builder stopped, started or deleted, until it is in the state
+// that comes of it.
 func (s *studio) change(ctx context.Context, operation, name, state string) error {
-	err := s.ask(ctx, operation, map[string]any{"Name": name}, &struct{}{})
-	if err != nil {
-		return err
+	err := s.ask(ctx, operation, map[string]any{"Name": name}, nil)
+	if err == nil {
+		err = s.reach(ctx, state, name)
 	}
-	return until(ctx, func() (bool, error) {
-		shown, err := s.all(ctx, name)
-		if err == nil && shown[0].State == "FAILED" {
-			err = fmt.Errorf("image builder %s is FAILED after %s: %s", name, operation, shown[0].StateChangeReason.Message)
-		}
-		return err == nil && shown[0].State == state, err
-	})
+	return err
 }
 
 // stopAndStart stops an image builder and starts it again, each until its state.
 func (s *studio) stopAndStart(ctx context.Context, name string) (time.Duration, error) {
 	began := time.Now()
-	err := s.change(ctx, "StopImageBuilder", name, "STOPPED")
+	err := s.change(ctx, "StopImageBuilder", name, stopped)
 	if err == nil {
-		err = s.change(ctx, "StartImageBuilder", name, "RUNNING")
+		err = s.change(ctx, "StartImageBuilder", name, running)
 	}
-	return time.Since(began), err
-}
-
-// gone says that an image builder, or an image, is no more.
-func gone(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "ResourceNotFoundException")
-}
-
-// remove deletes an image builder until it is gone.
-func (s *studio) remove(ctx context.Context, name string) (time.Duration, error) {
-	began := time.Now()
-	err := s.ask(ctx, "DeleteImageBuilder", map[string]any{"Name": name}, &struct{}{})
-	if err != nil {
-		return 0, err
-	}
-	err = until(ctx, func() (bool, error) {
-		_, err := s.all(ctx, name)
-		if gone(err) {
-			return true, nil
-		}
-		return false, err
-	})
 	return time.Since(began), err
 }
 
@@ -240,25 +194,32 @@ func (s *studio) image(ctx context.Context, name, image string) (time.Duration, 
 	if err != nil {
 		return 0, err
 	}
-	err = until(ctx, func() (bool, error) {
+	err = until(ctx, looking, func() (bool, error) {
 		var page struct {
 			Images []struct {
 				State             string
-				StateChangeReason struct{ Code, Message string }
+				StateChangeReason struct{ Message string }
 			}
 		}
 		err := s.ask(ctx, "DescribeImages", map[string]any{"Names": []string{image}}, &page)
-		if err == nil && page.Images[0].State == "FAILED" {
-			err = fmt.Errorf("image %s is FAILED: %s", image, page.Images[0].StateChangeReason.Message)
+		if err != nil {
+			return false, err
 		}
-		return err == nil && page.Images[0].State == "AVAILABLE", err
+		if len(page.Images) != 1 {
+			return false, fmt.Errorf("%d images are shown as %s", len(page.Images), image)
+		}
+		is := page.Images[0]
+		if is.State == failed {
+			return false, fmt.Errorf("image %s is %s: %s", image, is.State, is.StateChangeReason.Message)
+		}
+		return is.State == available, nil
 	})
 	took := time.Since(began)
 	if err == nil {
-		err = s.change(ctx, "StopImageBuilder", name, "STOPPED") // it is, or is about to be
+		err = s.reach(ctx, stopped, name) // as it is after that
 	}
 	if err == nil {
-		err = s.ask(ctx, "DeleteImage", map[string]any{"Name": image}, &struct{}{})
+		err = s.ask(ctx, "DeleteImage", map[string]any{"Name": image}, nil)
 	}
 	return took, err
 }

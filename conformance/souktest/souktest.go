@@ -29,15 +29,26 @@ import (
 // removes what was built for them.
 func Main(m *testing.M) int {
 	status := pgtest.Main(m)
-	built.Lock()
-	defer built.Unlock()
-	if built.dir != "" {
-		err := os.RemoveAll(built.dir)
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "removing the binaries of the tests:", err)
-		}
+	err := Clean()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 	return status
+}
+
+// Clean removes what Binary has built. Main does; other programs call it at their end.
+func Clean() error {
+	built.Lock()
+	defer built.Unlock()
+	if built.dir == "" {
+		return nil
+	}
+	err := os.RemoveAll(built.dir)
+	if err != nil {
+		return fmt.Errorf("removing what was built: %w", err)
+	}
+	built.dir, built.binary = "", nil
+	return nil
 }
 
 // built keeps the binaries of this process, one for each set of build tags.
