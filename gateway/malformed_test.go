@@ -34,6 +34,7 @@ func TestMalformedRequestsNeverBlameTheServer(t *testing.T) {
 	t.Parallel()
 	c := config()
 	c.Clock = time.Now
+	c.Services = append(services(), twoProtocols())
 	report, err := malformed.Soak{
 		Address: startServer(t, c),
 		Sign:    malformed.SignWith("AKIDROOT", secret, nil),
@@ -52,6 +53,7 @@ func TestMalformedRequestsNeverBlameTheServer(t *testing.T) {
 func FuzzMalformed(f *testing.F) {
 	c := config()
 	c.Clock = time.Now
+	c.Services = append(services(), twoProtocols())
 	address := startServer(f, c)
 	sign := malformed.SignWith("AKIDROOT", secret, nil)
 	for seed := range uint64(20) {

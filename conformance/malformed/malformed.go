@@ -79,7 +79,11 @@ func Generate(seed uint64, host string, sign Signer) (Request, error) {
 	kind := d.IntN(100)
 	if kind < 65 {
 		for range 1 + d.IntN(3) {
-			content[d.IntN(len(content))](d)
+			changes := content
+			if well.header["Content-Type"] == cborType["Content-Type"] && d.IntN(4) > 0 {
+				changes = itemChanges
+			}
+			changes[d.IntN(len(changes))](d)
 		}
 	}
 	if len(d.body) > 0 {

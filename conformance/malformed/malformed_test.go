@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	smithycbor "github.com/aws/smithy-go/encoding/cbor"
 )
 
 func TestASeedAlwaysGivesTheSameRequest(t *testing.T) {
@@ -33,6 +35,59 @@ func TestASeedAlwaysGivesTheSameRequest(t *testing.T) {
 	}
 	if framed < 1000 || framed > 1800 {
 		t.Errorf("%d of 2000 requests are framed", framed)
+	}
+}
+
+// TestRequestsInCBORAreMadeToo: well-formed ones are CBOR as another reads it, and many
+// that are spoiled are of their protocol still.
+func TestRequestsInCBORAreMadeToo(t *testing.T) {
+	t.Parallel()
+	right := 0
+	for _, well := range wellFormed {
+		if well.header["Smithy-Protocol"] == "" {
+			continue
+		}
+		right++
+		v, err := smithycbor.Decode([]byte(well.body))
+		found := items([]byte(well.body))
+		if m, is := v.(smithycbor.Map); err != nil || !is || len(found) < 1+2*len(m) || found[0] != (span{0, len(well.body)}) {
+			t.Errorf("%s: %v: %v, items %v", well.path, err, v, found)
+		}
+	}
+	if right == 0 {
+		t.Fatal("none is well-formed")
+	}
+	sign := SignWith("AKID", "secret", func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) })
+	sent, readable := 0, 0
+	for seed := range uint64(2000) {
+		q, err := Generate(seed, "127.0.0.1:8470", sign)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, body, found := bytes.Cut(q.Raw, []byte("\r\n\r\n"))
+		if !found || !bytes.Contains(q.Raw, []byte("rpc-v2-cbor\r\n")) {
+			continue
+		}
+		sent++
+		if _, err := smithycbor.Decode(body); err == nil {
+			readable++
+		}
+	}
+	if sent < 300 || readable == 0 || readable == sent {
+		t.Errorf("of 2000 requests %d are in CBOR, and %d of them can be read", sent, readable)
+	}
+}
+
+// TestItemsOfBrokenCBOR: what can be found of a broken body lies in it.
+func TestItemsOfBrokenCBOR(t *testing.T) {
+	t.Parallel()
+	bodies := append([]string{"", "\xa1", "\xa1\x61a", "\x82\x00", "\xa1\x61a\x82\x61b\x61"}, oddItems...)
+	for _, body := range append(bodies, strings.Repeat("\x81", 5000)) {
+		for _, at := range items([]byte(body)) {
+			if at.from < 0 || at.to <= at.from || at.to > len(body) {
+				t.Errorf("%x has an item at %v", body, at)
+			}
+		}
 	}
 }
 

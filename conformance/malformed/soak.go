@@ -19,8 +19,8 @@ type Soak struct {
 	Seed    uint64 // of the first request; the next ones follow
 	Count   int    // how many requests are sent
 	Workers int    // connections at once; 0: 4
-	// Patience is how long one connection may take; 0: 30 seconds. A server
-	// that waits for what never comes is a finding.
+	// Patience is how long one connection may take; 0: 50 seconds. A server
+	// that waits for what never comes is a finding; it would give up after 60.
 	Patience time.Duration
 }
 
@@ -41,7 +41,7 @@ func (s Soak) Run(ctx context.Context) (Report, error) {
 		s.Workers = 4
 	}
 	if s.Patience == 0 {
-		s.Patience = 30 * time.Second
+		s.Patience = 50 * time.Second
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

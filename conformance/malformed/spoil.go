@@ -26,6 +26,25 @@ var wellFormed = []struct {
 	{"sts", "POST", "/", "", "Action=GetCallerIdentity&Version=2011-06-15", map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}},
 	{"sts", "GET", "/", "Action=GetCallerIdentity&Version=2011-06-15", "", nil},
 	{"ecr", "POST", "/", "", `{"registryIds":["123456789012"]}`, map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"}},
+	{"appstream", "POST", "/", "", `{"Name":"desk","InstanceType":"stream.standard.small","ImageName":"nothing","VpcConfig":{"SubnetIds":["subnet-0a1b2c3d"],"SecurityGroupIds":["sg-0a1b2c3d"]},"EnableDefaultInternetAccess":false,"RootVolumeConfig":{"VolumeSizeInGb":200},"Tags":{"team":"blue"}}`, appStream("CreateImageBuilder")},
+	{"appstream", "POST", "/", "", `{"Type":"PRIVATE","MaxResults":5,"Names":["nothing"]}`, appStream("DescribeImages")},
+	{"appstream", "POST", rpcPath("CreateImageBuilder"), "", members("Name", textItem("desk"), "InstanceType", textItem("stream.standard.small"), "ImageName", textItem("nothing"),
+		"VpcConfig", members("SubnetIds", listItem(textItem("subnet-0a1b2c3d")), "SecurityGroupIds", listItem(textItem("sg-0a1b2c3d"), textItem("sg-0a1b2c3e"))),
+		"DomainJoinInfo", members("DirectoryName", textItem("corp.example.com")), "EnableDefaultInternetAccess", itemFalse,
+		"RootVolumeConfig", members("VolumeSizeInGb", numberItem(200)), "Tags", members("team", textItem("blue"), "Größe", textItem(""))), cborType},
+	{"appstream", "POST", rpcPath("DescribeImages"), "", members("Type", textItem("PRIVATE"), "MaxResults", numberItem(5), "NextToken", textItem("AAAA")), cborType},
+	{"appstream", "POST", rpcPath("DescribeImageBuilders"), "", members(), cborType},
+	{"appstream", "POST", rpcPath("StopImageBuilder"), "", members("Name", textItem("nothing")), cborType},
+	{"appstream", "POST", rpcPath("CreateImportedImage"), "", members("Name", textItem("goods"), "SourceAmiId", textItem("ami-0123456789abcdef0"), "IamRoleArn", textItem("arn:aws:iam::123456789012:role/Images"),
+		"AppCatalogConfig", listItem(members("Name", textItem("Shell"), "AbsoluteAppPath", textItem("/bin/sh"))), "DryRun", itemTrue), cborType},
+	{"appstream", "POST", rpcPath("UpdateImagePermissions"), "", members("Name", textItem("nothing"), "SharedAccountId", textItem("123456789012"), "ImagePermissions", members("allowFleet", itemFalse, "allowImageBuilder", itemTrue)), cborType},
+	{"appstream", "POST", rpcPath("ListExportImageTasks"), "", members("Filters", listItem(members("Name", textItem("State"), "Values", listItem(textItem("COMPLETED")))), "MaxResults", numberItem(500)), cborType},
+	{"appstream", "POST", rpcPath("UntagResource"), "", members("ResourceArn", textItem("arn:aws:appstream:us-east-1:123456789012:image/nothing"), "TagKeys", listItem(textItem("a"))), cborType},
+}
+
+// appStream is the type of a request to AppStream in JSON.
+func appStream(operation string) map[string]string {
+	return map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "PhotonAdminProxyService." + operation}
 }
 
 var jsonType = map[string]string{"Content-Type": "application/json"}
@@ -65,7 +84,7 @@ var content = []func(*draft){
 		d.header.Set("X-Amz-Target", d.pick("", ".", "A.B", "AmazonEC2ContainerRegistry_V20150921.", "AmazonEC2ContainerRegistry_V20150921.Nothing", strings.Repeat("A", 2000)))
 	},
 	func(d *draft) { d.header.Set("Content-Encoding", d.pick("gzip", "aws-chunked", "br", "identity")) },
-	func(d *draft) { d.service = d.pick("aws-marketplace", "sts", "ecr", "s3", "iam", "x") },
+	func(d *draft) { d.service = d.pick("aws-marketplace", "sts", "ecr", "s3", "iam", "appstream", "x") },
 	func(d *draft) { d.body = nil },
 	func(d *draft) { d.body = []byte(d.pick(odd...)) },
 	func(d *draft) { d.body = d.bytes(d.IntN(200)) },
