@@ -98,6 +98,15 @@ func open(t *testing.T) *house {
 	return h
 }
 
+// running is a house with a builder one that is RUNNING.
+func running(t *testing.T) *house {
+	t.Helper()
+	h := open(t)
+	h.start()
+	h.create("one")
+	return h
+}
+
 // all is roles that may everything.
 type all struct{}
 
@@ -263,6 +272,16 @@ func (h *house) is(called string, s State) *Builder {
 		return b.State == s
 	})
 	return b
+}
+
+// becomes makes builder one the image made, in whatever state that ends.
+func (h *house) becomes() image.Image {
+	h.t.Helper()
+	if a := h.Assist(h.t.Context(), h.read("one").Machine, createImage("made")); a != assistant.Success {
+		h.t.Fatalf("the host says %+v", a)
+	}
+	h.is("one", Stopped)
+	return h.image("made")
 }
 
 func (h *house) gone(called string) {

@@ -71,9 +71,7 @@ func TestABuilderBecomesAnImageOfWhichAnotherIsMade(t *testing.T) {
 
 func TestADryRunOfTheAssistantMakesNothing(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	h.start()
-	h.create("one")
+	h := running(t)
 	if got := h.sh("one", "AppStreamImageAssistant create-image --name made --dry-run"); got[:2] != "0 " {
 		t.Errorf("a dry run says %q", got)
 	}
@@ -88,9 +86,7 @@ func TestADryRunOfTheAssistantMakesNothing(t *testing.T) {
 
 func TestRebootAndPowerOffFromInside(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	h.start()
-	h.create("one")
+	h := running(t)
 	step := h.read("one").Step
 	if got := h.sh("one", "echo x >/opt/x; /run/souk/bin/reboot"); got[:2] != "0 " {
 		t.Errorf("reboot says %q", got)
@@ -177,9 +173,7 @@ func TestWhoEntersABuilderThatDoesNotRunIsTold(t *testing.T) {
 
 func TestTheAgentIsUpdatedWhenTheProgramIs(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	h.start()
-	h.create("one")
+	h := running(t)
 	h.start(func(c *Config) { c.AgentVersion = "2.0" })
 	b := h.is("one", Stopped)
 	if h.Latest(b) {

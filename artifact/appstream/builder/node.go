@@ -34,26 +34,19 @@ const indexNodes = "all"
 // nodes are all nodes that have been seen.
 func (b *Builders) nodes(ctx context.Context) ([]node, error) {
 	var all []node
-	q := store.Query{Kind: KindNode, Index: indexNodes, Limit: 100}
-	for {
-		page, err := b.config.Store.List(ctx, q)
+	for d, err := range store.All(ctx, b.config.Store, store.Query{Kind: KindNode, Index: indexNodes, Limit: 100}) {
 		if err != nil {
 			return nil, fmt.Errorf("listing the nodes: %w", err)
 		}
-		for _, d := range page.Documents {
-			n := node{}
-			err := json.Unmarshal(d.Summary, &n)
-			if err != nil {
-				return nil, fmt.Errorf("decoding node %s: %w", d.ID, err)
-			}
-			n.revision = d.Revision
-			all = append(all, n)
+		n := node{}
+		err = json.Unmarshal(d.Summary, &n)
+		if err != nil {
+			return nil, fmt.Errorf("decoding node %s: %w", d.ID, err)
 		}
-		if !page.More {
-			return all, nil
-		}
-		q.After = page.Next
+		n.revision = d.Revision
+		all = append(all, n)
 	}
+	return all, nil
 }
 
 // dead says whether a node has not been heard of for too long.
@@ -180,24 +173,17 @@ func (b *Builders) quiet(ctx context.Context) error {
 // of lists the builders of a node.
 func (b *Builders) of(ctx context.Context, id string) ([]*Builder, error) {
 	var all []*Builder
-	q := store.Query{Kind: Kind, Index: indexNode, Partition: id, Limit: 200}
-	for {
-		page, err := b.config.Store.List(ctx, q)
+	for d, err := range store.All(ctx, b.config.Store, store.Query{Kind: Kind, Index: indexNode, Partition: id, Limit: 200}) {
 		if err != nil {
 			return nil, fmt.Errorf("listing the image builders of node %s: %w", id, err)
 		}
-		for _, d := range page.Documents {
-			r, err := decode(d)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, r)
+		r, err := decode(d)
+		if err != nil {
+			return nil, err
 		}
-		if !page.More {
-			return all, nil
-		}
-		q.After = page.Next
+		all = append(all, r)
 	}
+	return all, nil
 }
 
 // bury settles what dead nodes have, again and again: a call that took one for alive

@@ -31,21 +31,16 @@ func (b *Builders) tell(e Event, why *Reason) {
 	}
 }
 
-// Count is how many builders there are in each state that any is in, on all nodes.
+// Count is how many builders there are in each state, on all nodes.
 func (b *Builders) Count(ctx context.Context) (map[State]int, error) {
 	count := map[State]int{}
 	for _, s := range States() {
-		q := store.Query{Kind: Kind, Index: indexState, Partition: string(s), Limit: 1000}
-		for {
-			page, err := b.config.Store.List(ctx, q)
+		count[s] = 0
+		for _, err := range store.All(ctx, b.config.Store, store.Query{Kind: Kind, Index: indexState, Partition: string(s), Limit: 1000}) {
 			if err != nil {
 				return nil, fmt.Errorf("counting the image builders: %w", err)
 			}
-			count[s] += len(page.Documents)
-			if !page.More {
-				break
-			}
-			q.After = page.Next
+			count[s]++
 		}
 	}
 	return count, nil

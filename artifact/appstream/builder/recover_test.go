@@ -20,9 +20,7 @@ import (
 
 func TestARestartStopsWhatRanAndTheDiskIsKept(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	h.start()
-	h.create("one")
+	h := running(t)
 	h.sh("one", "echo hello >/opt/made; sync")
 	left := machine.Spec{Layers: h.layers(), Disk: 64 << 20, Purpose: purpose + "nobody's"}
 	h.must(h.config.Machines.Create(t.Context(), "ib-left", left))
@@ -360,16 +358,24 @@ func TestAMachineThatCanNotBeDeletedIsDeletedLater(t *testing.T) {
 	h.healthy(0)
 }
 
+// second is another node, for which everybody else is dead, and which settles what
+// those have at each beat.
+func (h *house) second(beat time.Duration) *Builders {
+	h.t.Helper()
+	b, err := New(Config{
+		Store: h.store, Images: h.images, Layers: h.below.Images, Keys: h.below.Registry.Keys, Node: "node-2", Folder: h.t.TempDir(), AgentVersion: "1.0",
+		Beat: beat, Dead: time.Nanosecond,
+	})
+	h.must(err)
+	return b
+}
+
 func TestANodeThatWasThoughtDeadRemovesWhatWasDeleted(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	h.start(func(c *Config) { c.Beat = 20 * time.Millisecond })
 	h.create("one")
-	second, err := New(Config{
-		Store: h.store, Images: h.images, Layers: h.below.Images, Keys: h.below.Registry.Keys, Node: "node-2", Folder: t.TempDir(), AgentVersion: "1.0",
-		Beat: time.Hour, Dead: time.Nanosecond, // everybody else is dead, and it settles nothing
-	})
-	h.must(err)
+	second := h.second(time.Hour) // it settles nothing
 	worktest.Run(t, second.Run)
 	worktest.Until(t, "it is deleted", func() bool {
 		_, err := second.Delete(t.Context(), account, region, "one", nil)
@@ -389,11 +395,7 @@ func TestANodeThatWasThoughtDeadStopsWhatWasSettled(t *testing.T) {
 	h := open(t)
 	h.start(func(c *Config) { c.Beat = 20 * time.Millisecond })
 	b := h.create("one")
-	second, err := New(Config{
-		Store: h.store, Images: h.images, Layers: h.below.Images, Keys: h.below.Registry.Keys, Node: "node-2", Folder: t.TempDir(), AgentVersion: "1.0",
-		Beat: 20 * time.Millisecond, Dead: time.Nanosecond, // everybody else is dead
-	})
-	h.must(err)
+	second := h.second(20 * time.Millisecond)
 	stop := worktest.Run(t, second.Run)
 	if r := h.is("one", Stopped); r.Reason == nil || r.Reason.Code != InternalError {
 		t.Errorf("the reason is %+v", r.Reason)

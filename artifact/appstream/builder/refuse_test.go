@@ -148,9 +148,7 @@ func TestAFailureOfOursIsTriedAgainAndThenGivenUp(t *testing.T) {
 
 func TestLayersThatAreGoneAreAnImageThatIsUnavailable(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	h.start()
-	h.create("one")
+	h := running(t)
 	_, err := h.Stop(t.Context(), account, region, "one", nil)
 	h.must(err)
 	h.is("one", Stopped)
@@ -225,17 +223,11 @@ func TestWhatAMachineAsksForIsRecorded(t *testing.T) {
 
 func TestWhatCannotBeALayerFailsTheImageAndNamesTheFile(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	h.start()
-	h.create("one")
+	h := running(t)
 	if got := h.sh("one", "echo x >/opt/.wh.hidden"); got[:2] != "0 " {
 		t.Fatalf("making the file: %q", got)
 	}
-	if a := h.Assist(t.Context(), h.read("one").Machine, createImage("made")); a != assistant.Success {
-		t.Fatalf("the host says %+v", a)
-	}
-	h.is("one", Stopped)
-	i := h.image("made")
+	i := h.becomes()
 	if i.State != image.Failed || i.Reason == nil || i.Reason.Code != image.InternalError || !strings.Contains(i.Reason.Message, "opt/.wh.hidden") {
 		t.Errorf("the image is %s, %+v", i.State, i.Reason)
 	}
@@ -244,17 +236,11 @@ func TestWhatCannotBeALayerFailsTheImageAndNamesTheFile(t *testing.T) {
 
 func TestALargeFileOfZerosIsNoBomb(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	h.start()
-	h.create("one")
+	h := running(t)
 	if got := h.sh("one", "truncate -s 100M /opt/redo.log"); got[:2] != "0 " {
 		t.Fatalf("making the file: %q", got)
 	}
-	if a := h.Assist(t.Context(), h.read("one").Machine, createImage("made")); a != assistant.Success {
-		t.Fatalf("the host says %+v", a)
-	}
-	h.is("one", Stopped)
-	if i := h.image("made"); i.State != image.Available {
+	if i := h.becomes(); i.State != image.Available {
 		t.Errorf("the image is %s, %+v", i.State, i.Reason)
 	}
 	h.healthy(1)
@@ -271,13 +257,9 @@ func TestALayerThatIsRefusedSaysWhy(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	h.start(func(c *Config) { c.Images = fussy{c.Images} })
-	b := h.create("one")
-	if a := h.Assist(t.Context(), b.Machine, createImage("made")); a != assistant.Success {
-		t.Fatalf("the host says %+v", a)
-	}
-	h.is("one", Stopped)
+	h.create("one")
 	const want = `What was written in the image builder makes no image: the new layer: archive entry "opt/a": too much data`
-	if i := h.image("made"); i.State != image.Failed || i.Reason == nil || i.Reason.Message != want {
+	if i := h.becomes(); i.State != image.Failed || i.Reason == nil || i.Reason.Message != want {
 		t.Errorf("the image is %s, %+v; want %q", i.State, i.Reason, want)
 	}
 }

@@ -36,22 +36,17 @@ func (b *Builders) work(ctx context.Context, r *Builder) (outcome, error) {
 			return b.start(ctx, r)
 		}
 		return b.create(ctx, r)
-	case Stopping:
+	case Stopping, Rebooting:
 		b.part(ctx, r)
 		b.leave(r.Machine)
 		err := m.Stop(ctx, r.Machine)
 		if err != nil && !errors.Is(err, machine.ErrNotFound) {
 			return outcome{}, err
+		}
+		if r.State == Rebooting {
+			return b.start(ctx, r)
 		}
 		return outcome{state: Stopped, reason: r.Reason}, nil
-	case Rebooting:
-		b.part(ctx, r)
-		b.leave(r.Machine)
-		err := m.Stop(ctx, r.Machine)
-		if err != nil && !errors.Is(err, machine.ErrNotFound) {
-			return outcome{}, err
-		}
-		return b.start(ctx, r)
 	case Snapshotting:
 		return b.snapshot(ctx, r)
 	case Deleting:

@@ -185,17 +185,12 @@ func (r *Images) LatestAgent(i Image) (version string, latest bool) {
 func (r *Images) Count(ctx context.Context) (map[State]int, error) {
 	counts := map[State]int{}
 	for _, s := range States() {
-		q := store.Query{Kind: Kind, Index: indexState, Partition: string(s), Limit: 1000}
-		for {
-			page, err := r.config.Store.List(ctx, q)
+		counts[s] = 0
+		for _, err := range store.All(ctx, r.config.Store, store.Query{Kind: Kind, Index: indexState, Partition: string(s), Limit: 1000}) {
 			if err != nil {
 				return nil, fmt.Errorf("counting images: %w", err)
 			}
-			counts[s] += len(page.Documents)
-			if !page.More {
-				break
-			}
-			q.After = page.Next
+			counts[s]++
 		}
 	}
 	return counts, nil
