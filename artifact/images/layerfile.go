@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/gzip"
+
+	"souk/artifact/archive"
 )
 
 // LayerFile is a layer that lies in a file and is part of no image yet.
@@ -20,8 +22,16 @@ type LayerFile struct {
 }
 
 // CompressLayer writes the tar archive that write writes to a file, compressed,
-// quickly rather than well. File is for the caller to set.
+// quickly rather than well. File is for the caller to set. ErrBadImage: it is one
+// that a reader of the layer would take for a decompression bomb, as of files with
+// huge holes; that is found on the way, after the first GiB. Of write's error for it
+// the words are told.
 func CompressLayer(to io.Writer, write func(w io.Writer) error) (*LayerFile, error) {
+	return compressLayer(to, archive.DefaultGrace, write)
+}
+
+// compressLayer is CompressLayer with another number of bytes in the place of a GiB.
+func compressLayer(to io.Writer, grace int64, write func(w io.Writer) error) (*LayerFile, error) {
 	packed, plain := newSum(), newSum()
 	z, err := gzip.NewWriterLevel(io.MultiWriter(to, packed), gzip.BestSpeed)
 	if err != nil {
@@ -35,7 +45,8 @@ func CompressLayer(to io.Writer, write func(w io.Writer) error) (*LayerFile, err
 		into.CloseWithError(err)
 		written <- err
 	}()
-	_, err = io.CopyBuffer(struct{ io.Writer }{z}, struct{ io.Reader }{from}, make([]byte, 256<<10))
+	m := &measured{to: z, packed: packed, grace: grace}
+	_, err = io.CopyBuffer(m, struct{ io.Reader }{from}, make([]byte, 256<<10))
 	if err == nil {
 		err = z.Close()
 	}
@@ -43,10 +54,35 @@ func CompressLayer(to io.Writer, write func(w io.Writer) error) (*LayerFile, err
 	if failed := <-written; failed != nil {
 		err = failed // its own words
 	}
+	if m.bomb {
+		return nil, bad("the new layer: %w", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("compressing a layer: %w", err)
 	}
 	return &LayerFile{Digest: packed.hash().String(), DiffID: plain.hash().String(), Size: packed.n, Unpacked: plain.n}, nil
+}
+
+// measured compresses what is written, as long as it is no bomb.
+type measured struct {
+	to     io.Writer
+	packed *sum  // what has come out
+	n      int64 // bytes that went in
+	grace  int64
+	bomb   bool // it was one
+}
+
+// lag is how much may have gone in of which nothing has come out yet.
+const lag = 1 << 20
+
+func (m *measured) Write(p []byte) (int, error) {
+	n, err := m.to.Write(p)
+	m.n += int64(n)
+	if err == nil && m.n > m.grace && float64(m.n-lag) > archive.DefaultRatio*float64(m.packed.n) {
+		m.bomb = true
+		return n, fmt.Errorf("%s: %d bytes become %d", archive.Bomb, m.n, m.packed.n)
+	}
+	return n, err
 }
 
 // Layer is the layer for those that stack layers, as long as its file is there.

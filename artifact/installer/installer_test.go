@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -229,6 +230,21 @@ func TestAnImageThatCannotBeStartedHasNoAgent(t *testing.T) {
 		func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }))
 	_, err := w.run(t.Context(), scripts("any", "build", "true"))
 	fails(t, err, SSMAgentNotFound)
+}
+
+// holes has files in every machine that are nearly nothing but holes.
+type holes struct{ machine.Provider }
+
+func (holes) Diff(context.Context, string, io.Writer) error {
+	return fmt.Errorf("%w: the new layer: copying %q: decompression bomb", images.ErrBadImage, "opt/hole")
+}
+
+func TestALayerThatIsABombIsTheComponentsFault(t *testing.T) {
+	t.Parallel()
+	w := open(t, Limits{})
+	w.config.Machines = holes{w.config.Machines}
+	_, err := w.run(t.Context(), scripts("sparse", "build", "true"))
+	fails(t, err, InstallFailed, `What was installed makes no image: the new layer: copying "opt/hole": decompression bomb.`)
 }
 
 func TestATrialMakesNoLayer(t *testing.T) {

@@ -119,8 +119,11 @@ func (r *run) failure(err error) error {
 		return fmt.Errorf("%w (%w)", ErrNoMachines, err)
 	case errors.Is(err, machine.ErrDiskFull):
 		return &Failure{InstallFailed, r.about("wrote more than the disk of the machine has", "")}
-	case errors.Is(err, machine.ErrBadTree):
-		_, why, _ := strings.Cut(err.Error(), machine.ErrBadTree.Error()+": ")
+	case errors.Is(err, machine.ErrBadTree), errors.Is(err, images.ErrBadImage):
+		_, why, found := strings.Cut(err.Error(), machine.ErrBadTree.Error()+": ")
+		if !found {
+			_, why, _ = strings.Cut(err.Error(), images.ErrBadImage.Error()+": ")
+		}
 		return &Failure{InstallFailed, short("What was installed makes no image: " + why + ".")}
 	}
 	return err
