@@ -115,8 +115,26 @@ func (w *wireStudio) do(t *testing.T, operation, input string) (string, error) {
 	if !found {
 		code = said.Type
 	}
+	if want, known := statusOf(code); known && answer.Status != want {
+		t.Errorf("%s is refused by %s with status %d, want %d", operation, code, answer.Status, want)
+	}
 	// In CBOR both are there, for clients that look at one of them.
 	return "", &refusal{code, cmp.Or(said.Message, said.Message2)}
+}
+
+// statusOf is the status of an exception of AppStream's model, and of those of every
+// service; others are known of no model.
+func statusOf(code string) (status int, known bool) {
+	switch code {
+	case notFound:
+		return http.StatusNotFound, true
+	case dryRun:
+		return http.StatusPreconditionFailed, true
+	case concurrent, incompatible, combination, invalidRole, limitExceeded, notPermitted, alreadyExists, inUse, notAvailable, requestLimit,
+		"AccessDeniedException", "ValidationException", "SerializationException", "ThrottlingException":
+		return http.StatusBadRequest, true
+	}
+	return 0, false
 }
 
 // goStudio is the SDK for Go: its methods by their names.

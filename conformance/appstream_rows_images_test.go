@@ -38,7 +38,7 @@ func (l *life) images(friend *life) {
 	var page struct{ Images []appImage }
 	friend.ask("DescribeImages", in("Type", "SHARED"), &page)
 	if len(page.Images) != 1 || page.Images[0].Name != "kept" {
-		t.Errorf("what is shared is %+v", page)
+		t.Fatalf("what is shared is %+v", page)
 	}
 	l.saw("Image.Visibility", page.Images[0].Visibility)
 	l.ask("DeleteImagePermissions", in("Name", "kept", "SharedAccountId", friend.account.ID), nil)

@@ -138,14 +138,17 @@ func (l *life) builderMembers() {
 	shows(t, "what CreateImageBuilder answers", made.ImageBuilder, recorded)
 	l.reaches(called, "RUNNING", "PENDING")
 	var page struct{ ImageBuilders []object }
-	for _, operation := range []string{"StopImageBuilder", "DeleteImageBuilder"} {
+	for _, step := range []struct{ operation, leadsTo string }{{"StopImageBuilder", "STOPPED"}, {"DeleteImageBuilder", ""}} {
+		operation := step.operation
 		l.ask("DescribeImageBuilders", in("Names", []string{called}), &page)
 		shows(t, "before "+operation, page.ImageBuilders[0], recorded)
 		l.wantTags(recorded["Arn"].(string), tagsOf(50))
 		var left struct{ ImageBuilder object }
 		l.ask(operation, in("Name", called), &left)
 		shows(t, "what "+operation+" answers", left.ImageBuilder, recorded)
-		l.settles(called)
+		if state := l.settles(called); state != step.leadsTo {
+			t.Fatalf("after %s it is %q", operation, state)
+		}
 	}
 
 	// One more is too long, too many or of another form.
@@ -156,7 +159,11 @@ func (l *life) builderMembers() {
 	} {
 		l.refused("ValidationException", strings.ToLower(member[:1])+member[1:], "CreateImageBuilder", input(t, object{"Name": "wrong", "InstanceType": "stream.standard.small", "ImageName": baseImage}, object{member: wrong}))
 	}
-	for _, wrong := range []string{"", "-begins", "sp ace", "slash/ed", "ünicode"} {
+	// What is empty is shown so, and is no null.
+	l.refused("ValidationException", "Value '' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z0-9]", "CreateImageBuilder", builderInput("", baseImage))
+	l.refused("ValidationException", "Value '{}' at 'tags' failed to satisfy constraint: Member must have length greater than or equal to 1", "CreateImageBuilder", builderInput("wrong", baseImage, "Tags", map[string]string{}))
+	l.refused("ValidationException", "Value null at 'name' failed to satisfy constraint: Member must not be null", "CreateImageBuilder", in("InstanceType", "stream.standard.small"))
+	for _, wrong := range []string{"-begins", "sp ace", "slash/ed", "ünicode"} {
 		l.refused("ValidationException", "name", "CreateImageBuilder", builderInput(wrong, baseImage))
 	}
 	for _, wrong := range []map[string]string{{"aws:mine": "no"}, {"": "no"}, {"emoji🙂": "no"}, {"long": strings.Repeat("v", 257)}, {strings.Repeat("k", 129): "no"}} {

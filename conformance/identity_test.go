@@ -86,7 +86,7 @@ func awaitAccount(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: made REQUEST NAME")
 	}
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		ts.Check(ts.Exec("aws", "--endpoint-url", ts.Getenv("URL"), "organizations", "describe-create-account-status",
 			"--create-account-request-id", args[0], "--query", "CreateAccountStatus.[State,AccountId]", "--output", "text"))
 		words := strings.Fields(ts.ReadFile("stdout"))
@@ -107,7 +107,7 @@ func awaitEnd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: ended ID STATUS")
 	}
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		ts.Check(ts.Exec("aws", "--endpoint-url", ts.Getenv("URL"), "marketplace-catalog", "describe-change-set",
 			"--catalog", "AWSMarketplace", "--change-set-id", args[0], "--query", "Status", "--output", "text"))
 		switch status := strings.TrimSpace(ts.ReadFile("stdout")); status {
@@ -124,18 +124,18 @@ func awaitEnd(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // soon is the script command "soon PROGRAM ARGS...": it runs a program until it
-// succeeds, for what the operator changed, which holds within five seconds.
+// succeeds, for what the operator changed, which holds some seconds later.
 func soon(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: soon PROGRAM ARGS...")
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		err := ts.Exec(args[0], args[1:]...)
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("%v: not even after five seconds: %v", args, err)
+			ts.Fatalf("%v: not even after two minutes: %v", args, err)
 		}
 	}
 }
