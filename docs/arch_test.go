@@ -84,7 +84,7 @@ var edges = map[string][]string{
 	"artifact/registry":            {"access/*", "artifact/chart", "catalog/change", "catalog/procurement", "storage/store", "storage/blob"},
 	"artifact/chart":               {},
 	"artifact/archive":             {},
-	"artifact/images":              {"artifact/archive", "artifact/registry", "catalog/change", "storage/store", "storage/work"},
+	"artifact/images":              {"artifact/archive", "artifact/registry", "catalog/change", "storage/store", "storage/store/audit", "storage/work"},
 	"artifact/scan":                {"artifact/archive", "catalog/change", "storage/store"},
 	"artifact/scan/advisory":       {"artifact/scan/version", "storage/store"},
 	"artifact/scan/assessment":     {"storage/store"},

@@ -17,6 +17,7 @@ import (
 	"souk/artifact/installer/installertest"
 	"souk/storage/store"
 	"souk/storage/work"
+	"souk/storage/worktest"
 )
 
 // files are those of an image with their contents, as its layers have them.
@@ -87,7 +88,7 @@ func TestABuildMakesAnImage(t *testing.T) {
 			if files["opt/one"] != "one\n" || files["opt/two"] != "one\nsha256:abc" {
 				t.Errorf("the image has %q", files)
 			}
-			h.until("the image was scanned", func() bool { return !h.read(b.ID).Unseen })
+			worktest.Until(t, "the image was scanned", func() bool { return !h.read(b.ID).Unseen })
 			if !slices.Equal(h.seen, []string{a.ID}) {
 				t.Errorf("scanned %v", h.seen)
 			}
@@ -147,7 +148,7 @@ func TestTheStepsOfBuildsAreTold(t *testing.T) {
 	if n := <-working; n != 1 {
 		t.Errorf("the node works on %d builds", n)
 	}
-	h.until("the node rests", func() bool { return h.Working() == 0 })
+	worktest.Until(t, "the node rests", func() bool { return h.Working() == 0 })
 }
 
 func TestABuildThatFailsMakesNoImageAndGivesItsNameBack(t *testing.T) {
@@ -195,7 +196,7 @@ func TestABuildIsDoneAnewAfterItsNodeStopped(t *testing.T) {
 	h.offer("fo-slow", installertest.Document("build", "echo begun; test -e /run/souk-second || sleep 2; echo done >/opt/slow"))
 	stop := h.run()
 	b := h.begin("web", func(r *Request) { r.Options = []string{"fo-slow"} })
-	h.until("the installer runs", func() bool {
+	worktest.Until(t, "the installer runs", func() bool {
 		r := h.read(b.ID)
 		if !r.Begun {
 			return false
@@ -272,7 +273,7 @@ func TestABuildWithoutItsLogsIsGivenUp(t *testing.T) {
 	t.Parallel()
 	h := open(t, onSQLite(t), nil)
 	first, last := h.begin("first"), h.begin("last")
-	if err := os.WriteFile(filepath.Join(h.blobs, KindLogs), nil, 0o600); err != nil { // where their folder should be
+	if err := os.WriteFile(filepath.Join(h.below.Files, KindLogs), nil, 0o600); err != nil { // where their folder should be
 		t.Fatal(err)
 	}
 	last.Tries = maxTries - 1
@@ -285,7 +286,7 @@ func TestABuildWithoutItsLogsIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.run()
-	h.until("the first try is counted", func() bool { return h.read(first.ID).Tries == 1 })
+	worktest.Until(t, "the first try is counted", func() bool { return h.read(first.ID).Tries == 1 })
 	if got := h.ended(last.ID); got.Status != InternalError || got.Detail == nil || !strings.Contains(got.Detail.Message, "5 times") {
 		t.Errorf("ended as %s, %+v", got.Status, got.Detail)
 	}
@@ -377,7 +378,7 @@ func TestAnAccountHasSoManyBuildsAndNoMore(t *testing.T) {
 		t.Errorf("the second once more is build %s, and was %s", again.ID, two.ID)
 	}
 	h.run()
-	h.until("they have ended", func() bool {
+	worktest.Until(t, "they have ended", func() bool {
 		page, err := h.List(t.Context(), Query{Account: account, Region: region, Filters: []Filter{{FilterStatus, []string{"in-progress"}}}})
 		return err == nil && len(page.Builds) == 0
 	})

@@ -8,6 +8,7 @@ import (
 
 	"souk/artifact/images"
 	"souk/storage/store"
+	"souk/storage/store/audit"
 )
 
 // Doctor says what is wrong with the builds: each that is in progress is work and
@@ -15,29 +16,13 @@ import (
 // that it was started with. It may run while builds begin and end: what is found
 // wrong is looked at again.
 func (b *Builds) Doctor(ctx context.Context) ([]string, error) {
-	walker, ok := b.config.Store.(store.Walker)
-	if !ok {
-		return nil, errors.New("verifying the builds: the store can't be walked")
-	}
-	var findings []string
-	err := walker.Walk(ctx, Kind, func(d store.Document) error {
-		wrong, err := b.wrong(ctx, d)
-		if err == nil && wrong != "" {
-			d, err = b.config.Store.Get(ctx, d.Key)
-			if errors.Is(err, store.ErrNotFound) {
-				return nil
-			}
-			if err == nil {
-				wrong, err = b.wrong(ctx, d)
-			}
-		}
-		if err == nil && wrong != "" {
-			findings = append(findings, fmt.Sprintf("%s %s: %s", d.Kind, d.ID, wrong))
-		}
-		return err
-	})
+	wrong, err := audit.Documents(ctx, b.config.Store, map[string]audit.Look{Kind: b.wrong})
 	if err != nil {
 		return nil, fmt.Errorf("verifying the builds: %w", err)
+	}
+	var findings []string
+	for _, w := range wrong {
+		findings = append(findings, w.String())
 	}
 	slices.Sort(findings)
 	return findings, nil

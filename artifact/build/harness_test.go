@@ -1,7 +1,6 @@
 package build
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,19 +16,11 @@ import (
 	"testing"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
-
 	"souk/artifact/images"
+	"souk/artifact/images/imagestest"
 	"souk/artifact/installer"
 	"souk/artifact/installer/installertest"
-	"souk/artifact/registry/registrytest"
-	"souk/catalog/change"
 	"souk/gateway/apierror"
-	"souk/storage/blob"
 	"souk/storage/store"
 	"souk/storage/store/postgres"
 	"souk/storage/store/postgres/pgtest"
@@ -52,12 +43,11 @@ const (
 // house is builds on a real store, a real registry and real machines.
 type house struct {
 	*Builds
-	t        *testing.T
-	registry *registrytest.Served
-	at       string // folder of machines and installers
-	blobs    string // folder of logs
-	store    store.Store
-	source   images.AMI
+	t      *testing.T
+	below  *imagestest.House // its files are the logs
+	at     string            // folder of machines and installers
+	store  store.Store
+	source images.AMI
 
 	mu       sync.Mutex // guards what follows
 	options  map[string]Option
@@ -79,21 +69,10 @@ func onPostgres(t *testing.T) store.Store {
 // open makes a house. Nothing is built until start.
 func open(t *testing.T, s store.Store, edit func(*Config)) *house {
 	t.Helper()
-	h := &house{t: t, store: s, at: t.TempDir(), blobs: filepath.Join(t.TempDir(), "files"), options: map[string]Option{}}
-	h.registry = registrytest.Serve(t, s, nil)
-	r := h.registry
-	all, err := images.New(images.Config{Store: s, Registry: r.Registry})
-	if err != nil {
-		t.Fatal(err)
-	}
-	blobs, err := blob.New(blob.Config{Root: h.blobs, PublicURL: r.URL, Keyring: r.Keys})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { blobs.Close() })
-	r.Mux.Handle("/blobs/", blobs.Handler())
+	h := &house{t: t, store: s, at: t.TempDir(), options: map[string]Option{}}
+	h.below = imagestest.Open(t, s)
 	c := Config{
-		Store: s, Images: all, Logs: blobs, Keys: r.Keys, Owner: "node-1",
+		Store: s, Images: h.below.Images, Logs: h.below.Blobs, Keys: h.below.Registry.Keys, Owner: "node-1",
 		Option: func(_ context.Context, account, id string) (Option, error) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -121,9 +100,7 @@ func open(t *testing.T, s store.Store, edit func(*Config)) *house {
 		Unpack: func(_ context.Context, o Option, folder string) error {
 			return os.WriteFile(filepath.Join(folder, "of"), []byte(o.Component.Files.Digest), 0o644)
 		},
-		Derive: func(ctx context.Context, d images.Derivation) (images.AMI, store.Batch, error) {
-			return all.Derive(ctx, change.Seller{Account: d.Account, Namespace: "ns-" + d.Account}, d)
-		},
+		Derive: h.below.Derive,
 		Topic: func(_ context.Context, account, arn string) error {
 			if arn != "arn:aws:sns:us-east-1:"+account+":builds" {
 				return ErrNoTopic
@@ -145,6 +122,7 @@ func open(t *testing.T, s store.Store, edit func(*Config)) *house {
 	if edit != nil {
 		edit(&c)
 	}
+	var err error
 	if c.Installer == nil {
 		c.Installer, err = installer.New(installer.Config{
 			Machines: installertest.Machines(t, h.at), Folder: filepath.Join(h.at, "installing"),
@@ -166,45 +144,7 @@ func open(t *testing.T, s store.Store, edit func(*Config)) *house {
 // image registers an AMI with a shell.
 func (h *house) image(account, called string) images.AMI {
 	h.t.Helper()
-	ctx := h.t.Context()
-	repository, err := h.config.Images.Repository(ctx, change.Seller{Account: account, Namespace: "ns-" + account})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	text := installertest.Base(h.t)
-	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil })
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	image, err := mutate.AppendLayers(empty.Image, l)
-	if err == nil {
-		image, err = mutate.ConfigFile(image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: rootFS(h.t, image)})
-	}
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	err = remote.Write(h.registry.Reference(h.t, repository+":latest"), image, registrytest.As(account))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	digest, err := image.Digest()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	a, err := h.config.Images.Register(ctx, images.Registration{Account: account, Name: called, Repository: repository, Digest: digest.String()})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return a
-}
-
-func rootFS(t *testing.T, i v1.Image) v1.RootFS {
-	t.Helper()
-	c, err := i.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c.RootFS
+	return h.below.Register(account, called, installertest.Base(h.t))
 }
 
 // offer makes a fulfillment option.
@@ -258,24 +198,10 @@ func (h *house) read(id string) *Build {
 	return b
 }
 
-// until waits for something to be so.
-func (h *house) until(what string, so func() bool) {
-	h.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for late := time.After(2 * time.Minute); !so(); {
-		select {
-		case <-tick.C:
-		case <-late:
-			h.t.Fatalf("it is not so within two minutes: %s", what)
-		}
-	}
-}
-
 // ended waits for the end of a build.
 func (h *house) ended(id string) *Build {
 	h.t.Helper()
-	h.until("build "+id+" has ended", func() bool { return h.read(id).Status != InProgress })
+	worktest.Until(h.t, "build "+id+" has ended", func() bool { return h.read(id).Status != InProgress })
 	return h.read(id)
 }
 

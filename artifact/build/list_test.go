@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"souk/storage/store"
+	"souk/storage/worktest"
 )
 
 // history stores builds that have ended, a minute apart, and returns their ids,
@@ -177,7 +178,7 @@ func TestBuildsAreForgottenWhenTheyAreOld(t *testing.T) {
 	h := open(t, onSQLite(t), func(c *Config) { c.History = 50 * time.Millisecond })
 	h.run()
 	b := h.begin("web", func(r *Request) { r.Token = "token" })
-	h.until("it is forgotten", func() bool {
+	worktest.Until(t, "it is forgotten", func() bool {
 		found, err := h.store.GetAll(t.Context(), []store.Key{{Kind: Kind, ID: b.ID}, {Kind: KindToken, ID: b.Token}})
 		return err == nil && len(found) == 0
 	})

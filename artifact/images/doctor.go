@@ -11,6 +11,7 @@ import (
 	"souk/artifact/registry"
 	"souk/catalog/change"
 	"souk/storage/store"
+	"souk/storage/store/audit"
 )
 
 // Doctor says what is wrong with the records of the machine images: each has its
@@ -20,42 +21,18 @@ import (
 // and published versions have a copy of their own. It may run while AMIs are
 // registered and deregistered: what is found wrong is looked at again.
 func (m *Images) Doctor(ctx context.Context) ([]string, error) {
-	walker, ok := m.config.Store.(store.Walker)
-	if !ok {
-		return nil, errors.New("verifying the machine images: the store can't be walked")
+	wrong, err := audit.Documents(ctx, m.config.Store, map[string]audit.Look{
+		KindAMI: m.wrongAMI, KindName: m.wrongName, registry.KindRepository: m.wrongRepository,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("verifying the machine images: %w", err)
 	}
 	var findings []string
-	for kind, look := range map[string]func(context.Context, store.Document) (string, error){
-		KindAMI: m.wrongAMI, KindName: m.wrongName, registry.KindRepository: m.wrongRepository,
-	} {
-		err := walker.Walk(ctx, kind, func(d store.Document) error {
-			wrong, err := look(ctx, d)
-			if err == nil && wrong != "" {
-				wrong, err = m.again(ctx, d.Key, look)
-			}
-			if err == nil && wrong != "" {
-				findings = append(findings, fmt.Sprintf("%s %s: %s", d.Kind, d.ID, wrong))
-			}
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("verifying the machine images: %w", err)
-		}
+	for _, w := range wrong {
+		findings = append(findings, w.String())
 	}
 	slices.Sort(findings)
 	return findings, nil
-}
-
-// again looks at a document as it is now; one that is gone has nothing wrong.
-func (m *Images) again(ctx context.Context, k store.Key, look func(context.Context, store.Document) (string, error)) (wrong string, err error) {
-	d, err := m.config.Store.Get(ctx, k)
-	if errors.Is(err, store.ErrNotFound) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	return look(ctx, d)
 }
 
 // wrongAMI says what is wrong with a record, "" if nothing is.
