@@ -220,7 +220,15 @@ func (c *compute) missing(id string) error {
 	return fmt.Errorf("%w: %s: %w: %w", machine.ErrNotFound, id, installer.ErrNoMachines, c.failure)
 }
 
-// Start finds no machine where the provider could not be opened; so do those below.
+// Reach finds no machine where the provider could not be opened; so do those below.
+func (c *compute) Reach(ctx context.Context, id string, egress []string) error {
+	if c.Provider == nil {
+		return c.missing(id)
+	}
+	return c.Provider.Reach(ctx, id, egress)
+}
+
+// Start implements machine.Provider.
 func (c *compute) Start(ctx context.Context, id string) error {
 	if c.Provider == nil {
 		return c.missing(id)

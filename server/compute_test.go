@@ -18,7 +18,7 @@ func TestMachinesThatCouldNotBeOpened(t *testing.T) {
 	ctx := t.Context()
 	_, run := c.Exec(ctx, "m", machine.Cmd{Args: []string{"true"}})
 	for name, err := range map[string]error{
-		"Start": c.Start(ctx, "m"), "Exec": run, "Stop": c.Stop(ctx, "m"), "Wait": c.Wait(ctx, "m"), "Diff": c.Diff(ctx, "m", io.Discard),
+		"Reach": c.Reach(ctx, "m", nil), "Start": c.Start(ctx, "m"), "Exec": run, "Stop": c.Stop(ctx, "m"), "Wait": c.Wait(ctx, "m"), "Diff": c.Diff(ctx, "m", io.Discard),
 	} {
 		if !errors.Is(err, machine.ErrNotFound) || !errors.Is(err, reason) {
 			t.Errorf("%s: got %v, want that there is no machine, and why", name, err)

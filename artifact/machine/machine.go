@@ -54,6 +54,9 @@ type Provider interface {
 	// Create prepares the disk of a machine. Doing it again with the same id is
 	// no error while the machine has not been started.
 	Create(ctx context.Context, id string, s Spec) error
+	// Reach says anew what a machine may reach (Spec.Egress), from its next start on.
+	// ErrState if it is running.
+	Reach(ctx context.Context, id string, egress []string) error
 	// Start starts a machine and returns when its agent has answered. ErrNoAgent,
 	// ErrDiskFull.
 	Start(ctx context.Context, id string) error

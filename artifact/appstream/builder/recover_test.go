@@ -413,3 +413,33 @@ func TestANodeThatWasThoughtDeadStopsWhatWasSettled(t *testing.T) {
 	h.is("one", Running)
 	h.healthy(1)
 }
+
+// TestWhatABuilderMayReachIsWhatHoldsNow: the list of places is that of the server
+// that starts its machine, not that of the one that made it.
+func TestWhatABuilderMayReachIsWhatHoldsNow(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	lists := func(places ...string) edit { return func(c *Config) { c.Egress = places } }
+	h.start(lists("example.com"))
+	h.create("one", func(r *Request) { r.Internet = true })
+	h.create("closed")
+	const proxies = "env | grep -c -i ^https*_proxy="
+	if got := h.sh("one", proxies); got != "0 4" {
+		t.Errorf("with a list: %q", got)
+	}
+	for _, c := range []struct {
+		places []string
+		one    string
+	}{{nil, "1 0"}, {[]string{"example.org"}, "0 4"}} {
+		h.start(lists(c.places...))
+		for name, want := range map[string]string{"one": c.one, "closed": "1 0"} {
+			h.is(name, Stopped)
+			_, err := h.Start(t.Context(), account, region, name, "", nil)
+			h.must(err)
+			h.is(name, Running)
+			if got := h.sh(name, proxies); got != want {
+				t.Errorf("%s with the list %v: %q, want %q", name, c.places, got, want)
+			}
+		}
+	}
+}

@@ -93,9 +93,13 @@ func (b *Builders) start(ctx context.Context, r *Builder) (outcome, error) {
 	return b.run(ctx, r)
 }
 
-// run starts a machine that is there.
+// run starts a machine that is there. What it may reach is what holds now, not what
+// did when it was made.
 func (b *Builders) run(ctx context.Context, r *Builder) (outcome, error) {
-	err := b.config.Machines.Start(ctx, r.Machine)
+	err := b.config.Machines.Reach(ctx, r.Machine, b.egress(r))
+	if err == nil {
+		err = b.config.Machines.Start(ctx, r.Machine)
+	}
 	if err != nil && !errors.Is(err, machine.ErrState) { // of an earlier try: it runs
 		return b.broken(ctx, r, err)
 	}
@@ -200,6 +204,7 @@ func (b *Builders) spec(ctx context.Context, r *Builder) (machine.Spec, error) {
 	s := machine.Spec{
 		Layers: all[0].Layers, Hostname: hostname(r.Name), Memory: size.Memory, CPU: size.CPU, Disk: b.config.Disk, Pids: pids,
 		Sudo: true, Kept: true, Door: true, Commands: commands, Purpose: purpose + r.id(),
+		Egress: b.egress(r),
 	}
 	if c := all[0].Config; c != nil {
 		s.Env = c.Config.Env
@@ -207,10 +212,15 @@ func (b *Builders) spec(ctx context.Context, r *Builder) (machine.Spec, error) {
 	if r.Volume > 0 {
 		s.Disk = int64(r.Volume) * gigabyte
 	}
-	if r.Internet {
-		s.Egress = b.config.Egress
-	}
 	return s, nil
+}
+
+// egress are the places that a builder's machine may reach.
+func (b *Builders) egress(r *Builder) []string {
+	if !r.Internet {
+		return nil
+	}
+	return b.config.Egress
 }
 
 const (

@@ -40,6 +40,9 @@ func (s *suite) contract(t *testing.T) {
 
 func (s *suite) unknown(t *testing.T) {
 	ctx := t.Context()
+	if err := s.p.Reach(ctx, "unknown", nil); !errors.Is(err, machine.ErrNotFound) {
+		t.Errorf("Reach of one that is not: %v, want ErrNotFound", err)
+	}
 	if err := s.p.Start(ctx, "unknown"); !errors.Is(err, machine.ErrNotFound) {
 		t.Errorf("Start: %v, want ErrNotFound", err)
 	}
@@ -119,6 +122,9 @@ func (s *suite) states(t *testing.T) {
 		}
 		if err := s.p.Start(ctx, id); err != nil && !errors.Is(err, machine.ErrState) {
 			t.Errorf("Start of one that runs: %v, want nothing or ErrState", err)
+		}
+		if err := s.p.Reach(ctx, id, nil); !errors.Is(err, machine.ErrState) {
+			t.Errorf("Reach while it runs: %v, want ErrState", err)
 		}
 		if err := s.p.Diff(ctx, id, io.Discard); !errors.Is(err, machine.ErrState) {
 			t.Errorf("Diff while it runs: %v, want ErrState", err)

@@ -193,3 +193,38 @@ func TestTheProxyIsReachedAndNothingElse(t *testing.T) {
 		t.Errorf("got %q, %+v", out, exit)
 	}
 }
+
+// TestWhatAMachineMayReachIsSaidAnew: what is said holds from its next start on.
+func TestWhatAMachineMayReachIsSaidAnew(t *testing.T) {
+	t.Parallel()
+	s := open(t, folder(t), func(c *Config) { c.Proxy = proxy.New(proxy.Config{}) })
+	start(t, s, "m", func(spec *machine.Spec) { spec.Kept = true })
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := func(places ...string) {
+		t.Helper()
+		must(s.Stop(t.Context(), "m"))
+		must(s.Reach(t.Context(), "m", places))
+		must(s.Start(t.Context(), "m"))
+	}
+	reaches := func(what string) {
+		t.Helper()
+		out, _ := sh(t, s, "m", "wget -O - http://198.51.100.1/ 2>&1")
+		if !strings.Contains(out, what) {
+			t.Errorf("got %q, want %q", out, what)
+		}
+	}
+	reaches("unreachable") // no network
+	again("example.com")
+	reaches("403 Forbidden")
+	must(s.Stop(t.Context(), "m"))
+	if err := s.Reach(t.Context(), "m", []string{"no place"}); !errors.Is(err, proxy.ErrBadPlace) {
+		t.Errorf("what is no place: %v", err)
+	}
+	again()
+	reaches("unreachable")
+}

@@ -292,14 +292,9 @@ func (s *Sandbox) Create(ctx context.Context, id string, spec machine.Spec) (err
 	if !goodID(id) {
 		return fmt.Errorf("%q is no id of a machine", id)
 	}
-	if len(spec.Egress) > 0 {
-		if s.config.Proxy == nil {
-			return fmt.Errorf("creating %s: %w: there is no proxy for what it may reach", id, machine.ErrUnsupported)
-		}
-		_, err := proxy.Parse(spec.Egress)
-		if err != nil {
-			return fmt.Errorf("creating %s: %w", id, err)
-		}
+	err = s.reachable(spec.Egress)
+	if err != nil {
+		return fmt.Errorf("creating %s: what it may reach: %w", id, err)
 	}
 	if spec.Door && s.config.Door == nil {
 		return fmt.Errorf("creating %s: %w: nobody serves its door", id, machine.ErrUnsupported)

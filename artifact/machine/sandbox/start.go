@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,6 +50,45 @@ func (r *running) over() bool {
 // agentPids are the threads of a machine's agent, where they are counted with what
 // its programs have.
 const agentPids = 24
+
+// Reach implements machine.Provider.
+func (s *Sandbox) Reach(ctx context.Context, id string, egress []string) error {
+	err := s.reachable(egress)
+	if err != nil {
+		return fmt.Errorf("what %s may reach: %w", id, err)
+	}
+	b, err := s.box(id)
+	if err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	if b.running != nil && !b.running.over() {
+		return fmt.Errorf("what %s may reach: %w: it runs", id, machine.ErrState)
+	}
+	if slices.Equal(b.record.Egress, egress) {
+		return nil
+	}
+	changed := b.record
+	changed.Egress = slices.Clone(egress)
+	err = changed.write(b.dir)
+	if err != nil {
+		return fmt.Errorf("noting what machine %s may reach: %w", id, err)
+	}
+	b.record = changed
+	return nil
+}
+
+// reachable says whether machines can be given a list of places.
+func (s *Sandbox) reachable(egress []string) error {
+	if len(egress) == 0 {
+		return nil
+	}
+	if s.config.Proxy == nil {
+		return fmt.Errorf("%w: there is no proxy for it", machine.ErrUnsupported)
+	}
+	_, err := proxy.Parse(egress)
+	return err
+}
 
 // Start implements machine.Provider.
 func (s *Sandbox) Start(ctx context.Context, id string) error {
