@@ -31,7 +31,7 @@ type DemoCommand struct {
 
 // Run starts a market in a temporary folder, tells the story, and serves on
 // until it is interrupted.
-func (d *DemoCommand) Run(app *App) error {
+func (d *DemoCommand) Run(app *App) (err error) {
 	// Who reads us may leave (souk demo | head): that ends the demo, after which
 	// the folder is removed as always.
 	pipe := make(chan os.Signal, 1)
@@ -45,7 +45,7 @@ func (d *DemoCommand) Run(app *App) error {
 	if err != nil {
 		return fmt.Errorf("making a folder for the demo: %w", err)
 	}
-	defer os.RemoveAll(dir) // what stays is in the temporary folder, which is swept
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	logo, err := demoLogo()
 	if err != nil {
 		return err
@@ -71,10 +71,14 @@ func (d *DemoCommand) Run(app *App) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(app.Ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- market.Run(serving) }()
-	// The server drains before the folder goes.
+	// The server drains before the folder goes. If it has ended by itself, that is why
+	// a step has failed.
 	defer func() {
 		stop()
-		<-ended
+		why := <-ended
+		if why != nil {
+			err = errors.Join(err, fmt.Errorf("the market ended: %w", why))
+		}
 	}()
 
 	tell := &teller{out: out, terminal: app.Terminal}
@@ -114,9 +118,9 @@ func (d *DemoCommand) Run(app *App) error {
 	select {
 	case <-reading.Done():
 		return nil
-	case err := <-ended:
-		ended <- err
-		return fmt.Errorf("the market ended: %w", err)
+	case why := <-ended:
+		ended <- why
+		return errors.New("nobody has ended the market")
 	}
 }
 
@@ -182,22 +186,34 @@ func (p *picture) close() { p.server.Close() }
 
 // fetchPicture looks whether a URL serves a picture.
 func fetchPicture(ctx context.Context, url string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	b, err := fetch(ctx, url)
 	if err != nil {
 		return err
+	}
+	_, _, err = image.DecodeConfig(bytes.NewReader(b))
+	if err != nil {
+		return fmt.Errorf("%s is no picture: %w", url, err)
+	}
+	return nil
+}
+
+// fetch reads what a URL of the market serves, 10 MiB of it at most.
+func fetch(ctx context.Context, url string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("reading %s: %s", url, response.Status)
+	}
 	b, err := io.ReadAll(io.LimitReader(response.Body, 10<<20))
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", url, err)
+		return nil, fmt.Errorf("reading %s: %w", url, err)
 	}
-	_, _, err = image.DecodeConfig(bytes.NewReader(b))
-	if err != nil || response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s is no picture (%s): %w", url, response.Status, err)
-	}
-	return nil
+	return b, nil
 }

@@ -191,7 +191,8 @@ func (s *story) startBuild(ctx context.Context, name string) (id string, err err
 	}
 	s.tell.answer(answer)
 	var started struct{ BuildId string }
-	return started.BuildId, errors.Join(json.Unmarshal(answer, &started), err)
+	err = json.Unmarshal(answer, &started)
+	return started.BuildId, err
 }
 
 // refuseBuild asks for a build before the private marketplace allows the product.
@@ -202,7 +203,7 @@ func (s *story) refuseBuild(ctx context.Context) error {
 	_, err := s.startBuild(ctx, "research-1")
 	var refused *refusedCall
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("the build of what is not allowed ended with %w, want a refusal", err)
+		return fmt.Errorf("the build of what is not allowed ended with %v, want a refusal", err)
 	}
 	s.tell.bad("An error occurred (%s) when calling the StartBuild operation: %s", refused.code, refused.message)
 	if refused.code != "InvalidFulfillmentOptionIdException" || !strings.Contains(refused.message, s.private.experience) {
@@ -228,7 +229,7 @@ func (s *story) build(ctx context.Context) error {
 	log := s.tell.log()
 	shown := followed{app: &App{Out: log, Err: log}, client: http.DefaultClient}
 	var ended *marketplaceimagebuild.Build
-	err = again(ctx, "build "+id, func() (bool, error) {
+	err = again(ctx, "build "+id, calmly, func() (bool, error) {
 		b, err := m.build(ctx, id)
 		if err != nil {
 			return false, err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -35,51 +34,31 @@ func (s *shopper) appStream(ctx context.Context, command, options, query string,
 	for word := range strings.SplitSeq(command, "-") {
 		words.WriteString(strings.ToUpper(word[:1]) + word[1:])
 	}
-	var part json.RawMessage
-	err = m.appStream(ctx, words.String(), in, &part)
-	for name := range strings.SplitSeq(query, ".") {
-		var members map[string]json.RawMessage
-		err = errors.Join(err, json.Unmarshal(part, &members))
-		if err != nil || members[name] == nil {
-			return fmt.Errorf("asking for %s: %s: %w", command, part, err)
-		}
-		part = members[name]
+	var answer json.RawMessage
+	err = m.appStream(ctx, words.String(), in, &answer)
+	if err != nil {
+		return err
 	}
-	s.tell.answer(part)
-	return nil
+	return s.tell.part(answer, strings.Split(query, ".")...)
 }
-
-// How often states asks: each question is a record that the last step reads.
-const (
-	quickly = 10 * time.Millisecond // what is there at once
-	calmly  = 100 * time.Millisecond
-)
 
 // states asks again and again for the state of something until it is the one that is
 // wanted, and shows all on one line.
 func (s *story) states(ctx context.Context, what, want string, every time.Duration, ask func() (state string, err error)) (took time.Duration, err error) {
 	line, began := s.tell.wait("waiting for "+what), time.Now()
 	defer line.done()
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
+	err = again(ctx, what, every, func() (bool, error) {
 		state, err := ask()
-		if err != nil && code(err) != "ThrottlingException" {
-			return 0, err
+		if err != nil {
+			return false, err
 		}
 		line.state(state)
-		switch state {
-		case want:
-			return time.Since(began), nil
-		case "FAILED":
-			return 0, fmt.Errorf("%s is FAILED, want %s", what, want)
+		if state == "FAILED" {
+			return false, fmt.Errorf("%s is FAILED, want %s", what, want)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return 0, fmt.Errorf("waiting for %s: %w", what, context.Cause(ctx))
-		}
-	}
+		return state == want, nil
+	})
+	return time.Since(began), err
 }
 
 // bringWorkbench makes an AppStream image of the AMI that was built, and an image
@@ -255,15 +234,10 @@ func (s *story) takeAway(ctx context.Context) error {
 	}
 	var ami string
 	_, err = s.states(ctx, "the AMI "+workMade, "COMPLETED", calmly, func() (string, error) {
-		var found struct {
-			ExportImageTasks []struct{ State, AmiId string }
-		}
+		type task struct{ State, AmiId string }
+		var found struct{ ExportImageTasks []task }
 		err := m.appStream(ctx, "ListExportImageTasks", struct{}{}, &found)
-		if err != nil || len(found.ExportImageTasks) != 1 {
-			return "", err
-		}
-		ami = found.ExportImageTasks[0].AmiId
-		return found.ExportImageTasks[0].State, nil
+		return one(found.ExportImageTasks, err, func(t task) string { ami = t.AmiId; return t.State })
 	})
 	if err != nil {
 		return err
@@ -274,8 +248,11 @@ func (s *story) takeAway(ctx context.Context) error {
 		} `xml:"imagesSet>item"`
 	}
 	err = m.ec2(ctx, "DescribeImages", url.Values{"ImageId.1": {ami}}, &known)
-	if err != nil || len(known.Images) != 1 || known.Images[0].State != "available" {
-		return fmt.Errorf("the AMI %q is not available: %+v: %w", ami, known, err)
+	if err != nil {
+		return err
+	}
+	if len(known.Images) != 1 || known.Images[0].State != "available" {
+		return fmt.Errorf("the AMI %q is not available: %+v", ami, known)
 	}
 	s.tell.good("%s: what was built and then mended by hand can be published, or built on", ami)
 	err = member.appStream(ctx, "delete-image-builder", "--name "+workbench, "ImageBuilder.State", map[string]any{"Name": workbench})

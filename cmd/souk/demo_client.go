@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,57 +167,55 @@ func (s *shopper) change(ctx context.Context, name, changes string, want types.C
 func (s *shopper) await(ctx context.Context, id string) (*marketplacecatalog.DescribeChangeSetOutput, error) {
 	line := s.tell.wait("waiting for change set " + id)
 	defer line.done()
-	ticker := time.NewTicker(120 * time.Millisecond) // below the 10 a second that an account may ask
-	defer ticker.Stop()
-	for {
-		out, err := s.catalog.DescribeChangeSet(ctx, &marketplacecatalog.DescribeChangeSetInput{
+	var out *marketplacecatalog.DescribeChangeSetOutput
+	err := again(ctx, "change set "+id, calmly, func() (ended bool, err error) {
+		out, err = s.catalog.DescribeChangeSet(ctx, &marketplacecatalog.DescribeChangeSetInput{
 			Catalog: aws.String(catalogName), ChangeSetId: aws.String(id),
 		})
-		if err != nil && !throttled(err) {
-			return nil, err
+		if err != nil {
+			return false, err
 		}
-		if err == nil {
-			line.state(string(out.Status))
-			switch out.Status {
-			case types.ChangeStatusSucceeded, types.ChangeStatusFailed, types.ChangeStatusCancelled:
-				return out, nil
-			}
+		line.state(string(out.Status))
+		return slices.Contains([]types.ChangeStatus{types.ChangeStatusSucceeded, types.ChangeStatusFailed, types.ChangeStatusCancelled}, out.Status), nil
+	})
+	return out, err
+}
+
+// How often again asks.
+const (
+	quickly = 10 * time.Millisecond  // what is there at once; each question is a record that the last step reads
+	calmly  = 120 * time.Millisecond // below the 10 a second that an account may ask
+)
+
+// again asks every so often until the answer is what is waited for, or ctx ends. It
+// asks again also where that was too often.
+func again(ctx context.Context, what string, every time.Duration, ask func() (done bool, err error)) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		done, err := ask()
+		if err != nil && !throttled(err) {
+			return err
+		}
+		if done {
+			return nil
 		}
 		select {
-		case <-ticker.C:
+		case <-tick.C:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for change set %s: %w", id, context.Cause(ctx))
+			return fmt.Errorf("waiting for %s: %w", what, context.Cause(ctx))
 		}
 	}
 }
 
+// throttled says that the market was asked too often, by the SDK or without.
 func throttled(err error) bool {
 	var e smithy.APIError
-	return errors.As(err, &e) && e.ErrorCode() == "ThrottlingException"
+	return errors.As(err, &e) && e.ErrorCode() == "ThrottlingException" || code(err) == "ThrottlingException"
 }
 
-// show shows a part of the last answer as it came over the wire, as --query does:
-// DetailsDocument, Versions. Of a list on the way the first item is meant.
-func (s *shopper) show(path ...string) error {
-	part := json.RawMessage(s.last.body)
-	for _, name := range path {
-		var list []json.RawMessage
-		if json.Unmarshal(part, &list) == nil && len(list) > 0 {
-			part = list[0]
-		}
-		var members map[string]json.RawMessage
-		err := json.Unmarshal(part, &members)
-		if err != nil {
-			return fmt.Errorf("looking for %s in an answer: %w", strings.Join(path, "."), err)
-		}
-		part = members[name]
-		if part == nil {
-			return fmt.Errorf("the answer has no %s", strings.Join(path, "."))
-		}
-	}
-	s.tell.answer(part)
-	return nil
-}
+// show shows a part of the last answer, as it came over the wire.
+func (s *shopper) show(path ...string) error { return s.tell.part(s.last.body, path...) }
 
 // describe describes an entity and decodes its Details into details.
 func (s *shopper) describe(ctx context.Context, id string, details any) error {

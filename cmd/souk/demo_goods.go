@@ -193,28 +193,31 @@ const (
 
 // chartArtifact wraps a packed chart in a manifest, as helm push does.
 func chartArtifact(version string, packed []byte) (v1.Image, error) {
-	a := &artifact{
-		config: []byte(`{"name":"` + chartName + `","version":"` + version + `","apiVersion":"v2","appVersion":"` + version + `","type":"application","description":"Runs Acme Query."}`),
-		layer:  static.NewLayer(packed, helmContentType),
-	}
-	content, err := partial.Descriptor(a.layer)
+	config := []byte(`{"name":"` + chartName + `","version":"` + version + `","apiVersion":"v2","appVersion":"` + version + `","type":"application","description":"Runs Acme Query."}`)
+	return wrapped(static.NewLayer(packed, helmContentType), helmConfigType, config, nil)
+}
+
+// wrapped wraps a layer in a manifest.
+func wrapped(layer v1.Layer, configType types.MediaType, config []byte, annotations map[string]string) (v1.Image, error) {
+	content, err := partial.Descriptor(layer)
 	if err != nil {
-		return nil, fmt.Errorf("wrapping the chart: %w", err)
+		return nil, fmt.Errorf("wrapping a layer: %w", err)
 	}
-	digest, size, err := v1.SHA256(bytes.NewReader(a.config))
+	content.Annotations = annotations
+	digest, size, err := v1.SHA256(bytes.NewReader(config))
 	if err != nil {
-		return nil, fmt.Errorf("wrapping the chart: %w", err)
+		return nil, fmt.Errorf("wrapping a layer: %w", err)
 	}
-	a.manifest, err = json.Marshal(v1.Manifest{
+	manifest, err := json.Marshal(v1.Manifest{
 		SchemaVersion: 2,
 		MediaType:     types.OCIManifestSchema1,
-		Config:        v1.Descriptor{MediaType: helmConfigType, Size: size, Digest: digest},
+		Config:        v1.Descriptor{MediaType: configType, Size: size, Digest: digest},
 		Layers:        []v1.Descriptor{*content},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("wrapping the chart: %w", err)
+		return nil, fmt.Errorf("wrapping a layer: %w", err)
 	}
-	return partial.CompressedToImage(a)
+	return partial.CompressedToImage(&artifact{manifest, config, layer})
 }
 
 // artifact is an OCI artifact of one layer, for partial.CompressedToImage.
@@ -226,13 +229,13 @@ type artifact struct {
 // RawManifest returns the manifest's bytes.
 func (a *artifact) RawManifest() ([]byte, error) { return a.manifest, nil }
 
-// RawConfigFile returns the chart's metadata.
+// RawConfigFile returns what the manifest has as its configuration.
 func (a *artifact) RawConfigFile() ([]byte, error) { return a.config, nil }
 
 // MediaType returns the manifest's type.
 func (a *artifact) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
 
-// LayerByDigest returns the chart.
+// LayerByDigest returns the layer, which is the only one.
 func (a *artifact) LayerByDigest(v1.Hash) (partial.CompressedLayer, error) { return a.layer, nil }
 
 // demoLogo paints a logo: a PNG of a market's awning.

@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -232,20 +230,14 @@ type scanError struct{ ErrorCode, ErrorMessage string }
 
 // readReport reads the report of a scan.
 func readReport(ctx context.Context, url string) (found []scanError, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
+	text, err := fetch(ctx, url)
+	if err == nil {
+		err = json.Unmarshal(text, &found)
 	}
-	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("reading the report: %w", err)
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
-	if err != nil || answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("reading the report: status %d, %w", answer.StatusCode, err)
-	}
-	return found, json.Unmarshal(text, &found)
+	return found, nil
 }
 
 // mend imports a clean image and publishes the product with its offer.

@@ -2,13 +2,10 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/static"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // This file makes what the demo has installed: a package as dpkg takes it, and
@@ -87,26 +84,7 @@ func demoPackage() ([]byte, error) {
 // packageArtifact wraps the package in a manifest, as oras push does.
 func packageArtifact(content []byte) (v1.Image, error) {
 	layer := static.NewLayer(content, "application/vnd.debian.binary-package")
-	a := &artifact{config: []byte("{}"), layer: layer}
-	descriptor, err := partial.Descriptor(layer)
-	if err != nil {
-		return nil, fmt.Errorf("wrapping the package: %w", err)
-	}
-	descriptor.Annotations = map[string]string{"org.opencontainers.image.title": packageFile}
-	digest, size, err := v1.SHA256(bytes.NewReader(a.config))
-	if err != nil {
-		return nil, fmt.Errorf("wrapping the package: %w", err)
-	}
-	a.manifest, err = json.Marshal(v1.Manifest{
-		SchemaVersion: 2,
-		MediaType:     types.OCIManifestSchema1,
-		Config:        v1.Descriptor{MediaType: "application/vnd.oci.empty.v1+json", Size: size, Digest: digest},
-		Layers:        []v1.Descriptor{*descriptor},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("wrapping the package: %w", err)
-	}
-	return partial.CompressedToImage(a)
+	return wrapped(layer, "application/vnd.oci.empty.v1+json", []byte("{}"), map[string]string{"org.opencontainers.image.title": packageFile})
 }
 
 // packageInstaller is the component document that installs the package.

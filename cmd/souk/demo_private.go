@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -156,7 +155,7 @@ func (s *story) createAccount(ctx context.Context, name, email string) (id strin
 	}
 	request := asked.CreateAccountStatus.Id
 	s.root.aws("organizations describe-create-account-status", "--create-account-request-id "+aws.ToString(request))
-	err = again(ctx, "the account of "+name, func() (bool, error) {
+	err = again(ctx, "the account of "+name, calmly, func() (bool, error) {
 		out, err := client.DescribeCreateAccountStatus(ctx, &organizations.DescribeCreateAccountStatusInput{CreateAccountRequestId: request})
 		if err != nil {
 			return false, err
@@ -171,26 +170,6 @@ func (s *story) createAccount(ctx context.Context, name, email string) (id strin
 		return "", err
 	}
 	return id, s.root.show("CreateAccountStatus")
-}
-
-// again asks until the answer is what is waited for, or ctx ends.
-func again(ctx context.Context, what string, ask func() (done bool, err error)) error {
-	ticker := time.NewTicker(120 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		done, err := ask()
-		if err != nil && !throttled(err) {
-			return err
-		}
-		if done {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w", what, context.Cause(ctx))
-		}
-	}
 }
 
 // createAdministrator makes a user of the management account who runs private
@@ -336,7 +315,7 @@ func (s *story) obtain(ctx context.Context) error {
 	err = pull("probe", "1.0")
 	var refused *transport.Error
 	if !errors.As(err, &refused) || len(refused.Errors) != 1 {
-		return fmt.Errorf("pulling what is denied ended with %w, want a refusal", err)
+		return fmt.Errorf("pulling what is denied ended with %v, want a refusal", err)
 	}
 	why := refused.Errors[0]
 	// As skopeo says it.

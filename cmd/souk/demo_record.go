@@ -72,7 +72,9 @@ type record struct {
 		UserName, InvokedBy string
 		SessionContext      struct{ SessionIssuer struct{ UserName string } }
 	}
-	RequestParameters struct{ ChangeSetName, Name, UserName, AccountName, RoleArn, EntityID, RepositoryName, DestinationImageName, ServicePrincipal string }
+	RequestParameters struct {
+		ChangeSetName, Name, UserName, AccountName, RoleName, RoleArn, EntityID, RepositoryName, DestinationImageName, ImageName, ServicePrincipal string
+	}
 }
 
 // smallSteps are the calls that the story does not show: questions, and the
@@ -83,7 +85,7 @@ var smallSteps = regexp.MustCompile(`^(Describe|Get|List|Search|BatchCheck|Initi
 const recordFilter = `[.[] | fromjson] | reverse | .[]
         | select(.eventName | test("^(Describe|Get|List|Search|BatchCheck|Initiate|UploadLayer|CompleteLayer)") | not)
         | [.eventTime, .recipientAccountId, (.userIdentity | .userName // .sessionContext.sessionIssuer.userName // .invokedBy // "root"),
-        .eventName, (.requestParameters | .changeSetName // .name // .userName // .accountName // .roleArn // .entityId // .repositoryName // .destinationImageName // .servicePrincipal),
+        .eventName, (.requestParameters | .changeSetName // .name // .userName // .accountName // .roleName // .roleArn // .entityId // .repositoryName // .destinationImageName // .imageName // .servicePrincipal),
         .errorCode] | @tsv`
 
 // line has the time, whose call it was, who asked, for what, what it was about,
@@ -92,7 +94,7 @@ func (r record) line() string {
 	in, by := r.RequestParameters, r.UserIdentity
 	return strings.Join([]string{
 		r.EventTime, r.RecipientAccountID, cmp.Or(by.UserName, by.SessionContext.SessionIssuer.UserName, by.InvokedBy, "root"), r.EventName,
-		cmp.Or(in.ChangeSetName, in.Name, in.UserName, in.AccountName, in.RoleArn, in.EntityID, in.RepositoryName, in.DestinationImageName, in.ServicePrincipal), r.ErrorCode,
+		cmp.Or(in.ChangeSetName, in.Name, in.UserName, in.AccountName, in.RoleName, in.RoleArn, in.EntityID, in.RepositoryName, in.DestinationImageName, in.ImageName, in.ServicePrincipal), r.ErrorCode,
 	}, "\t") + "\n"
 }
 

@@ -21,8 +21,9 @@ import (
 	"souk/server/control"
 )
 
-// story is what the demo tells: a seller publishes a product. Each step looks
-// at what really came of it; an error ends the story.
+// story is what the demo tells: sellers publish products, a department obtains them
+// and has them built in. Each step looks at what really came of it; an error ends
+// the story.
 type story struct {
 	tell   *teller
 	host   string // HOST:PORT of the registry

@@ -74,6 +74,29 @@ func (t *teller) answer(output []byte) {
 	}
 }
 
+// part prints a part of a JSON answer, as --query does: DetailsDocument, Versions. Of
+// a list on the way the first item is meant.
+func (t *teller) part(answer []byte, path ...string) error {
+	part := json.RawMessage(answer)
+	for _, name := range path {
+		var list []json.RawMessage
+		if json.Unmarshal(part, &list) == nil && len(list) > 0 {
+			part = list[0]
+		}
+		var members map[string]json.RawMessage
+		err := json.Unmarshal(part, &members)
+		if err != nil {
+			return fmt.Errorf("looking for %s in an answer: %w", strings.Join(path, "."), err)
+		}
+		part = members[name]
+		if part == nil {
+			return fmt.Errorf("the answer has no %s", strings.Join(path, "."))
+		}
+	}
+	t.answer(part)
+	return nil
+}
+
 // log is for the lines of a program that runs: each is shown as it comes,
 // shortened.
 func (t *teller) log() *logged { return &logged{t: t} }
@@ -137,7 +160,7 @@ func (t *teller) bad(format string, args ...any) {
 	fmt.Fprintf(t.out, "   %s %s\n", t.styled(red, "wrong"), fmt.Sprintf(format, args...))
 }
 
-// waiting shows the states that a change set goes through, on one line.
+// waiting shows the states that something goes through, on one line.
 type waiting struct {
 	t     *teller
 	began time.Time
