@@ -24,9 +24,9 @@ func Empty(body []byte, field string) bool {
 			if json.Unmarshal(v, &members) != nil {
 				return false
 			}
-			v = members[step]
+			v = members[capital(step)]
 			if v == nil {
-				v = members[capital(step)]
+				v = members[step]
 			}
 		case '[':
 			var elements []jsontext.Value

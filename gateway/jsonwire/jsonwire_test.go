@@ -106,6 +106,11 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var in body
 		err := Decode(b, &in)
+		for _, field := range []string{"catalog", "list.1.member.catalog", "any.list.2"} {
+			if Empty(b, field) && err == nil && field == "catalog" && in.Catalog != "" {
+				t.Errorf("%q: %s is empty, and is %q", b, field, in.Catalog)
+			}
+		}
 		if err == nil {
 			return
 		}
