@@ -23,6 +23,7 @@ const downloadTime = 6 * time.Hour
 // routes understands paths exactly as the library does: it is the library's.
 var routes = sync.OnceValue(func() *mux.Router { return v2.RouterWithPrefix("") })
 
+// uploadID is the form of the id of an upload, which names a folder.
 var uploadID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // call is a request that has been understood.
@@ -151,7 +152,7 @@ func (r *Registry) library(w http.ResponseWriter, req *http.Request, c call, act
 	}
 	a.failed = func() {
 		// What went wrong stands in the library's own log entry.
-		r.config.Log.Error("registry: request failed", "method", req.Method, "path", req.URL.Path)
+		r.config.Log.Error("registry: request failed", "request", w.Header().Get("X-Amzn-Requestid"), "method", req.Method, "path", req.URL.Path)
 	}
 	r.app.ServeHTTP(a, req.WithContext(context.WithValue(req.Context(), grantKey{}, g)))
 	return nil
@@ -207,13 +208,12 @@ func (r *Registry) publishedDigest(ctx context.Context, repository, reference st
 	if digestPattern.MatchString(reference) {
 		return reference, nil
 	}
-	unknown := &refusal{http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"}
 	if !tagPattern().MatchString(reference) {
-		return "", unknown
+		return "", manifestUnknown()
 	}
 	t, err := r.tag(ctx, repository, reference)
 	if errors.Is(err, store.ErrNotFound) {
-		return "", unknown
+		return "", manifestUnknown()
 	}
 	if err != nil {
 		return "", err
@@ -225,9 +225,14 @@ func (r *Registry) publishedDigest(ctx context.Context, repository, reference st
 		}
 	}
 	if t.Digest == "" {
-		return "", unknown
+		return "", manifestUnknown()
 	}
 	return t.Digest, nil
+}
+
+// manifestUnknown is the answer for a manifest that a repository has not got.
+func manifestUnknown() *refusal {
+	return &refusal{http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"}
 }
 
 func (r *Registry) pullBlob(w http.ResponseWriter, req *http.Request, c call) error {
@@ -282,7 +287,7 @@ func (r *Registry) deleteManifest(w http.ResponseWriter, req *http.Request, c ca
 			return err
 		}
 		if digest == "" {
-			return &refusal{http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown"}
+			return manifestUnknown()
 		}
 	}
 	return r.library(w, req, c, map[string][]string{c.repository: {"delete"}})
