@@ -134,6 +134,8 @@ func clientCommand(ctx context.Context, as *seller.Seller, args ...string) (stri
 		return "", err
 	}
 	c := exec.CommandContext(ctx, binary, args...)
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // it removes what it has made
+	c.WaitDelay = 10 * time.Second
 	c.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+as.URL, "AWS_REGION="+as.Region, "AWS_ACCESS_KEY_ID="+as.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+as.SecretAccessKey, "AWS_SESSION_TOKEN=")
 	var problems bytes.Buffer
 	c.Stderr = &problems

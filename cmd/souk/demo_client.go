@@ -286,6 +286,8 @@ func (s *shopper) souk(ctx context.Context, out io.Writer, args ...string) error
 		return err
 	}
 	c := exec.CommandContext(ctx, self, args...)
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // it removes what it has made
+	c.WaitDelay = 10 * time.Second
 	c.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+s.url, "AWS_REGION="+region,
 		"AWS_ACCESS_KEY_ID="+s.id, "AWS_SECRET_ACCESS_KEY="+s.key, "AWS_SESSION_TOKEN="+s.token)
 	var problems bytes.Buffer
