@@ -153,6 +153,7 @@ func (b *Builders) change(ctx context.Context, account, region, name string, beg
 		if err != nil && (r.Step == step || !b.written(ctx, r)) {
 			return nil, fmt.Errorf("changing image builder %s: %w", r.id(), err)
 		}
+		b.config.Images.Committed(batch)
 		if r.Step != step {
 			b.config.Log.Info("image builders: changing", "builder", r.id(), "state", r.State)
 			b.hand(r, task)

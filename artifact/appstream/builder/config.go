@@ -33,6 +33,8 @@ type Images interface {
 	// Fail is the batch that makes an image FAILED. Of one that has ended already the
 	// error of both is image.ErrSettled.
 	Fail(ctx context.Context, i image.Image, why image.Reason) (store.Batch, error)
+	// Committed tells of the images of such a batch, after it was committed.
+	Committed(batch store.Batch)
 	// Refusal is what the failure of a commit with the batch of Begin means to who
 	// wants the image.
 	Refusal(i image.Image, err error) error

@@ -1,14 +1,18 @@
 package builder
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"souk/artifact/appstream/image"
 	"souk/artifact/machine"
 	"souk/gateway/apierror"
+	"souk/storage/store"
 	"souk/storage/worktest"
 )
 
@@ -219,4 +223,37 @@ func TestManyAtOnce(t *testing.T) {
 		h.gone(fmt.Sprintf("b-%02d", n))
 	}
 	h.healthy(0)
+}
+
+// listened is images that keep what they were told was committed.
+type listened struct {
+	Images
+	mu   sync.Mutex
+	told []image.State // guarded by mu
+}
+
+func (l *listened) Committed(batch store.Batch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range batch.Put {
+		var is struct{ State image.State }
+		if w.Document.Kind == image.Kind && json.Unmarshal(w.Document.Body, &is) == nil {
+			l.told = append(l.told, is.State)
+		}
+	}
+}
+
+// TestOfImagesThatBuildersBecomeIsTold: metrics of images count them too.
+func TestOfImagesThatBuildersBecomeIsTold(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	l := &listened{}
+	h.start(func(c *Config) { l.Images, c.Images = c.Images, l })
+	h.create("one")
+	h.becomes()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !slices.Equal(l.told, []image.State{image.Pending, image.Available}) {
+		t.Errorf("told is %v", l.told)
+	}
 }

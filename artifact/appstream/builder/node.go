@@ -314,6 +314,7 @@ func (b *Builders) settle(ctx context.Context, key store.Key, edit func(r *Build
 		if err != nil {
 			return fmt.Errorf("settling image builder %s: %w", key.ID, err)
 		}
+		b.config.Images.Committed(batch)
 		b.config.Log.Info("image builders: settled", "builder", key.ID, "was", was, "state", r.State)
 		if r.Step != step {
 			b.hand(r, task)

@@ -167,6 +167,7 @@ func (b *Builders) finish(ctx context.Context, t *work.Task, begun *Builder, o o
 		if o.after != nil {
 			o.after()
 		}
+		b.config.Images.Committed(batch)
 		b.tell(told, o.reason)
 		args := []any{"builder", r.id(), "was", told.Was, "state", o.state, "took", told.Took.String()}
 		if o.reason != nil {

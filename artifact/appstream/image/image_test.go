@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"souk/artifact/images"
 	"souk/gateway/apierror"
 	"souk/storage/store"
+	"souk/storage/store/sqlite/sqlitetest"
 	"souk/storage/worktest"
 )
 
@@ -210,6 +212,28 @@ func TestBuilderMakesAnImage(t *testing.T) {
 		t.Errorf("it ended as %s, %+v", got.State, got.Reason)
 	}
 	h.healthy()
+}
+
+func TestOfImagesOfBuildersIsTold(t *testing.T) {
+	t.Parallel()
+	var told []Event
+	h := open(t, sqlitetest.Open(t), func(c *Config) { c.Observe = func(e Event) { told = append(told, e) } })
+	batch := store.Batch{Put: []store.Write{{Document: store.Document{Key: store.Key{Kind: "another", ID: "one"}}}}}
+	for _, i := range []Image{
+		{Owner: owner, Account: owner, Region: region, Name: "made", ID: "img-00000000000000001", State: Available},
+		{Owner: owner, Account: owner, Region: region, Name: "failed", ID: "img-00000000000000002", State: Failed, Reason: &Reason{BuilderNotAvailable, "gone"}},
+	} {
+		d, err := i.document()
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch.Put = append(batch.Put, store.Write{Document: d})
+	}
+	h.Committed(batch)
+	want := []Event{{Image: "img-00000000000000001", State: "AVAILABLE"}, {Image: "img-00000000000000002", State: "FAILED", Code: BuilderNotAvailable}}
+	if !slices.Equal(told, want) {
+		t.Errorf("told is %+v, want %+v", told, want)
+	}
 }
 
 func TestHostileLayerMakesNoImage(t *testing.T) {

@@ -192,5 +192,21 @@ func (r *Images) observe(i Image) {
 	r.config.Observe(e)
 }
 
+// Committed tells of the images of a batch of Begin, Finish or Fail, after the caller
+// has committed it with its own.
+func (r *Images) Committed(batch store.Batch) {
+	for _, w := range batch.Put {
+		if w.Document.Kind != Kind {
+			continue
+		}
+		i, err := decode(w.Document, "", "")
+		if err != nil {
+			r.config.Log.Error("appstream: an image that was written can't be read", "image", w.Document.ID, "error", err)
+			continue
+		}
+		r.observe(i)
+	}
+}
+
 // notFound is what an account is told of an image that it can't see.
 func notFound(name, account string) error { return resource.NotFound("image", name, account) }
