@@ -102,11 +102,14 @@ const looking = 2 * time.Millisecond
 func (s *studio) reach(ctx context.Context, state string, names ...string) error {
 	return until(ctx, looking, func() (bool, error) {
 		shown, err := s.all(ctx, names...)
-		if notFound(err) || err == nil && len(shown) == 0 {
-			return state == gone, nil
+		if state == gone && notFound(err) {
+			return true, nil
 		}
 		if err != nil {
 			return false, err
+		}
+		if len(shown) == 0 && state != gone {
+			return false, fmt.Errorf("there are no image builders, want %s ones", state)
 		}
 		there := 0
 		for _, is := range shown {
