@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,23 +105,28 @@ func (d *look) Probe(ctx context.Context, _ *thing, c *change.Checks) error {
 		return nil
 	}
 	c.Refuse(state.(*thing).Title != d.Title, "INCOMPATIBLE", "It has the title [x].", state.(*thing).Title)
-	if probed != nil {
-		probed(c.ChangeSet)
-	}
-	return nil
+	_, err = c.World.Logos.Copy(ctx, probedLook)
+	return err
 }
 
 func (d *look) Apply(t *thing, _ *change.Applying) { t.Friend = d.At }
 
-// probed, if set, is called at the end of each probe of look.
-var probed func(set string)
+// probedLook is what a probe of look asks for at its end: a market can answer later.
+const probedLook = "probed"
 
 func TestWhatAProbeReadMustStayAsItWas(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store.Store) {
+		var probed atomic.Pointer[func()] // is called at the end of the next probe
 		m := open(t, s, func(c *Config) {
 			et := thingType()
 			et.Types = append(et.Types, change.Of[thing, look](change.Type{Name: "Look", AfterAll: []string{"Rename"}}))
 			c.Types = []*change.EntityType{et}
+			c.World.Logos = logos(func(context.Context, string) (string, error) {
+				if f := probed.Swap(nil); f != nil {
+					(*f)()
+				}
+				return "", nil
+			})
 		})
 		lamp, desk := m.made("lamp"), m.made("desk")
 		m.succeed(doc("Look", lamp, `{"At":"`+desk+`","Title":"desk"}`))
@@ -128,11 +134,8 @@ func TestWhatAProbeReadMustStayAsItWas(t *testing.T) {
 		// later in the request: it is looked at as it will be.
 		m.succeed(doc("Look", lamp, `{"At":"`+desk+`","Title":"table"}`), doc("Rename", desk, `{"Title":"table"}`))
 
-		var once sync.Once
-		probed = func(string) {
-			once.Do(func() { m.succeed(doc("Rename", desk, `{"Title":"shelf"}`)) })
-		}
-		defer func() { probed = nil }()
+		rename := func() { m.succeed(doc("Rename", desk, `{"Title":"shelf"}`)) }
+		probed.Store(&rename)
 		d := m.ended(m.begin(doc("Look", lamp, `{"At":"`+desk+`","Title":"table"}`)))
 		if d.Status != Failed || !strings.Contains(errorsOf(d), "shelf") {
 			t.Errorf("%s %s, although what was read has changed since", d.Status, errorsOf(d))
