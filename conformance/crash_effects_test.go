@@ -179,7 +179,7 @@ func pushImage(ctx context.Context, s *seller.Seller) error {
 
 // pendingImage registers an image and waits until it is available.
 func pendingImage(ctx context.Context, s *seller.Seller, _ *answers) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the image was not available within a minute"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("the image was not available within two minutes"))
 	defer cancel()
 	found, err := listImages(ctx, s)
 	if err != nil {

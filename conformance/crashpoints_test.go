@@ -157,7 +157,7 @@ func (w tale) crashAt(t *testing.T, o souktest.Options, at string) (died bool) {
 // story makes, changes and releases a product, and checks that each step had
 // its effect once. Told again it goes on where it was. told takes the answers.
 func story(ctx context.Context, s *seller.Seller, told *answers) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the story took longer than a minute"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("the story took longer than two minutes"))
 	defer cancel()
 	product := ""
 	for i, changes := range [][]types.Change{
