@@ -163,7 +163,7 @@ func (s *Session) Close() {
 
 // farewell is how long a program that has its machine end may take, once it has its
 // answer, to say so to who started it.
-const farewell = time.Second
+const farewell = 3 * time.Second
 
 // part waits until the program in a machine that wants the machine to end has its
 // answer, and a moment for the sessions in it: whoever ran that program is told that
