@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"souk/artifact/images"
 	"souk/artifact/registry"
@@ -130,8 +131,8 @@ func (m *market) underWay(ctx context.Context) (map[found]bool, error) {
 	return all, nil
 }
 
-// sweep removes scans whose time is over, reports that a crash left, and what
-// nothing refers to, and says how many bytes of the registry were freed.
+// sweep removes scans whose time is over, reports and halves of files that a crash
+// left, and what nothing refers to, and says how many bytes of the registry were freed.
 func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
 	// Before any product is looked at: what is found later is younger than what
 	// is swept, and a set that ends meanwhile has written its products.
@@ -151,7 +152,7 @@ func (m *market) sweep(ctx context.Context, _ struct{}) (int64, error) {
 	if _, err := m.scanner.Tidy(ctx); err != nil {
 		return 0, err
 	}
-	if err := errors.Join(m.tidyTrials(ctx), m.logsWithoutBuild(ctx), m.appImages.Tidy(ctx)); err != nil {
+	if err := errors.Join(m.tidyTrials(ctx), m.logsWithoutBuild(ctx), m.appImages.Tidy(ctx), m.blobs.Tidy(ctx, time.Now().Add(-registry.Idle))); err != nil {
 		return 0, err
 	}
 	return m.registry.Collect(ctx, registry.Sweep{

@@ -267,6 +267,28 @@ func (s *Store) Each(ctx context.Context, kind string, f func(name string, kept 
 	return nil
 }
 
+// Tidy removes what a process has left that died while it kept a blob, if it was not
+// written to since before.
+func (s *Store) Tidy(ctx context.Context, before time.Time) error {
+	err := fs.WalkDir(s.root.FS(), ".", func(at string, d fs.DirEntry, err error) error {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil || !d.Type().IsRegular() || !strings.HasPrefix(d.Name(), temporary) {
+			return gone(err)
+		}
+		info, err := d.Info()
+		if err == nil && info.ModTime().Before(before) {
+			err = s.root.Remove(filepath.FromSlash(at))
+		}
+		return gone(err)
+	})
+	if err != nil {
+		return fmt.Errorf("removing half of a file: %w", err)
+	}
+	return nil
+}
+
 // gone is nil for what was removed while it was looked at, else the error.
 func gone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {

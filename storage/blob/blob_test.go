@@ -199,6 +199,45 @@ func TestFailedPutLeavesTheOldOneAndNoRest(t *testing.T) {
 	}
 }
 
+// TestTidyRemovesWhatADeathHasLeft: and nothing that is being written, or that is whole.
+func TestTidyRemovesWhatADeathHasLeft(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	if err := s.PutBytes(ctx, "logs", "whole", []byte("content")); err != nil {
+		t.Fatal(err)
+	}
+	file, err := path("logs", "whole")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(s.root.Name(), filepath.Dir(file))
+	for name, age := range map[string]time.Duration{"whole": 48 * time.Hour, temporary + "old": 25 * time.Hour, temporary + "new": 23 * time.Hour} {
+		at := filepath.Join(folder, name)
+		if name != "whole" {
+			if err := os.WriteFile(at, []byte("half"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chtimes(at, noon.Add(-age), noon.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Tidy(ctx, noon.Add(-24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if want := []string{temporary + "new", "whole"}; !slices.Equal(left, want) {
+		t.Errorf("there are %q, want %q", left, want)
+	}
+}
+
 func TestReadersSeeOneWholeVersion(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
