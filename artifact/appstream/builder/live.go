@@ -321,6 +321,9 @@ func (b *Builders) begin(ctx context.Context) error {
 			close(b.started)
 			return nil
 		}
+		if ctx.Err() != nil { // the server ends
+			return context.Cause(ctx)
+		}
 		b.config.Log.Error("image builders: what an earlier run has left can't be settled yet", "error", err)
 		select {
 		case <-ctx.Done():

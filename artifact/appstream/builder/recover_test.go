@@ -1,11 +1,14 @@
 package builder
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -441,5 +444,18 @@ func TestWhatABuilderMayReachIsWhatHoldsNow(t *testing.T) {
 				t.Errorf("%s with the list %v: %q, want %q", name, c.places, got, want)
 			}
 		}
+	}
+}
+
+func TestANodeThatIsToldToEndAtOnceHasNoErrors(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	var said bytes.Buffer
+	h.open(func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&said, nil)) })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = h.Run(ctx)
+	if strings.Contains(said.String(), "level=ERROR") {
+		t.Errorf("it says %s", said.String())
 	}
 }
