@@ -58,10 +58,19 @@ func (m *remoteMarket) appStream(ctx context.Context, action string, in, out any
 	return m.json(ctx, "appstream", "PhotonAdminProxyService."+action, in, out)
 }
 
-// free says whether the name of the AppStream image is.
-func (f AppStreamFlags) free(ctx context.Context, m *remoteMarket, name string) error {
+// may says whether the account may make the AppStream image, and its name is free. Who
+// may not look is told by CreateImportedImage, after the long work.
+func (f AppStreamFlags) may(ctx context.Context, m *remoteMarket, name string) error {
 	if f.AppStream == "" {
 		return nil
+	}
+	if f.AppStream == "public" {
+		var of struct{ Organization struct{ MasterAccountId string } }
+		err := m.json(ctx, "organizations", "AWSOrganizationsV20161128.DescribeOrganization", struct{}{}, &of)
+		account, unknown := m.account(ctx)
+		if err == nil && unknown == nil && account != of.Organization.MasterAccountId {
+			return &refusedCall{"OperationNotPermittedException", fmt.Sprintf("only the management account, %s, can make public images, and the access key %s is of account %s: give --appstream private, and share the image", of.Organization.MasterAccountId, m.key.AccessKeyID, account)}
+		}
 	}
 	var found struct{ Images []appStreamImage }
 	in := map[string]any{"Names": []string{name}, "Type": strings.ToUpper(f.AppStream)}
@@ -69,7 +78,7 @@ func (f AppStreamFlags) free(ctx context.Context, m *remoteMarket, name string) 
 	if err == nil && len(found.Images) > 0 {
 		return &refusedCall{"ResourceAlreadyExistsException", fmt.Sprintf("there is an AppStream image of the name %q: %s", name, found.Images[0].Arn)}
 	}
-	return nil // who may not look is told by CreateImportedImage
+	return nil
 }
 
 // publish makes the AppStream image of an AMI, waits until it is AVAILABLE, and

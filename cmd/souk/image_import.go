@@ -118,7 +118,7 @@ func (c *ImageImportCommand) mayImport(ctx context.Context, m *remoteMarket) (re
 	if err == nil && len(same.Images) > 0 {
 		return "", &refusedCall{"InvalidAMIName.Duplicate", fmt.Sprintf("the account has %s of the name %q", same.Images[0].ID, c.Name)}
 	}
-	return place.Repository, c.free(ctx, m, c.Name) // who may not list is told by RegisterImage
+	return place.Repository, c.may(ctx, m, c.Name) // who may not list is told by RegisterImage
 }
 
 // literally is a text as the value of a filter, in which * and ? mean something.
