@@ -65,7 +65,9 @@ func (f AppStreamFlags) may(ctx context.Context, m *remoteMarket, name string) e
 		return nil
 	}
 	if f.AppStream == "public" {
-		var of struct{ Organization struct{ MasterAccountId string } }
+		var of struct {
+			Organization struct{ MasterAccountId string }
+		}
 		err := m.json(ctx, "organizations", "AWSOrganizationsV20161128.DescribeOrganization", struct{}{}, &of)
 		account, unknown := m.account(ctx)
 		if err == nil && unknown == nil && account != of.Organization.MasterAccountId {
