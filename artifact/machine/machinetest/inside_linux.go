@@ -9,7 +9,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"souk/artifact/machine"
 	"souk/artifact/machine/agent"
@@ -273,7 +272,7 @@ func (s *suite) filesTooLarge(t *testing.T) {
 	}
 	// What a machine sends without end is as long as its reader wants.
 	b.sh("truncate -s 50G /root/sparse")
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	most := errors.New("enough")
 	n := 0

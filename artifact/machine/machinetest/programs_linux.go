@@ -166,9 +166,9 @@ func (s *suite) background(t *testing.T) {
 		"is a daemon":                  "(setsid sleep 300 &) ; echo done",
 		"writes for ever":              "(while :; do echo more; sleep 0.05; done) & echo done",
 		"has its own output":           "sleep 300 >/dev/null 2>&1 </dev/null & echo done",
-		"ends soon, and is waited for": "(sleep 0.1; echo late) & echo done",
+		"ends soon, and is waited for": "(while kill -0 $$ 2>/dev/null; do :; done; echo late) & echo done",
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		r := b.runIn(ctx, machine.Cmd{Args: []string{"sh", "-c", script}})
 		cancel()
 		if r.fault != nil || r.exit.Code != 0 || !strings.HasPrefix(strings.ReplaceAll(r.out, "more\n", ""), "done\n") {

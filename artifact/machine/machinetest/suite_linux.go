@@ -140,7 +140,7 @@ type result struct {
 }
 
 // patience is how long a program of a test may take; what takes longer hangs.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // run runs a program; its outputs go to the result, unless c has its own.
 func (b *box) run(c machine.Cmd) result {

@@ -41,7 +41,7 @@ func (b *box) sit(ctx context.Context, c machine.Cmd) *screen {
 func (s *screen) types(keys, word string) {
 	s.t.Helper()
 	s.seen.Reset()
-	hung := time.AfterFunc(patience/8, func() { s.out.CloseWithError(errors.New("it hangs")) })
+	hung := time.AfterFunc(patience, func() { s.out.CloseWithError(errors.New("it hangs")) })
 	defer hung.Stop()
 	if _, err := io.WriteString(s.keys, keys); err != nil {
 		s.t.Fatal(err)
