@@ -85,7 +85,7 @@ func (s *shop) push(tag string, layer []byte) (repository, digest string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layer)), nil })
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layer)), nil }, tarball.WithCompressedCaching)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -151,7 +151,7 @@ func image(t testing.TB, layers ...[]byte) v1.Image {
 	t.Helper()
 	i := empty.Image
 	for _, l := range layers {
-		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(l)), nil })
+		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(l)), nil }, tarball.WithCompressedCaching)
 		if err == nil {
 			i, err = mutate.AppendLayers(i, layer)
 		}

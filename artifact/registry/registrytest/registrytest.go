@@ -118,7 +118,8 @@ func imageOf(tb testing.TB, archives [][]byte) v1.Image {
 	for _, a := range archives {
 		var layer v1.Layer
 		if err == nil {
-			layer, err = tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(a)), nil })
+			// Compressed once, and not again for each of its digest, its size and its bytes.
+			layer, err = tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(a)), nil }, tarball.WithCompressedCaching)
 		}
 		if err == nil {
 			image, err = mutate.AppendLayers(image, layer)

@@ -54,7 +54,7 @@ func Tar(files ...File) []byte {
 // Gzip compresses bytes.
 func Gzip(b []byte) []byte {
 	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
+	w, _ := gzip.NewWriterLevel(&out, gzip.BestSpeed) // a level that there is
 	_, _ = w.Write(b) // to memory
 	_ = w.Close()
 	return out.Bytes()
