@@ -55,7 +55,7 @@ func Tar(files ...File) []byte {
 func Gzip(b []byte) []byte {
 	var out bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&out, gzip.BestSpeed) // a level that there is
-	_, _ = w.Write(b) // to memory
+	_, _ = w.Write(b)                                 // to memory
 	_ = w.Close()
 	return out.Bytes()
 }
