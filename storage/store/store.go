@@ -143,6 +143,9 @@ type Expectation struct {
 }
 
 // Bound says that, after the batch, an index may have at most Most entries in a partition.
+// A batch that has bounds bounds every partition into which it puts and that others
+// bound: of two at once that put each where the other bounds, and not where they bound
+// themselves, neither need see what the other puts.
 type Bound struct {
 	Kind      string
 	Index     string

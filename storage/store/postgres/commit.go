@@ -27,7 +27,8 @@ const (
 	sqlInsert = `
 INSERT INTO document (key, kind, id, revision, due, owner, summary, places, body)` + sqlInsertRows
 	// The same, if it is also to hold places of documents that may be there
-	// (revision -1). Guard: all others were free.
+	// (revision -1): what comes there meanwhile would be lost by a write, and half
+	// deleted by a removal. Guard: all others were free.
 	sqlInsertSome = `
 WITH i AS (
 	INSERT INTO document (key, kind, id, revision, due, owner, summary, places, body)` + sqlInsertRows + `
@@ -41,15 +42,16 @@ SELECT 1 / (count(*) FILTER (WHERE revision >= 0) = $12)::int FROM i`
 		n(key, kind, id, revision, due, owner, summary, body, first, last)`
 
 	// Documents that are there: those to be written and those that the batch
-	// only relies on. Guard: all that must have a revision have it (-1: any, or
-	// not there). Below, FOR UPDATE or FOR SHARE is added.
+	// only relies on. Guard: all are there and have their revision (-1: any). One of
+	// any revision was there or its place was held, unless it was deleted between the
+	// two: then all begins anew. Below, FOR UPDATE or FOR SHARE is added.
 	sqlLock = `
 WITH l AS (
 	SELECT n.revision FROM unnest($1::uuid[], $2::bigint[]) n(key, revision) JOIN document d ON d.key = n.key
 	WHERE n.revision < 0 OR d.revision = n.revision
 	ORDER BY d.key %s OF d
 )
-SELECT 1 / (count(*) FILTER (WHERE revision >= 0) = $3)::int FROM l`
+SELECT 1 / (count(*) = cardinality($1::uuid[]))::int FROM l`
 
 	// Entries of documents that were there, before those are written: what they
 	// had and have no longer goes, what they keep shows them as they are, and the

@@ -290,7 +290,7 @@ func (p *plan) queueInserts(batch *pgx.Batch) {
 		case w.revision == 0:
 			r.add(w, 0, nil)
 			free++
-		case w.revision == store.Any && w.put != nil:
+		case w.revision == store.Any:
 			r.add(w, -1, nil)
 		}
 	}
@@ -312,7 +312,7 @@ func (p *plan) queueInserts(batch *pgx.Batch) {
 func (p *plan) queueLocks(batch *pgx.Batch) {
 	var keys uuids
 	var revisions ints
-	must, write := int64(0), false
+	write := false
 	flush := func() {
 		if len(keys) == 0 {
 			return
@@ -321,8 +321,8 @@ func (p *plan) queueLocks(batch *pgx.Batch) {
 		if write {
 			sql = sqlLockToWrite
 		}
-		batch.Queue(sql, keys, revisions, must)
-		keys, revisions, must = nil, nil, 0
+		batch.Queue(sql, keys, revisions)
+		keys, revisions = nil, nil
 	}
 	for i := range p.wants {
 		w := &p.wants[i]
@@ -335,9 +335,6 @@ func (p *plan) queueLocks(batch *pgx.Batch) {
 		}
 		keys = append(keys, w.key)
 		revisions = append(revisions, w.revision)
-		if w.revision > 0 {
-			must++
-		}
 	}
 	flush()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -101,8 +102,21 @@ func (w *world) batch(t *rapid.T, m model) store.Batch {
 			Partition: rapid.SampledFrom(w.partitions).Draw(t, "bounded"),
 			Most:      rapid.IntRange(0, 4).Draw(t, "most"),
 		})
+		// As store.Bound asks for: what it puts into is bounded by others.
+		for _, p := range w.partitions {
+			if p != b.Bounds[0].Partition && puts(b, p) {
+				b.Bounds = append(b.Bounds, store.Bound{Kind: w.kind, Index: "by", Partition: p, Most: rapid.IntRange(0, 4).Draw(t, "most of another")})
+			}
+		}
 	}
 	return b
+}
+
+// puts says whether a batch puts an entry into a partition.
+func puts(b store.Batch, partition string) bool {
+	return slices.ContainsFunc(b.Put, func(w store.Write) bool {
+		return slices.ContainsFunc(w.Index, func(e store.Entry) bool { return e.Partition == partition })
+	})
 }
 
 // print shows what is stored, as model.print does.
